@@ -1,0 +1,182 @@
+"""Panoptes as a user runs it: `serve run serve_config.yaml`, with a Ray cluster of its own.
+
+The benchmark, the contract tests and the evaluation use it:
+
+    with Application(port=8123, env={"WEIGHTS": "bundled"}) as panoptes:
+        httpx.get(f"{panoptes.url}/health")
+
+Neither torch nor ray is imported here.
+"""
+
+import copy
+import ipaddress
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from benchmarks.processes import ProcessTree, StartError, fetch, is_free
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 180.0
+# Ray's processes export what they counted this often; the default is 10 s.
+REPORT_SECONDS = 2.0
+# From an observation to its line at the metrics endpoint: an export, and the agent's own pass.
+METRICS_DELAY_SECONDS = 2 * REPORT_SECONDS + 1
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+class Application:
+    """A running Panoptes; use as a context manager."""
+
+    def __init__(
+        self,
+        port: int,
+        env: Mapping[str, str] | None = None,
+        overrides: Overrides | None = None,
+        *,
+        command: list[str] | None = None,
+    ) -> None:
+        """Nothing starts before `with`.
+
+        Args:
+            port: TCP port of the HTTP interface; must be free.
+            env: environment variables on top of this process's own.
+            overrides: deployment name -> settings merged into its entry of serve_config.yaml.
+            command: what runs the copy of the config, whose path is appended; for tests of this class.
+        """
+        self.url = f"http://127.0.0.1:{port}"
+        self.ready_seconds = 0.0
+        self._port = port
+        self._env = dict(env or {})
+        self._overrides = overrides or {}
+        self._command = command or [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
+        self._folder: Path | None = None
+        self._tree: ProcessTree | None = None
+
+    def __enter__(self) -> Self:
+        """Start and wait until /health answers 200.
+
+        Raises:
+            StartError: it is not ready after 180 s or ended; the message ends with the log's last lines.
+        """
+        if not is_free(self._port):
+            raise StartError(f"port {self._port} is taken")
+        # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
+        try:
+            config = self._folder / "serve_config.yaml"
+            source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+            config.write_text(yaml.safe_dump(configure(source, self._port, self._env, self._overrides)))
+            command = [*self._command, str(config)]
+            self._tree = ProcessTree(command, cwd=ROOT, env=self._environment(), log=self.log_path, folder=self._folder)
+            self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop it and everything it started, and nothing else; its log goes with it."""
+        self._close()
+
+    @property
+    def log_path(self) -> Path:
+        """What `serve run` printed; exists while the application runs."""
+        return self._started_folder / "serve.log"
+
+    @property
+    def ray_folder(self) -> Path:
+        """Ray's temporary directory; `session_latest/logs` holds the logs of every process."""
+        return self._started_folder / "ray"
+
+    def memory_bytes(self) -> int:
+        """Proportional set size of all its processes, Ray's daemons included."""
+        assert self._tree is not None
+        return self._tree.memory_bytes()
+
+    def metrics(self) -> str:
+        """The text of all of Ray's metrics endpoints on this machine, in Prometheus' format.
+
+        An observation stands there after `METRICS_DELAY_SECONDS`. Ray rebuilds a histogram from its buckets: counts
+        are exact, a sum is made of the buckets' midpoints.
+        """
+        discovery = json.loads((self.ray_folder / "prom_metrics_service_discovery.json").read_text())
+        targets = {target for group in discovery for target in group["targets"] if _is_here(target)}
+        return "\n".join(fetch(f"http://{target}/metrics").decode() for target in sorted(targets))
+
+    @property
+    def _started_folder(self) -> Path:
+        if self._folder is None:
+            raise RuntimeError("the application is not running")
+        return self._folder
+
+    def _environment(self) -> dict[str, str]:
+        """This process's environment without a way into another cluster, and with a folder for Ray alone."""
+        inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        own = {
+            "RAY_TMPDIR": str(self._started_folder),
+            "RAY_metrics_report_interval_ms": str(round(REPORT_SECONDS * 1000)),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return inherited | own | self._env
+
+    def _close(self) -> None:
+        if self._tree is not None:
+            self._tree.stop()
+            self._tree = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrides: Overrides) -> dict[str, Any]:
+    """A copy of a Serve config for another port.
+
+    Raises:
+        ValueError: an override names a deployment that the config does not list.
+    """
+    config = copy.deepcopy(source)
+    config.setdefault("http_options", {})["port"] = port
+    deployments: dict[str, dict[str, Any]] = {}
+    for application in config["applications"]:
+        deployments |= {deployment["name"]: deployment for deployment in application.get("deployments", [])}
+        # A variable that the config sets for its workers would win over the one asked for here.
+        variables = application.get("runtime_env", {}).get("env_vars", {})
+        variables |= {name: value for name, value in env.items() if name in variables}
+    if unknown := overrides.keys() - deployments.keys():
+        raise ValueError(f"serve_config.yaml lists no deployment {', '.join(sorted(unknown))}")
+    for name, override in overrides.items():
+        _merge(deployments[name], override)
+    return config
+
+
+def _merge(base: dict[str, Any], override: Mapping[str, Any]) -> None:
+    for key, value in override.items():
+        if isinstance(value, Mapping) and isinstance(base.get(key), dict):
+            _merge(base[key], value)
+        else:
+            base[key] = copy.deepcopy(value)
+
+
+def _is_here(target: str) -> bool:
+    """Whether `host:port` is an address of this machine: one can bind to it."""
+    host = target.rpartition(":")[0].strip("[]")
+    try:
+        version = ipaddress.ip_address(host).version
+        with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6) as probe:
+            probe.bind((host, 0))
+    except (ValueError, OSError):
+        return False
+    return True

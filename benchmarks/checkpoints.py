@@ -1,0 +1,98 @@
+"""Random weights in the shape of the real ones, where the Hugging Face hub's client looks for a download.
+
+A speed does not depend on what the weights have learnt, so the benchmark needs no download; the contract tests use the
+tiny ones to see the application take the `hub` path. torch and open_clip are imported only when weights are made.
+"""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import open_clip
+
+REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
+ARCHITECTURE = "ViT-B-32-quickgelu"
+WEIGHTS = "open_clip_model.safetensors"
+CONFIG = "open_clip_config.json"
+# Stands for the commit that a download would have had: nobody can mistake it for a real one.
+COMMIT = hashlib.sha1(b"random weights for a benchmark", usedforsecurity=False).hexdigest()
+SEED = 20
+
+
+def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Path:
+    """Write a checkpoint with random weights into a hub cache, unless it is there.
+
+    Args:
+        hf_home: what `HF_HOME` will be; the cache is its folder `hub`.
+        tiny: same inputs, vocabulary and layout, but one narrow layer a tower (5 MB instead of 600).
+        commit: 40 hexadecimal digits, for an application that asks for a revision; `main` points there.
+
+    Returns:
+        The path of the weights, as `clip_weights` gives it.
+    """
+    repository = _repository(hf_home)
+    snapshot = repository / "snapshots" / commit
+    if not (snapshot / WEIGHTS).exists():
+        model, config = _random_clip(tiny)
+        _add(repository, snapshot, CONFIG, json.dumps(config, indent=2).encode())
+        _add_weights(repository, snapshot, model)
+    reference = repository / "refs" / "main"
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    reference.write_text(commit)
+    return snapshot / WEIGHTS
+
+
+def clip_weights(hf_home: Path) -> Path:
+    """Where the weights lie that `main` points at: the same file for every server.
+
+    Its folder also holds open_clip's configuration, so `local-dir:<folder>` opens it.
+    """
+    repository = _repository(hf_home)
+    return repository / "snapshots" / (repository / "refs" / "main").read_text() / WEIGHTS
+
+
+def _repository(hf_home: Path) -> Path:
+    return hf_home / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
+
+
+def _random_clip(tiny: bool) -> "tuple[open_clip.CLIP, dict[str, Any]]":
+    import open_clip  # noqa: PLC0415 -- seconds, which a checkpoint that is there does not need
+    import torch  # noqa: PLC0415
+
+    model_config = open_clip.get_model_config(ARCHITECTURE)
+    if tiny:
+        model_config["vision_cfg"] |= {"layers": 1, "width": 64}
+        model_config["text_cfg"] |= {"layers": 1, "width": 16, "heads": 2}
+    torch.manual_seed(SEED)
+    model = open_clip.CLIP(**model_config)
+    normalise = {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    return model, {"model_cfg": model_config, "preprocess_cfg": normalise}
+
+
+def _add_weights(repository: Path, snapshot: Path, model: "open_clip.CLIP") -> None:
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(dir=repository) as folder:
+        file = Path(folder) / WEIGHTS
+        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, file)
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        file.rename(repository / "blobs" / digest)
+    _link(snapshot, WEIGHTS, digest)
+
+
+def _add(repository: Path, snapshot: Path, name: str, content: bytes) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    (repository / "blobs").mkdir(parents=True, exist_ok=True)
+    (repository / "blobs" / digest).write_bytes(content)
+    _link(snapshot, name, digest)
+
+
+def _link(snapshot: Path, name: str, digest: str) -> None:
+    snapshot.mkdir(parents=True, exist_ok=True)
+    link = snapshot / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("..", "..", "blobs", digest))

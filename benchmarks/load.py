@@ -1,0 +1,132 @@
+"""The load generator: N clients that each send the next photo as soon as the last one is answered.
+
+It runs in a process of its own and costs the server little: bodies are built beforehand, connections are kept, and
+`http.client` in threads spends well under a millisecond a request.
+"""
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from http.client import HTTPConnection, HTTPException
+from itertools import count
+from urllib.parse import urlsplit
+
+from benchmarks import photos
+
+TIMEOUT = 120.0  # seconds; the plain server keeps 32 clients waiting for half a minute
+BOUNDARY = "panoptes-benchmark"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the clients saw."""
+
+    clients: int
+    answered: int
+    throughput: float  # images/s, from the first request to the last answer
+    p50: float  # seconds
+    p99: float  # seconds
+    errors: dict[str, int] = field(default_factory=dict)  # by HTTP status or exception
+
+
+class Clients:
+    """Shared by the client threads of one measurement."""
+
+    def __init__(self, url: str, bodies: list[bytes], seconds: float) -> None:
+        """`seconds`: when to stop sending. What is under way by then is waited for and counted."""
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._host, self._port, self._path = parts.hostname, parts.port, parts.path
+        self._bodies = bodies
+        self._turn = count()
+        self._seconds = seconds
+        self.latencies: list[float] = []
+        self.errors: Counter[str] = Counter()
+
+    def run(self, clients: int) -> Load:
+        """Send with so many clients and sum up."""
+        threads = [threading.Thread(target=self._client) for _ in range(clients)]
+        started = time.perf_counter()
+        self._deadline = started + self._seconds
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        # The whole span, and everything in it: a window cut out of it would catch one batch of 32 more or less.
+        throughput = len(self.latencies) / (time.perf_counter() - started)
+        p50 = statistics.median(self.latencies) if self.latencies else math.nan
+        return Load(clients, len(self.latencies), throughput, p50, percentile(self.latencies, 99), dict(self.errors))
+
+    def _client(self) -> None:
+        connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        while time.perf_counter() < self._deadline:
+            started = time.perf_counter()
+            try:
+                status = self._send(connection, self._bodies[next(self._turn) % len(self._bodies)])
+            except (OSError, HTTPException) as error:
+                self.errors[type(error).__name__] += 1
+                break  # a client that lost its server would only count errors
+            if status == 200:
+                self.latencies.append(time.perf_counter() - started)
+            else:
+                self.errors[str(status)] += 1
+        connection.close()
+
+    def _send(self, connection: HTTPConnection, body: bytes) -> int:
+        connection.request("POST", self._path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """By nearest rank: a value that was measured, not one between two."""
+    if not values:
+        return math.nan
+    return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
+
+
+def multipart(name: str, jpeg: bytes) -> bytes:
+    """The body of a form whose field `file` is a photo."""
+    head = (
+        f"--{BOUNDARY}\r\n"
+        f'Content-Disposition: form-data; name="file"; filename="{name}.jpg"\r\n'
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
+    return head.encode() + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def measure(url: str, clients: int, seconds: float) -> Load:
+    """Run the load in its own process.
+
+    Raises:
+        RuntimeError: a request was not answered with 200; such figures mean nothing.
+    """
+    command = [sys.executable, "-m", "benchmarks.load", url, f"--clients={clients}", f"--seconds={seconds}"]
+    done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+    load = Load(**json.loads(done.stdout))
+    if load.errors or not load.answered:
+        raise RuntimeError(f"{url}, {clients} clients: {load.answered} answered, errors: {load.errors}")
+    return load
+
+
+def main() -> None:
+    """Print what the clients saw as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url")
+    parser.add_argument("--clients", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    options = parser.parse_args()
+    bodies = [multipart(photo.name, photo.data) for photo in photos.load()]
+    print(json.dumps(asdict(Clients(options.url, bodies, options.seconds).run(options.clients))))
+
+
+if __name__ == "__main__":
+    main()

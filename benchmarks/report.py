@@ -1,0 +1,183 @@
+"""What was measured, as a section of RESULTS.md: facts, table, targets."""
+
+import math
+import os
+import re
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.load import Load
+
+TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
+LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes"}
+
+
+@dataclass
+class Figures:
+    """Everything measured so far; each list has one entry a round."""
+
+    photos: str
+    rounds: int
+    seconds: float
+    raw: dict[str, list[float]] = field(default_factory=dict)  # way -> images/s
+    loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)  # (server, clients) -> loads
+    mean_batches: dict[int, list[float]] = field(default_factory=dict)  # clients -> images a forward pass
+    ready_seconds: list[float] = field(default_factory=list)
+    memory_bytes: list[int] = field(default_factory=list)
+
+    def add(self, server: str, load: Load) -> None:
+        """Remember one measurement of a server."""
+        self.loads.setdefault((server, load.clients), []).append(load)
+
+    def median(self, server: str, clients: int, value: Callable[[Load], float]) -> float:
+        """Over the rounds; not a number where nothing was measured."""
+        return _median(value(load) for load in self.loads.get((server, clients), []))
+
+    def throughput(self, server: str, clients: int) -> float:
+        """Images/s, the median over the rounds."""
+        return self.median(server, clients, lambda load: load.throughput)
+
+    def mean_batch(self, clients: int) -> float:
+        """Images a forward pass of Panoptes, the median over the rounds."""
+        return _median(self.mean_batches.get(clients, []))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure and what it should be; a figure that was not measured is not reached."""
+
+    what: str
+    value: float
+    limit: float
+    at_most: bool = False
+    unit: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.value <= self.limit if self.at_most else self.value >= self.limit
+
+    def row(self) -> str:
+        """As a line of the table."""
+        sign = "≤" if self.at_most else "≥"
+        verdict = "not measured" if math.isnan(self.value) else "reached" if self.reached else "**not reached**"
+        measured = "–" if math.isnan(self.value) else f"{self.value:.3g}{self.unit}"
+        return f"| {self.what} | {sign} {self.limit:g}{self.unit} | {measured} | {verdict} |"
+
+
+def targets(figures: Figures) -> list[Target]:
+    """The figures that matter, each a quotient or difference of medians in the table above it."""
+    at_32 = figures.throughput("panoptes", 32)
+    late = figures.median("panoptes", 1, _p50) - figures.median("litserve", 1, _p50)
+    return [
+        Target("throughput at 32 clients ÷ raw limit", at_32 / _median(figures.raw.get("plain", [])), 0.85),
+        Target("throughput at 32 clients ÷ plain FastAPI", at_32 / figures.throughput("plain", 32), 5),
+        Target("throughput at 32 clients ÷ LitServe", at_32 / figures.throughput("litserve", 32), 0.95),
+        Target("p50 at 1 client − LitServe's", 1000 * late, 20, at_most=True, unit=" ms"),
+        Target("mean batch at 32 clients", figures.mean_batch(32), 8),
+    ]
+
+
+def render(figures: Figures) -> str:
+    """The whole section in Markdown."""
+    return "\n".join([*_facts(figures), "", *_table(figures), "", *_targets(figures), "", *_notes(figures)])
+
+
+def update_section(path: Path, name: str, section: str) -> None:
+    """Put a section into a file between its markers, which are added at the end when missing."""
+    begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
+    block = f"{begin}\n{section}\n{end}"
+    text = path.read_text() if path.exists() else TITLE
+    if begin in text:
+        text = re.sub(f"{re.escape(begin)}.*?{re.escape(end)}", lambda _: block, text, flags=re.DOTALL)
+    else:
+        text = f"{text.rstrip()}\n\n{block}\n"
+    path.write_text(text)
+
+
+def _facts(figures: Figures) -> list[str]:
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "open_clip_torch", "ray"))
+    options = f"--rounds {figures.rounds} --seconds {figures.seconds:g}"
+    return [
+        "## CLIP over HTTP",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores of {_cpu()}, {versions}. "
+        f"`python -m benchmarks.run {options}`, which `make bench` calls with its defaults.",
+        "",
+        f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "
+        "for all. Each client sends its next photo when the last is answered; everything runs on the same cores, the "
+        f"clients included. Rounds: {figures.rounds}, of {figures.seconds:g} s a figure, the subjects in turns; "
+        "what is shown is the median over the rounds.",
+    ]
+
+
+def _table(figures: Figures) -> list[str]:
+    rows = ["| | clients | images/s | by round | p50 ms | p99 ms | mean batch |", "|---|--:|--:|--:|--:|--:|--:|"]
+    raw_labels = {"plain": "raw limit, batches of 32", "threaded": "raw, decoding in 2 threads"}
+    for way, rounds in figures.raw.items():
+        rows.append(f"| {raw_labels[way]} | – | {_number(_median(rounds))} | {_by_round(rounds)} | – | – | 32 |")
+    for server, clients in figures.loads:
+        by_round = _by_round(load.throughput for load in figures.loads[server, clients])
+        latencies = [1000 * figures.median(server, clients, value) for value in (_p50, _p99)]
+        cells = [
+            LABELS[server],
+            str(clients),
+            _number(figures.throughput(server, clients)),
+            by_round,
+            *(_number(latency, 0) for latency in latencies),
+            _number(figures.mean_batch(clients)) if server == "panoptes" else "–",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def _targets(figures: Figures) -> list[str]:
+    rows = [target.row() for target in targets(figures)]
+    return ["| Panoptes | target | measured | |", "|---|--:|--:|---|", *rows]
+
+
+def _notes(figures: Figures) -> list[str]:
+    threaded = figures.throughput("panoptes", 32) / _median(figures.raw.get("threaded", []))
+    lines = [
+        "Raw limit: one process decodes a batch photo by photo with open_clip's own transform and runs it on 2 "
+        "threads. Decoding on 2 threads is the harder mark, because the servers also decode beside their "
+        f"work: at 32 clients Panoptes gives {_number(threaded, 2)} of that one."
+    ]
+    if figures.ready_seconds:
+        lines += [
+            "",
+            f"Panoptes was ready {_number(_median(figures.ready_seconds), 0)} s after its start and held "
+            f"{_number(_median(figures.memory_bytes) / 1e9)} GB at the end (proportional set size, Ray included).",
+        ]
+    return lines
+
+
+def _p50(load: Load) -> float:
+    return load.p50
+
+
+def _p99(load: Load) -> float:
+    return load.p99
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return statistics.median(known) if known else math.nan
+
+
+def _by_round(values: Iterable[float]) -> str:
+    return " · ".join(_number(value) for value in values)
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "an unnamed CPU"

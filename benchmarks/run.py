@@ -1,0 +1,131 @@
+"""CLIP over HTTP against its limit and its alternatives; `make bench`.
+
+The same photos and the same weights (a full-size ViT-B/32, random) go through
+
+    raw       one process without a server: decode, preprocess, batches of 32
+    plain     a FastAPI server as the earlier services were written
+    litserve  LitServe, tuned
+    panoptes  `serve run serve_config.yaml`, POST /classify
+
+one after the other, never two at a time, and then all over again, because machines have slow minutes. About eleven
+minutes on 2 cores.
+"""
+
+import argparse
+import json
+import math
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from benchmarks import load, photos, report, servers
+from benchmarks.application import METRICS_DELAY_SECONDS, Application
+from benchmarks.checkpoints import make_clip
+from benchmarks.processes import free_port
+
+HF_HOME = photos.ROOT / "data" / "benchmarks" / "hf_home"
+RESULTS = photos.ROOT / "benchmarks" / "RESULTS.md"
+CLIENTS = (1, 8, 32)
+WARM_UP_CLIENTS, WARM_UP_SECONDS = 8, 3.0
+
+
+def main() -> None:
+    """Measure, print the section, and write it when it is complete."""
+    options = _options()
+    print("Preparing photos, weights and LitServe's environment ...", file=sys.stderr, flush=True)
+    weights = make_clip(HF_HOME)
+    if "litserve" in options.only:
+        servers.install_litserve()
+    figures = report.Figures(photos=photos.describe(photos.load()), rounds=options.rounds, seconds=options.seconds)
+    for number in range(1, options.rounds + 1):
+        for name in options.only:
+            print(f"Round {number} of {options.rounds}: {name} ...", file=sys.stderr, flush=True)
+            SUBJECTS[name](figures, weights)
+    section = report.render(figures)
+    print(section)
+    if set(options.only) == SUBJECTS.keys():
+        report.update_section(RESULTS, "clip", section)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2, help="times each is measured; the medians count (default: 2)")
+    parser.add_argument("--seconds", type=float, default=15, help="of each single measurement (default: 15)")
+    only_help = "print these alone; RESULTS.md stays as it is"
+    parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help=only_help)
+    return parser.parse_args()
+
+
+def _raw(figures: report.Figures, weights: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.raw", f"--weights={weights}", f"--seconds={figures.seconds}"]
+    done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+    for way, throughput in json.loads(done.stdout).items():
+        figures.raw.setdefault(way, []).append(throughput)
+
+
+def _plain(figures: report.Figures, weights: Path) -> None:
+    _other(figures, "plain", servers.plain(weights))
+
+
+def _litserve(figures: report.Figures, weights: Path) -> None:
+    _other(figures, "litserve", servers.litserve(weights))
+
+
+def _other(figures: report.Figures, name: str, server: AbstractContextManager[str]) -> None:
+    with server as url:
+        load.measure(f"{url}/classify", WARM_UP_CLIENTS, WARM_UP_SECONDS)
+        for clients in CLIENTS:
+            figures.add(name, load.measure(f"{url}/classify", clients, figures.seconds))
+
+
+def _panoptes(figures: report.Figures, weights: Path) -> None:
+    env = {
+        "HF_HOME": str(_hf_home(weights)),
+        "HF_HUB_OFFLINE": "1",
+        "WEIGHTS": "hub",
+        "CLIP_MODEL_NAME": "openai/clip-vit-base-patch32",
+        "RATE_LIMIT_ENABLED": "false",
+        "API_KEY": "",
+    }
+    with Application(free_port(), env) as panoptes:
+        url = f"{panoptes.url}/classify"
+        load.measure(url, WARM_UP_CLIENTS, WARM_UP_SECONDS)
+        before = _batches(panoptes)
+        for clients in CLIENTS:
+            measured = load.measure(url, clients, figures.seconds)
+            figures.add("panoptes", measured)
+            after = _batches(panoptes)
+            # Every request is one image, and a count is exact where Ray's histogram sum is not.
+            mean = measured.answered / (after - before) if after > before else math.nan
+            figures.mean_batches.setdefault(clients, []).append(mean)
+            before = after
+        figures.ready_seconds.append(panoptes.ready_seconds)
+        figures.memory_bytes.append(panoptes.memory_bytes())
+
+
+def _batches(panoptes: Application) -> float:
+    """Forward passes since the start, as exported."""
+    time.sleep(METRICS_DELAY_SECONDS)
+    pattern = r"^ray_panoptes_batch_size_count(?:\{.*\})? (\S+)$"
+    return sum(float(value) for value in re.findall(pattern, panoptes.metrics(), flags=re.MULTILINE))
+
+
+def _hf_home(weights: Path) -> Path:
+    """<hf_home>/hub/<repository>/snapshots/<commit>/<file> -> <hf_home>."""
+    return weights.parents[4]
+
+
+SUBJECTS: dict[str, Callable[[report.Figures, Path], None]] = {
+    "raw": _raw,
+    "plain": _plain,
+    "litserve": _litserve,
+    "panoptes": _panoptes,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The prompts that CLIP is asked, read from `prompts.yaml` beside this file."""
+
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, model_validator
+
+CATEGORIES = ("maps", "aerial_satellite", "miscellaneous")
+
+
+class Prompts(BaseModel):
+    """`classifier`: prompt set -> category -> prompts; `template` holds one `{}`; `categories`: /categorize's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classifier: dict[str, dict[str, tuple[str, ...]]]
+    template: str
+    categories: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for name, prompts in self.classifier.items():
+            if set(prompts) != set(CATEGORIES) or not all(prompts.values()):
+                raise ValueError(f"prompts.yaml: prompt set {name!r} needs prompts for exactly {', '.join(CATEGORIES)}")
+        check_template(self.template)
+        return self
+
+
+def check_template(template: str) -> str:
+    """Return a prompt template that holds `{}` exactly once; ValueError for any other."""
+    if template.count("{}") != 1 or template.replace("{}", "").count("{") or template.replace("{}", "").count("}"):
+        raise ValueError(f"a template needs '{{}}' exactly once, where the label goes, not {template!r}")
+    return template
+
+
+@cache
+def load_prompts() -> Prompts:
+    """The prompts of this installation."""
+    file = Path(__file__).resolve().parent / "prompts.yaml"
+    return Prompts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

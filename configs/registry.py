@@ -1,0 +1,54 @@
+"""The model registry: which checkpoints can be served, read from `models.yaml` beside this file."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+FOLDER = Path(__file__).resolve().parent
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Checkpoint(_Entry):
+    """One checkpoint on the Hugging Face hub.
+
+    `repository` holds it under open_clip's file names; `revision` is a commit where one is known for certain and
+    otherwise None, the newest.
+    """
+
+    architecture: str
+    repository: str
+    revision: str | None
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    dimensions: int
+
+
+class Bundled(_Entry):
+    """Weights that ship with Panoptes: the id they answer under and their folder, from the top of the project."""
+
+    id: str
+    directory: str
+
+
+class ClipEntry(_Entry):
+    """Everything that can be served as CLIP. `dtype` is by device type, `checkpoints` by Hugging Face id."""
+
+    bundled: Bundled
+    dtype: dict[str, str]
+    checkpoints: dict[str, Checkpoint]
+
+
+class Registry(_Entry):
+    clip: ClipEntry
+
+
+@cache
+def load_registry() -> Registry:
+    """The registry of this installation."""
+    return Registry.model_validate(yaml.safe_load((FOLDER / "models.yaml").read_text(encoding="utf-8")))

@@ -1,0 +1,177 @@
+"""Every setting of the application, read from the environment, from `.env` and from the `args` of a Serve config.
+
+The environment wins over `.env`, which wins over the Serve config: the file says what a machine is meant to run, the
+environment what this start wants. A value that cannot work is refused here, before any model loads.
+"""
+
+import ipaddress
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from configs.prompts import load_prompts
+from configs.registry import load_registry
+
+MEGABYTE = 1_000_000
+PROJECT = Path(__file__).resolve().parent.parent
+
+Names = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The settings by their environment names in lower case (`API_KEY` is `api_key`)."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT / ".env", env_file_encoding="utf-8", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    environment: Literal["development", "staging", "production"] = Field(
+        "development", description="Shown in /health; has no other effect."
+    )
+
+    weights: Literal["auto", "hub", "bundled"] = Field(
+        "auto", description="hub: the named checkpoints or nothing; bundled: ours; auto: hub where there, else bundled."
+    )
+    clip_enabled: bool = Field(True, description="Off: no CLIP deployment, its routes answer 503 model_disabled.")
+    clip_model_name: str = Field(
+        "openai/clip-vit-base-patch32", description="Hugging Face id of the CLIP model, one of configs/models.yaml."
+    )
+    clip_threads: int = Field(0, ge=0, le=256, description="CPU threads of a CLIP replica; 0: all cores, at most 8.")
+    clip_max_batch: int = Field(32, ge=1, le=1024, description="Most images in one forward pass.")
+    prompt_set: str = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
+
+    api_key: SecretStr = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")
+    rate_limit_enabled: bool = Field(True, description="Limit POST requests by API key or client address.")
+    rate_limit_per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
+    rate_limit_burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
+    rate_limit_redis_url: str = Field("", description="redis://… makes the limit exact across ingress replicas.")
+    trusted_proxies: Names = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
+
+    max_image_mb: float = Field(50, gt=0, le=1000, description="Largest uploaded image, in megabytes.")
+    max_fetch_mb: float = Field(30, gt=0, le=1000, description="Largest image fetched from a URL, in megabytes.")
+    max_megapixels: float = Field(100, gt=0, le=1000, description="Largest image, in millions of pixels.")
+    max_request_mb: float = Field(500, gt=0, le=5000, description="Largest request with several files, in megabytes.")
+    max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one request.")
+    max_categories: int = Field(1000, ge=1, le=10_000, description="Most categories or labels in one request.")
+    max_embedding_inputs: int = Field(256, ge=1, le=2048, description="Most inputs of one /v1/embeddings request.")
+
+    fetch_allow_private: Names = Field(
+        (), description="Host names, addresses or networks that may be fetched although they are not public."
+    )
+    fetch_timeout_s: float = Field(15, gt=0, le=300, description="Time to fetch one URL, redirects included.")
+    request_timeout_s: float = Field(60, gt=0, le=3600, description="Time to answer one request.")
+    decode_threads: int = Field(2, ge=1, le=64, description="Threads of an ingress replica that decode images.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, dotenv_settings, init_settings
+
+    @field_validator("fetch_allow_private", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            ipaddress.ip_network(network, strict=False)
+        return value
+
+    @field_validator("max_image_mb", "max_fetch_mb", "max_megapixels", "max_request_mb", "request_timeout_s")
+    @classmethod
+    def _finite(cls, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError("must be a finite number")
+        return value
+
+    @field_validator("clip_model_name")
+    @classmethod
+    def _known_model(cls, value: str) -> str:
+        known = load_registry().clip.checkpoints
+        if value not in known:
+            raise ValueError(f"unknown model {value!r}; one of: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("prompt_set")
+    @classmethod
+    def _known_prompts(cls, value: str) -> str:
+        known = load_prompts().classifier
+        if value not in known:
+            raise ValueError(f"unknown prompt set {value!r}; one of: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("rate_limit_redis_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must start with redis:// or rediss://")
+        return value
+
+    @model_validator(mode="after")
+    def _burst_fits(self) -> Self:
+        if self.max_request_mb < self.max_image_mb:
+            raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
+        return self
+
+    @property
+    def max_image_bytes(self) -> int:
+        return int(self.max_image_mb * MEGABYTE)
+
+    @property
+    def max_fetch_bytes(self) -> int:
+        return int(self.max_fetch_mb * MEGABYTE)
+
+    @property
+    def max_request_bytes(self) -> int:
+        return int(self.max_request_mb * MEGABYTE)
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)
+
+
+class SettingsError(ValueError):
+    """The settings cannot work; the message names each variable and says what is wrong with it."""
+
+
+def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
+    """The settings of this process.
+
+    Args:
+        arguments: the `args` of the application in its Serve config, weaker than the environment.
+
+    Raises:
+        SettingsError: an unknown name in `arguments` or `.env`, or an impossible value.
+    """
+    try:
+        return Settings(**(arguments or {}))
+    except ValidationError as invalid:
+        lines = []
+        for error in invalid.errors(include_url=False):
+            name = ".".join(str(part) for part in error["loc"]).upper()
+            reason = "is not a setting of Panoptes" if error["type"] == "extra_forbidden" else error["msg"]
+            # A refused value may be a secret that landed in the wrong variable: it is named, never shown.
+            lines.append(f"{name} {reason}" if name else error["msg"].removeprefix("Value error, "))
+        raise SettingsError("Cannot start: " + "; ".join(lines)) from None
+
+
+def environment_name(field: str) -> str:
+    """The environment variable of a settings field."""
+    return field.upper()
+
+
+def cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0))

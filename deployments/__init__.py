@@ -1,0 +1,1 @@
+"""One module per model: a plain model class, then its thin Serve deployment."""

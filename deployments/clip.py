@@ -1,0 +1,140 @@
+"""The CLIP deployment: classification, categories, embeddings and video frames all ask this one model."""
+
+import asyncio
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+
+from deployments.batching import Batcher
+from deployments.errors import ModelFailed
+from deployments.metrics import ModelMetrics
+from deployments.weights import ClipWeights
+from deployments.zero_shot import ensemble
+
+logger = logging.getLogger("ray.serve.panoptes.clip")
+
+Floats = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
+Value = TypeVar("Value")
+
+CACHED_TEXTS = 10_000
+
+# A model that has not finished a batch for this long is asked to prove itself at the next health check.
+PROBE_AFTER_S = 30.0
+PROBE_TIMEOUT_S = 25.0
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """A replica's word on its model. `queue`: images that wait in this replica for a batch."""
+
+    name: str
+    device: str
+    load_time_ms: float
+    queue: int
+
+
+@dataclass(frozen=True)
+class TextEmbeddings:
+    """`vectors`: (n, d), L2-normalised; `tokens`: of all texts together."""
+
+    vectors: Floats
+    tokens: int
+
+
+@serve.deployment
+class Clip:
+    """One replica: one model, one batch at a time.
+
+    Images arrive as uint8 arrays (n, size, size, 3) that `preprocessing.fit` made, with the size of the weights.
+    """
+
+    def __init__(self, weights: ClipWeights, dtypes: dict[str, str], threads: int, max_batch: int) -> None:
+        # torch is imported where a replica starts, so that whoever binds the application does not wait for it.
+        from deployments.clip_model import ClipModel  # noqa: PLC0415
+        from deployments.devices import assigned_gpu_fraction, select  # noqa: PLC0415
+
+        device = select(dtypes, threads, assigned_gpu_fraction())
+        self._model: ClipModel = ClipModel(weights, device)
+        self._metrics = ModelMetrics(weights.id)
+        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch)
+        self._texts: OrderedDict[str, tuple[Floats, int]] = OrderedDict()
+        self._last_success = time.monotonic()
+        logger.info(
+            "%s ready on %s with %d threads in %.1f s",
+            weights.id, device.name, device.threads, self._model.load_time_s,
+        )  # fmt: skip
+
+    async def embed_images(self, pixels: Pixels) -> Floats:
+        """(n, size, size, 3) -> (n, d), L2-normalised."""
+        return np.stack(await self._batcher.submit(list(pixels)))
+
+    async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
+        """Embed texts; each is computed once and then remembered (the newest 10,000).
+
+        Raises:
+            PromptTooLong: a text does not fit; nothing was computed.
+        """
+        known = {text: self._texts[text] for text in texts if text in self._texts}
+        lengths = {text: self._model.count_tokens(text) for text in texts if text not in known}
+        if lengths:
+            missing = list(lengths)
+            embeddings = await self._batcher.run(lambda: self._watched(lambda: self._model.encode_texts(missing)))
+            for text, embedding in zip(missing, embeddings, strict=True):
+                known[text] = (embedding, lengths[text])
+        self._remember(known)
+        return TextEmbeddings(np.stack([known[text][0] for text in texts]), sum(known[text][1] for text in texts))
+
+    def _remember(self, entries: dict[str, tuple[Floats, int]]) -> None:
+        for text, entry in entries.items():
+            self._texts[text] = entry
+            self._texts.move_to_end(text)
+        while len(self._texts) > CACHED_TEXTS:
+            self._texts.popitem(last=False)
+
+    async def score(self, pixels: Pixels, classes: list[list[str]]) -> Floats:
+        """Compare every image with every class, which is the ensemble of its prompts.
+
+        Returns:
+            (images, classes) logits: cosine similarities times the model's temperature.
+        """
+        # Texts first: a prompt that is too long is refused before any image is computed.
+        texts = (await self.embed_texts([prompt for prompts in classes for prompt in prompts])).vectors
+        images = await self.embed_images(pixels)
+        ends = np.cumsum([len(prompts) for prompts in classes])
+        means = np.stack(
+            [ensemble(texts[end - len(prompts) : end]) for end, prompts in zip(ends, classes, strict=True)]
+        )
+        return np.asarray(self._model.logit_scale * images @ means.T, dtype=np.float32)
+
+    async def status(self) -> ModelStatus:
+        """How this replica is; answers while the model computes."""
+        model = self._model
+        return ModelStatus("clip", model.device.name, model.load_time_s * 1000, self._batcher.waiting)
+
+    async def check_health(self) -> None:
+        """Raises when the model or its device fails, so that Serve replaces the replica."""
+        if time.monotonic() - self._last_success > PROBE_AFTER_S:
+            await asyncio.wait_for(self._batcher.run(lambda: self._watched(self._model.warm_up)), PROBE_TIMEOUT_S)
+
+    def _encode_images(self, images: list[Pixels]) -> Floats:
+        with self._metrics.batch(len(images)):
+            return self._watched(lambda: self._model.encode_images(images))
+
+    def _watched(self, compute: Callable[[], Value]) -> Value:
+        """Run a forward pass and keep in mind whether the model works: a failure makes the next check probe it."""
+        try:
+            value = compute()
+        except ModelFailed:
+            self._last_success = -math.inf
+            raise
+        self._last_success = time.monotonic()
+        return value

@@ -1,0 +1,36 @@
+"""What CLIP wants to see: the resize and crop of its own transform, in Pillow and NumPy alone.
+
+The ingress runs this next to the decoder, so that 150 kB of pixels travel to the model instead of megabytes, and so
+that nothing on the way needs torch. `tests/unit/test_preprocessing.py` holds it to open_clip's own transform.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The input of an image tower: `size`×`size` RGB, channels normalised by `mean` and `std` (of values in 0–1)."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Scale the shorter side of an RGB image to `size` (bicubic, antialiased) and cut out the centre.
+
+    Returns:
+        uint8 array of shape (size, size, 3), RGB, 0–255.
+    """
+    width, height = image.size
+    if width <= height:
+        scaled = (size, max(size, int(size * height / width)))
+    else:
+        scaled = (max(size, int(size * width / height)), size)
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    resized = image.resize(scaled, Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.uint8)

@@ -1,0 +1,55 @@
+"""Random choices: every drawing function takes its decisions from the one generator that it is given."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+T = TypeVar("T")
+Rng = np.random.Generator
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A drawing before its camera effects: an RGB image, every caption that is true of it, and its category label."""
+
+    image: Image.Image
+    captions: tuple[str, ...]
+    label: str | None = None
+
+
+def pick(rng: Rng, choices: Sequence[T]) -> T:
+    """One of the choices, evenly."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def maybe(rng: Rng, probability: float) -> bool:
+    """True with the given probability (0–1)."""
+    return bool(rng.random() < probability)
+
+
+def between(rng: Rng, low: float, high: float) -> float:
+    """A number in [low, high), evenly."""
+    return float(rng.uniform(low, high))
+
+
+def canvas_size(rng: Rng) -> tuple[int, int]:
+    """Width and height of a picture: the shorter side 180–300 pixels, the aspect ratio up to 1.9 either way."""
+    short = int(rng.integers(180, 300))
+    long = int(short * between(rng, 1.0, 1.9) ** between(rng, 0.2, 1.0))
+    return (short, long) if maybe(rng, 0.35) else (long, short)
+
+
+def jittered_box(rng: Rng, size: tuple[int, int], low: float, high: float) -> Box:
+    """A square box, `low`–`high` of the shorter side wide, inside the centre square that a model gets to see (or over it)."""
+    width, height = size
+    short = min(size)
+    side = short * between(rng, low, high)
+    slack = abs(short - side) / 2
+    x = width / 2 + between(rng, -slack, slack)
+    y = height / 2 + between(rng, -slack, slack)
+    return x - side / 2, y - side / 2, x + side / 2, y + side / 2

@@ -1,0 +1,1 @@
+"""The ingress: HTTP in, handles out. Knows no model library."""

@@ -1,0 +1,177 @@
+"""Every error a client can get: one tree, one code and status each, rendered the way the route's family does.
+
+PanoptesError                    500 internal_error
+├── InvalidRequest               400 invalid_request
+│   ├── EmptyFile                400 empty_file
+│   ├── InvalidImage             400 invalid_image
+│   ├── InvalidPrompt            400 prompt_too_long
+│   └── UrlRefused               400 url_refused
+├── Unauthorized                 401 unauthorized
+├── ModelNotFound                404 model_not_found
+├── TooLarge                     413 payload_too_large
+│   └── ImageTooLarge            413 image_too_large
+├── ValidationFailed             422 validation_error
+├── RateLimited                  429 rate_limited         Retry-After
+├── Slow
+│   ├── UploadTimeout            408 upload_timeout
+│   └── DeadlineExceeded         504 deadline_exceeded
+├── FetchFailed                  502 fetch_failed
+│   └── FetchTimeout             504 fetch_timeout
+└── Unavailable                  503 unavailable          Retry-After
+    ├── Overloaded               503 overloaded           Retry-After
+    ├── ModelUnavailable         503 model_unavailable    Retry-After
+    └── ModelDisabled            503 model_disabled
+"""
+
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+
+class PanoptesError(HTTPException):
+    """Base of the tree: a stable `code`, an HTTP `status`, and a message that says what to do.
+
+    An HTTPException because FastAPI lets only those out of its parsing of a body.
+    """
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, detail: Any = None, retry_after_s: int | None = None) -> None:
+        super().__init__(self.status, message)
+        self.message, self.facts, self.retry_after_s = message, detail, retry_after_s
+
+
+class InvalidRequest(PanoptesError):
+    code, status = "invalid_request", 400
+
+
+class EmptyFile(InvalidRequest):
+    code = "empty_file"
+
+
+class InvalidImage(InvalidRequest):
+    code = "invalid_image"
+
+
+class InvalidPrompt(InvalidRequest):
+    code = "prompt_too_long"
+
+
+class UrlRefused(InvalidRequest):
+    code = "url_refused"
+
+
+class Unauthorized(PanoptesError):
+    code, status = "unauthorized", 401
+
+
+class ModelNotFound(PanoptesError):
+    code, status = "model_not_found", 404
+
+
+class TooLarge(PanoptesError):
+    code, status = "payload_too_large", 413
+
+
+class ImageTooLarge(TooLarge):
+    code = "image_too_large"
+
+
+class ValidationFailed(PanoptesError):
+    code, status = "validation_error", 422
+
+
+class RateLimited(PanoptesError):
+    code, status = "rate_limited", 429
+
+
+class Slow(PanoptesError):
+    pass
+
+
+class UploadTimeout(Slow):
+    code, status = "upload_timeout", 408
+
+
+class DeadlineExceeded(Slow):
+    code, status = "deadline_exceeded", 504
+
+
+class FetchFailed(PanoptesError):
+    code, status = "fetch_failed", 502
+
+
+class FetchTimeout(FetchFailed):
+    code, status = "fetch_timeout", 504
+
+
+class Unavailable(PanoptesError):
+    code, status = "unavailable", 503
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class ModelUnavailable(Unavailable):
+    code = "model_unavailable"
+
+
+class ModelDisabled(Unavailable):
+    code = "model_disabled"
+
+
+# The categorizer's clients read {"error": text} and nothing else; everybody else gets code, message and detail.
+TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
+
+
+def render(error: PanoptesError, path: str) -> Response:
+    """The response for an error on a route, with `Retry-After` and `WWW-Authenticate` where they belong."""
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
+    core = {"error": error.code, "message": error.message}
+    body: dict[str, Any] = {**core, "detail": error.message if error.facts is None else error.facts}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "ApiKey"
+        body["detail"] = core
+    elif path.startswith(TEXT_ONLY_ROUTES) and not isinstance(error, ValidationFailed):
+        body = {"error": error.message}
+    return JSONResponse(body, error.status, headers)
+
+
+def _validation_error(request: Request, invalid: Exception) -> Response:
+    assert isinstance(invalid, RequestValidationError)  # noqa: S101 - registered for this type alone
+    problems = [
+        {"loc": list(problem["loc"]), "msg": problem["msg"], "type": problem["type"]} for problem in invalid.errors()
+    ]
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = f"The request is not valid: {where}: {first['msg']}. See /docs for what this route takes."
+    return render(ValidationFailed(message, detail=jsonable_encoder(problems)), request.url.path)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    message = str(error.detail)
+    if error.status_code == 404:
+        message = f"There is no {request.url.path}: see /docs for the routes."
+    body = {"error": message} if request.url.path.startswith(TEXT_ONLY_ROUTES) else None
+    body = body or {"error": code, "message": message, "detail": message}
+    return JSONResponse(body, error.status_code, error.headers)
+
+
+def _panoptes_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PanoptesError)  # noqa: S101 - registered for this type alone
+    return render(error, request.url.path)
+
+
+def install(app: FastAPI) -> None:
+    """Make an app answer every error of the tree, of validation and of routing in its family's form."""
+    app.add_exception_handler(PanoptesError, _panoptes_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)

@@ -1,0 +1,132 @@
+"""The only door for pixels: bytes in, one decoded, upright, size-checked RGB image out, judged by its bytes alone."""
+
+import asyncio
+import io
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from deployments.preprocessing import fit
+from serve_app.errors import EmptyFile, ImageTooLarge, InvalidImage
+from serve_app.metrics import decode_seconds
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
+
+# Our own limit stands before any pixel is allocated; Pillow's only warns.
+Image.MAX_IMAGE_PIXELS = None
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image ready for its model. `width` and `height` are of the upright original, in pixels."""
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+
+def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
+    """Decode an image to upright RGB; of an animation the first frame, transparency on white.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: refuse larger images, before their pixels are allocated.
+        shortest_side: when the caller will scale the image down to this many pixels, a JPEG may be decoded at a half,
+            a quarter or an eighth of its size, never below twice this.
+
+    Raises:
+        EmptyFile, InvalidImage, ImageTooLarge.
+    """
+    return _upright(_open(data, max_pixels), shortest_side)
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    if not data:
+        raise EmptyFile("The file is empty: send an image.")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise InvalidImage(f"This is not an image that can be read: send {SUPPORTED}.") from None
+    except Exception as error:  # Pillow's parsers raise whatever a malformed header makes them raise
+        raise InvalidImage(f"The image's header is broken ({type(error).__name__}): send it again.") from error
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(
+            f"The image has {image.width} × {image.height} pixels; at most {max_pixels / 1e6:g} megapixels are "
+            "accepted: scale it down."
+        )
+    return image
+
+
+def _upright(image: Image.Image, shortest_side: int | None) -> Image.Image:
+    try:
+        if shortest_side is not None:
+            image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+    except Exception as error:  # as above, for broken pixel data
+        raise InvalidImage(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "HSV", "1"} and "transparency" not in image.info:
+        return image.convert("RGB")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in {"I", "F"}:
+        return _stretch(image)
+    rgba = image.convert("RGBA")
+    background = Image.new("RGB", rgba.size, "white")
+    background.paste(rgba, mask=rgba.getchannel("A"))
+    return background
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    """32-bit integer and float images have no fixed range: their own becomes 0–255."""
+    values = np.asarray(image, dtype=np.float64)
+    values = np.nan_to_num(values, posinf=0, neginf=0)
+    low, high = values.min(), values.max()
+    scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
+    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+
+
+class Decoder:
+    """Decodes off the event loop, on as many threads as the configuration gives."""
+
+    def __init__(self, threads: int, max_pixels: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+        self._max_pixels = max_pixels
+
+    async def fit(self, data: bytes, size: int) -> Decoded:
+        """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
+
+        def work() -> Decoded:
+            image = _open(data, self._max_pixels)
+            width, height = _upright_size(image)
+            return Decoded(fit(_upright(image, size), size), width, height)
+
+        return await self._run(work)
+
+    async def _run(self, work: Callable[[], Value]) -> Value:
+        def timed() -> Value:
+            started = time.perf_counter()
+            try:
+                return work()
+            finally:
+                decode_seconds().observe(time.perf_counter() - started)
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
+    return (image.height, image.width) if turned else image.size

@@ -1,0 +1,62 @@
+"""The ingress deployment: HTTP in, handles out. Its FastAPI app is made once a replica, by `make_api`."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+
+from configs.settings import Settings
+from deployments.weights import ClipWeights
+from serve_app import errors
+from serve_app.fetch import Fetcher
+from serve_app.handles import ClipClient
+from serve_app.images import Decoder
+from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
+from serve_app.routes import categorizer, classifier, home, resources
+from serve_app.security import ApiKeyMiddleware, BodyLimitMiddleware, RateLimitMiddleware
+from serve_app.services import Services
+from serve_app.version import VERSION
+
+DESCRIPTION = "Image understanding: many models look at a picture side by side, behind one port."
+
+
+def make_api(services: Services) -> FastAPI:
+    """The HTTP application over the given services."""
+    api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None)
+    api.state.services = services
+    for router in (home.router, classifier.router, categorizer.router, resources.router):
+        api.include_router(router)
+    errors.install(api)
+    settings = services.settings
+    # The last one added is the outermost: ids first, then the key, then the rate, then the size, then the deadline.
+    api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s)
+    api.add_middleware(BodyLimitMiddleware, settings=settings)
+    if settings.rate_limit_enabled:
+        api.add_middleware(RateLimitMiddleware, settings=settings)
+    api.add_middleware(ApiKeyMiddleware, key=settings.api_key.get_secret_value())
+    api.add_middleware(RequestMiddleware)
+    return api
+
+
+@serve.deployment
+@serve.ingress()
+class Ingress:
+    """One replica of the front door. `clip` is None when CLIP is switched off."""
+
+    def __init__(
+        self, settings: Settings, clip: DeploymentHandle[Any] | None, clip_weights: ClipWeights | None
+    ) -> None:
+        self._services = Services(
+            settings=settings,
+            clip=ClipClient(clip, clip_weights),
+            decoder=Decoder(settings.decode_threads, settings.max_pixels),
+            fetcher=Fetcher(
+                allow_private=settings.fetch_allow_private,
+                max_bytes=settings.max_fetch_bytes,
+                timeout_s=settings.fetch_timeout_s,
+            ),
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return make_api(self._services)

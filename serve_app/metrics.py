@@ -1,0 +1,27 @@
+"""What the ingress measures, beside Serve's own metrics of requests, queues and replicas."""
+
+from functools import cache
+
+from ray.serve import metrics
+
+SECONDS_BOUNDARIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+
+@cache
+def images_total() -> metrics.Counter:
+    """Images by `route` and `outcome`: `ok`, or the code of the error that the image got."""
+    return metrics.Counter("panoptes_images_total", "Images by route and outcome.", tag_keys=("route", "outcome"))
+
+
+@cache
+def decode_seconds() -> metrics.Histogram:
+    """Seconds from a file's bytes to the pixels that a model takes."""
+    return metrics.Histogram("panoptes_decode_seconds", "Seconds to decode one image.", boundaries=SECONDS_BOUNDARIES)
+
+
+@cache
+def cancelled_total() -> metrics.Counter:
+    """Requests whose client went away before their answer, by `route`."""
+    return metrics.Counter(
+        "panoptes_requests_cancelled_total", "Requests whose client went away before the answer.", tag_keys=("route",)
+    )

@@ -1,0 +1,96 @@
+"""What happens around every request: its id, its deadline, its weights header, and an answer whatever breaks."""
+
+import asyncio
+import logging
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.errors import DeadlineExceeded, PanoptesError, UploadTimeout, render
+from serve_app.metrics import cancelled_total
+
+logger = logging.getLogger("ray.serve.panoptes.requests")
+
+# The weights that helped to answer the current request, as `model=id`.
+weights_used: ContextVar[set[str]] = ContextVar("weights_used")
+
+def request_id(scope: Scope) -> str:
+    """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve echoes it and logs it."""
+    return Headers(scope=scope).get("x-request-id", "unknown")
+
+
+class RequestMiddleware:
+    """The outermost layer: the `X-Panoptes-Weights` header, and a 500 without a stack trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        used, started = set[str](), False
+        weights_used.set(used)
+
+        async def with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                if used:
+                    MutableHeaders(scope=message)["X-Panoptes-Weights"] = ", ".join(sorted(used))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_headers)
+        except asyncio.CancelledError:
+            cancelled_total().inc(tags={"route": scope["path"]})
+            logger.info("The client of %s %s went away", scope["method"], scope["path"])
+            raise
+        except Exception:
+            identity = request_id(scope)
+            logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], identity)
+            if started:
+                raise
+            error = PanoptesError(
+                f"Something broke here, not in your request. Report it with the request id {identity}.",
+                detail={"request_id": identity},
+            )
+            await render(error, scope["path"])(scope, receive, with_headers)
+
+
+class DeadlineMiddleware:
+    """Cancels a request that takes too long: 408 while its body still arrives, 504 afterwards."""
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
+        self._app, self._seconds = app, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        uploading, started = True, False
+
+        async def watched_receive() -> Message:
+            nonlocal uploading
+            message = await receive()
+            uploading = bool(message.get("more_body", False))
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(self._seconds) as deadline:
+                await self._app(scope, watched_receive, watched_send)
+        except TimeoutError:
+            if started or not deadline.expired():
+                raise
+            await render(self._error(uploading), scope["path"])(scope, receive, send)
+
+    def _error(self, uploading: bool) -> PanoptesError:
+        if uploading:
+            return UploadTimeout(f"The request did not arrive within {self._seconds:g} s: send less at once.")
+        return DeadlineExceeded(f"No answer within {self._seconds:g} s: try again, or send less at once.")

@@ -1,0 +1,152 @@
+"""Family B: sort images into categories, and find the best image for each category."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.responses import HTMLResponse
+
+from configs.prompts import load_prompts
+from serve_app.categories import parse_categories
+from serve_app.errors import ImageTooLarge, InvalidImage, InvalidPrompt, InvalidRequest, TooLarge
+from serve_app.images import Decoded
+from serve_app.pages import form_page
+from serve_app.routes.responses import CATEGORIZER_ERRORS
+from serve_app.services import Services, Wired, counted, gather_bounded, stack
+
+router = APIRouter(tags=["Categorizer"])
+
+IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
+CATEGORY_EXTENSIONS = ["csv", "json"]
+
+FILES_SCHEMA = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "png, jpg or jpeg."}
+CATEGORIES_SCHEMA = {
+    "type": "string",
+    "format": "binary",
+    "description": '.json with {"categories": […]} or a list, or .csv.',
+}
+
+
+def _form(required: list[str]) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "required": required,
+        "properties": {"files": FILES_SCHEMA, "categories": CATEGORIES_SCHEMA},
+    }
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+async def read_form(request: Request, services: Wired) -> FormData:
+    """The multipart form of a request; its files are on disk when they are large."""
+    try:
+        return await request.form(max_files=services.settings.max_files + 1, max_fields=10)
+    except MultiPartException as error:
+        if "Too many files" in error.message:
+            raise TooLarge(f"At most {services.settings.max_files} files at once: send several requests.") from error
+        raise InvalidRequest(f"The form cannot be read: {error.message}") from error
+
+
+Form = Annotated[FormData, Depends(read_form)]
+
+
+@router.post(
+    "/categorize",
+    status_code=201,
+    summary="The best category for each image",
+    responses=CATEGORIZER_ERRORS,
+    openapi_extra=_form(["files"]),
+)
+async def categorize(form: Form, services: Wired) -> dict[str, str]:
+    """Filename → category. Without `categories` the default list of configs/prompts.yaml is used."""
+    files = _images(form)
+    has_categories = isinstance(form.get("categories"), UploadFile)
+    categories = await _categories(form, services) if has_categories else list(load_prompts().categories)
+    logits = await _score(services, "/categorize", files, categories)
+    return {name: categories[best] for name, best in zip(_unique_names(files), logits.argmax(axis=1), strict=True)}
+
+
+@router.post(
+    "/image",
+    status_code=201,
+    summary="The best image for each category",
+    responses=CATEGORIZER_ERRORS,
+    openapi_extra=_form(["files", "categories"]),
+)
+async def image(form: Form, services: Wired) -> dict[str, str]:
+    """Category → filename."""
+    files = _images(form)
+    categories = await _categories(form, services)
+    logits = await _score(services, "/image", files, categories)
+    names = _unique_names(files)
+    return {category: names[best] for category, best in zip(categories, logits.argmax(axis=0), strict=True)}
+
+
+@router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse)
+async def categorize_form() -> str:
+    return form_page("/categorize", "Sort images into categories", categories_required=False)
+
+
+@router.get("/image", summary="A form to try /image", response_class=HTMLResponse)
+async def image_form() -> str:
+    return form_page("/image", "Find the best image for each category", categories_required=True)
+
+
+def _images(form: FormData) -> list[UploadFile]:
+    files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
+    if not files:
+        raise InvalidRequest("No image file selected")
+    if not all(_extension(file) in IMAGE_EXTENSIONS for file in files):
+        raise InvalidRequest(f"Invalid extension, allowed extensions are: {IMAGE_EXTENSIONS}")
+    return files
+
+
+async def _categories(form: FormData, services: Services) -> list[str]:
+    file = form.get("categories")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise InvalidRequest("No file selected, please select a categories file")
+    extension = _extension(file)
+    if extension not in CATEGORY_EXTENSIONS:
+        raise InvalidRequest(f"Invalid extension, allowed extensions are: {CATEGORY_EXTENSIONS}")
+    categories = parse_categories(file.filename, extension, await file.read())
+    if len(categories) > services.settings.max_categories:
+        raise TooLarge(f"At most {services.settings.max_categories} categories at once: send several requests.")
+    return categories
+
+
+def _extension(file: UploadFile) -> str:
+    return (file.filename or "").rpartition(".")[2].lower()
+
+
+def _unique_names(files: list[UploadFile]) -> list[str]:
+    """Names in order; the second `a.jpg` becomes `a.jpg (2)`."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for file in files:
+        name, number = file.filename or "", 1
+        while name in taken:
+            number += 1
+            name = f"{file.filename} ({number})"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+async def _score(services: Services, route: str, files: list[UploadFile], categories: list[str]) -> Any:
+    async def fit(file: UploadFile) -> Decoded:
+        async with counted(route):
+            try:
+                return await services.fit_for_clip(await file.read())
+            except (ImageTooLarge, TooLarge):
+                raise
+            except InvalidRequest as error:
+                raise InvalidImage(f"Invalid image, the file {file.filename} seems to be broken") from error
+
+    images = await gather_bounded(files, fit, services.settings.decode_threads)
+    template = load_prompts().template
+    try:
+        return await services.clip.score(stack(images), [[template.format(category)] for category in categories])
+    except InvalidPrompt as error:
+        raise InvalidPrompt(
+            "One of your categories is too long, maximum number of characters per category is 77"
+        ) from error

@@ -1,0 +1,36 @@
+"""`GET /`: a page for people, JSON for programs."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from serve_app.pages import CONTENT_SECURITY_POLICY, home_page
+from serve_app.services import Wired
+from serve_app.version import VERSION
+
+router = APIRouter(tags=["Home"])
+
+
+@router.get(
+    "/",
+    summary="What is served here",
+    response_class=HTMLResponse,
+    responses={200: {"content": {"application/json": {"example": {"name": "Panoptes", "version": VERSION}}}}},
+)
+async def home(request: Request, services: Wired) -> Response:
+    """A page, or with `Accept: application/json` the same facts as JSON."""
+    weights = services.clip.weights if services.clip.enabled else None
+    routes = {
+        f"{method.upper()} {path}": operation["summary"]
+        for path, operations in request.app.openapi()["paths"].items()
+        for method, operation in operations.items()
+    }
+    if "application/json" in request.headers.get("accept", ""):
+        facts = {
+            "name": "Panoptes",
+            "version": VERSION,
+            "weights": {"clip": weights.id} if weights else {},
+            "docs": "/docs",
+            "routes": routes,
+        }
+        return JSONResponse(facts)
+    return HTMLResponse(home_page(weights, routes), headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})

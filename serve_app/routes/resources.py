@@ -1,0 +1,150 @@
+"""The new routes: embeddings in OpenAI's wire format, the list of models, zero-shot classification."""
+
+import base64
+
+import numpy as np
+from fastapi import APIRouter
+from numpy.typing import NDArray
+
+from configs.prompts import load_prompts
+from deployments.zero_shot import softmax
+from serve_app.errors import InvalidRequest, ModelNotFound, TooLarge
+from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
+from serve_app.schemas.common import decode_base64
+from serve_app.schemas.resources import (
+    ClassifyRequest,
+    ClassifyResponse,
+    Embedding,
+    EmbeddingRequest,
+    EmbeddingResponse,
+    LabelScore,
+    ModelList,
+    ServedModel,
+    TextPart,
+    Usage,
+)
+from serve_app.services import Services, Wired, counted, gather_bounded, stack
+
+router = APIRouter(prefix="/v1", tags=["Resources"])
+
+JSON_ERRORS = UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
+ROUTE_EMBEDDINGS = "/v1/embeddings"
+# The name of the model whatever its weights are.
+CLIP = "clip"
+
+
+@router.post("/embeddings", summary="Embed texts and images (OpenAI's wire format)", responses=JSON_ERRORS)
+async def embeddings(request: EmbeddingRequest, services: Wired) -> EmbeddingResponse:
+    """Texts and images in one space: their cosine similarity says how well they fit."""
+    inputs = _inputs(request)
+    _check(request, len(inputs), services)
+    vectors = np.empty((len(inputs), services.clip.weights.dimensions), np.float32)
+    texts = [index for index, (kind, _) in enumerate(inputs) if kind == "text"]
+    images = [index for index, (kind, _) in enumerate(inputs) if kind == "image"]
+    tokens = 0
+    if texts:
+        embedded = await services.clip.embed_texts([inputs[index][1] for index in texts])
+        vectors[texts], tokens = embedded.vectors, embedded.tokens
+    if images:
+        vectors[images] = await _embed_images(services, [inputs[index][1] for index in images])
+    return EmbeddingResponse(
+        data=[Embedding(index=index, embedding=_encoded(vector, request)) for index, vector in enumerate(vectors)],
+        model=services.clip.weights.id,
+        usage=Usage(prompt_tokens=tokens, total_tokens=tokens),
+    )
+
+
+def _inputs(request: EmbeddingRequest) -> list[tuple[str, str]]:
+    """Each input as (`text` or `image`, the text or URL)."""
+    items = [request.input] if isinstance(request.input, str) else request.input
+    return [
+        (request.modality, item)
+        if isinstance(item, str)
+        else ("text", item.text)
+        if isinstance(item, TextPart)
+        else ("image", item.image_url.url)
+        for item in items
+    ]
+
+
+def _check(request: EmbeddingRequest, count: int, services: Services) -> None:
+    weights = services.clip.weights
+    if request.model not in {CLIP, weights.id, services.settings.clip_model_name}:
+        raise ModelNotFound(f"There is no model {request.model!r} here: use {CLIP!r} or {weights.id!r}.")
+    if not count:
+        raise InvalidRequest("input is empty: send at least one text or image.")
+    if count > services.settings.max_embedding_inputs:
+        raise TooLarge(f"At most {services.settings.max_embedding_inputs} inputs at once: send several requests.")
+    if request.dimensions not in {None, weights.dimensions}:
+        raise InvalidRequest(f"{weights.id} has {weights.dimensions} dimensions: leave dimensions out.")
+
+
+async def _embed_images(services: Services, sources: list[str]) -> NDArray[np.float32]:
+    async def fit(source: str) -> NDArray[np.uint8]:
+        async with counted(ROUTE_EMBEDDINGS):
+            return (await services.fit_for_clip(await _read(services, source))).pixels
+
+    pixels = await gather_bounded(sources, fit, services.settings.decode_threads)
+    return await services.clip.embed_images(np.stack(pixels))
+
+
+async def _read(services: Services, source: str) -> bytes:
+    if not source.startswith("data:"):
+        return await services.fetcher.get(source)
+    header, comma, body = source.partition(",")
+    if not comma or not header.endswith(";base64"):
+        raise InvalidRequest("An image's data: URI must be base64: data:image/jpeg;base64,…")
+    try:
+        return decode_base64(body)
+    except ValueError as error:
+        raise InvalidRequest(f"An image's data: URI cannot be read: {error}.") from error
+
+
+def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[float] | str:
+    if request.encoding_format == "base64":
+        return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+    return vector.tolist()  # type: ignore[no-any-return]
+
+
+@router.post("/classify", summary="Classify one image by your own labels", responses=JSON_ERRORS)
+async def classify(request: ClassifyRequest, services: Wired) -> ClassifyResponse:
+    """Zero-shot: one softmax over the labels, each put into the template."""
+    if len(request.labels) > services.settings.max_categories:
+        raise TooLarge(f"At most {services.settings.max_categories} labels at once: send several requests.")
+    labels = list(dict.fromkeys(request.labels))
+    template = request.template or load_prompts().template
+    async with counted("/v1/classify"):
+        image = await services.fit_for_clip(await services.read(request.image))
+        logits = await services.clip.score(stack([image]), [[template.format(label)] for label in labels])
+    ranked = sorted(zip(softmax(logits[0]).tolist(), labels, strict=True), reverse=True)
+    return ClassifyResponse(
+        model=services.clip.weights.id,
+        image_id=request.image.image_id,
+        width_px=image.width,
+        height_px=image.height,
+        labels=[LabelScore(label=label, score=score) for score, label in ranked],
+    )
+
+
+@router.get("/models", summary="Every served model with its exact weights")
+async def models(services: Wired) -> ModelList:
+    """A model that is switched off is not listed."""
+    if not services.clip.enabled:
+        return ModelList(data=[])
+    weights, state = services.clip.weights, await services.clip.state()
+    clip = ServedModel(
+        id=weights.id,
+        created=int(services.started_at),
+        owned_by="panoptes" if weights.source == "bundled" else weights.id.partition("/")[0],
+        name=CLIP,
+        task="zero-shot image classification and embeddings",
+        source=weights.source,
+        revision=weights.revision,
+        statement=weights.statement,
+        dimensions=weights.dimensions,
+        device=state.status.device if state.status else None,
+        replicas=state.replicas,
+        queue=state.status.queue if state.status else None,
+        error=state.error,
+    )
+    return ModelList(data=[clip])

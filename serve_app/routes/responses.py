@@ -1,0 +1,41 @@
+"""The error responses that /docs shows beside each route."""
+
+from typing import Any
+
+from serve_app.schemas.common import ErrorBody, TextError
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _errors(model: type[ErrorBody] | type[TextError], reasons: dict[int, str]) -> Responses:
+    return {status: {"model": model, "description": reason} for status, reason in reasons.items()}
+
+
+UPLOAD_ERRORS = _errors(
+    ErrorBody,
+    {
+        400: "Empty, broken or not an image.",
+        401: "The API key is missing or wrong.",
+        408: "The upload did not arrive in time.",
+        413: "More bytes or pixels than are accepted.",
+        422: "A field is missing or of the wrong type.",
+        429: "Too many requests; `Retry-After` says when.",
+    },
+)
+MODEL_ERRORS = _errors(
+    ErrorBody,
+    {503: "The model is overloaded, being replaced or switched off.", 504: "No answer before the deadline."},
+)
+FETCH_ERRORS = _errors(ErrorBody, {502: "The URL cannot be fetched."})
+
+CATEGORIZER_ERRORS = _errors(
+    TextError,
+    {
+        400: "A file is missing, has the wrong extension, or is broken.",
+        408: "The upload did not arrive in time.",
+        413: "More bytes, pixels or files than are accepted.",
+        429: "Too many requests; `Retry-After` says when.",
+        503: "The model is overloaded, being replaced or switched off.",
+        504: "No answer before the deadline.",
+    },
+) | _errors(ErrorBody, {401: "The API key is missing or wrong."})

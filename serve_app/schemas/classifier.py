@@ -1,0 +1,66 @@
+"""Family A: the map and aerial-photo classifier, and the health of everything."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EXAMPLE = {
+    "filename": "situation.png",
+    "file_size_bytes": 156789,
+    "is_map_or_aerial": True,
+    "confidence": 0.97,
+    "classification": "maps",
+    "probabilities": {"maps": 0.97, "aerial_satellite": 0.02, "miscellaneous": 0.01},
+    "would_download": True,
+    "timestamp": "2026-11-21T09:30:00.000000+00:00",
+}
+
+
+class Probabilities(BaseModel):
+    """One softmax over the three categories."""
+
+    maps: float
+    aerial_satellite: float
+    miscellaneous: float
+
+
+class Classification(BaseModel):
+    """The answer of POST /classify."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
+    filename: str
+    file_size_bytes: int
+    is_map_or_aerial: bool = Field(
+        description="(maps > 0.4 or aerial_satellite > 0.4) and miscellaneous < 0.6.",
+    )
+    confidence: float = Field(description="Probability of the chosen category, 0–1.")
+    classification: Literal["maps", "aerial_satellite", "miscellaneous"]
+    probabilities: Probabilities
+    would_download: bool = Field(description="The same as is_map_or_aerial.")
+    timestamp: str = Field(description="When it was answered: UTC, ISO 8601.")
+
+
+class ModelHealth(BaseModel):
+    """One model: `weights` is the exact id that is served, null when the model does not run."""
+
+    name: str
+    loaded: bool
+    load_time_ms: float | None = None
+    error: str | None = None
+    weights: str | None = None
+    replicas: int = 0
+
+
+class Health(BaseModel):
+    """The health of the application. unhealthy answers 503."""
+
+    status: Literal["ok", "degraded", "unhealthy"] = Field(
+        description="ok: every enabled model is loaded; unhealthy: CLIP is enabled and not available.",
+    )
+    version: str
+    environment: str
+    uptime_seconds: float
+    models: list[ModelHealth]
+    classifier: Literal["loaded", "failed"]
+    message: str

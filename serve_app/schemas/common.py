@@ -1,0 +1,55 @@
+"""Wire types that several families share."""
+
+import base64
+import binascii
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class ErrorBody(BaseModel):
+    """Every error of the families A and C and of the new routes."""
+
+    error: str = Field(description="A stable code.", examples=["invalid_image"])
+    message: str = Field(description="What is wrong and what to do about it.")
+    detail: Any = Field(description="The message again, or the facts: the list of problems, the request id.")
+
+
+class TextError(BaseModel):
+    """Every error of the categorizer's routes."""
+
+    error: str = Field(examples=["No image file selected"])
+
+
+class ImageInput(BaseModel):
+    """A single image: exactly one of `url` and `data`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str | None = Field(None, min_length=1, description="Publicly reachable http(s) URL of the image.")
+    data: str | None = Field(None, description="The image's bytes in standard base64, without a data-URI prefix.")
+    image_id: str | None = Field(None, max_length=128, description="Echoed back in the response.")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.url is None) == (self.data is None):
+            raise ValueError("send exactly one of url and data")
+        return self
+
+    @field_validator("data")
+    @classmethod
+    def _plain_base64(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("data:"):
+            raise ValueError("send plain base64, without the data-URI prefix")
+        return value
+
+
+Label = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def decode_base64(text: str) -> bytes:
+    """The bytes of standard base64, line breaks allowed; ValueError for anything else."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except binascii.Error as error:
+        raise ValueError("this is not standard base64 (RFC 4648)") from error

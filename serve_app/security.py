@@ -1,0 +1,157 @@
+"""Who may ask, how often, and how much: ASGI middleware that answers before the body is read."""
+
+import hmac
+import ipaddress
+import logging
+import math
+import time
+from collections.abc import Iterable
+
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import StorageError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from configs.settings import MEGABYTE, Settings
+from serve_app.errors import PanoptesError, RateLimited, TooLarge, Unauthorized, Unavailable, render
+
+logger = logging.getLogger("ray.serve.panoptes.security")
+
+PUBLIC_ROUTES = frozenset({"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health"})
+
+# Files arrive in multipart forms on these; elsewhere a body holds one image, as it is or in base64.
+MANY_FILES_ROUTES = frozenset({"/categorize", "/image", "/video"})
+FORM_OVERHEAD = MEGABYTE
+
+
+def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
+    """The client's IP address: the peer's, or the last untrusted of X-Forwarded-For when the peer is trusted."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    chain = [part.strip() for part in Headers(scope=scope).get("x-forwarded-for", "").split(",") if part.strip()]
+    for hop in [*reversed([*chain, peer])]:
+        peer = hop
+        if not _in_networks(hop, trusted):
+            break
+    return peer
+
+
+def _in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in network for network in networks)
+
+
+def presented_key(headers: Headers) -> str:
+    """The API key of a request: `X-Api-Key`, or the token of `Authorization: Bearer`."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+
+
+class ApiKeyMiddleware:
+    """Answers 401 on every route that is not public when the key is missing or wrong."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app, self._key = app, key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._key or scope["path"] in PUBLIC_ROUTES:
+            await self._app(scope, receive, send)
+            return
+        if not hmac.compare_digest(presented_key(Headers(scope=scope)).encode(), self._key):
+            error = Unauthorized("Send the API key as `X-Api-Key: …` or `Authorization: Bearer …`.")
+            await render(error, scope["path"])(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+class RateLimitMiddleware:
+    """Admits RATE_LIMIT_PER_MINUTE requests in any minute and RATE_LIMIT_BURST in any second, by key or address.
+
+    Counts POST requests: inference and uploads. In memory each replica counts what it serves; with Redis the count is
+    exact across replicas.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        url = settings.rate_limit_redis_url
+        storage = (
+            RedisStorage(f"async+{url}", implementation="redispy", wrap_exceptions=True) if url else MemoryStorage()
+        )
+        self._limiter = MovingWindowRateLimiter(storage)
+        self._limits = (
+            RateLimitItemPerSecond(settings.rate_limit_burst),
+            RateLimitItemPerMinute(settings.rate_limit_per_minute),
+        )
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
+        self._keyed = bool(settings.api_key.get_secret_value())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            try:
+                await self._admit(self._client(scope))
+            except PanoptesError as error:
+                await render(error, scope["path"])(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _client(self, scope: Scope) -> str:
+        # With an API key every request that comes this far carries the same, right one.
+        return "key" if self._keyed else client_address(scope, self._trusted)
+
+    async def _admit(self, client: str) -> None:
+        """Count this request; RateLimited when the client must wait first."""
+        try:
+            for limit in self._limits:
+                if not await self._limiter.hit(limit, "panoptes", client):
+                    reset = (await self._limiter.get_window_stats(limit, "panoptes", client)).reset_time
+                    wait_s = max(1, math.ceil(reset - time.time()))
+                    raise RateLimited(f"Too many requests: try again in {wait_s} s.", retry_after_s=wait_s)
+        except StorageError as error:
+            logger.error("The rate limit cannot be counted: %s", type(error.storage_error).__name__)
+            raise Unavailable("The rate limiter's store is away: try again.", retry_after_s=5) from error
+
+
+class BodyLimitMiddleware:
+    """Answers 413 as soon as a body passes its route's limit: by its Content-Length, or while it streams."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._many = settings.max_request_bytes + FORM_OVERHEAD
+        # Base64 takes four bytes for three.
+        self._one_json = settings.max_image_bytes * 4 // 3 + FORM_OVERHEAD
+        self._one_form = settings.max_image_bytes + FORM_OVERHEAD
+        self._many_json = max(self._one_json, settings.max_request_bytes)
+
+    def _limit(self, scope: Scope, headers: Headers) -> int:
+        if scope["path"] in MANY_FILES_ROUTES:
+            return self._many
+        if scope["path"] == "/v1/embeddings":
+            return self._many_json
+        return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = self._limit(scope, headers)
+        error = TooLarge(f"The request is larger than {limit / MEGABYTE:g} MB: send less at once.")
+        announced = headers.get("content-length", "0")
+        if announced.isdecimal() and int(announced) > limit:
+            await render(error, scope["path"])(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise error
+            return message
+
+        await self._app(scope, counted, send)

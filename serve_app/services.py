@@ -1,0 +1,93 @@
+"""What the routes of one ingress replica work with."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import Depends, Request
+from numpy.typing import NDArray
+
+from configs.settings import Settings
+from serve_app.errors import InvalidRequest, PanoptesError, TooLarge
+from serve_app.fetch import Fetcher
+from serve_app.handles import ClipClient
+from serve_app.images import Decoded, Decoder
+from serve_app.metrics import images_total
+from serve_app.schemas.common import ImageInput, decode_base64
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Services:
+    """Settings, the doors for bytes and pixels, and the models."""
+
+    settings: Settings
+    clip: ClipClient
+    decoder: Decoder
+    fetcher: Fetcher
+    started_at: float = field(default_factory=time.time)
+
+    async def fit_for_clip(self, data: bytes) -> Decoded:
+        """An image as CLIP takes it; TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""
+        if len(data) > self.settings.max_image_bytes:
+            raise TooLarge(f"An image may have at most {self.settings.max_image_mb:g} MB: send a smaller one.")
+        return await self.decoder.fit(data, self.clip.weights.image.size)
+
+    async def read(self, image: ImageInput) -> bytes:
+        """The bytes of an image that came in JSON."""
+        if image.url is not None:
+            return await self.fetcher.get(image.url)
+        try:
+            return decode_base64(image.data or "")
+        except ValueError as error:
+            raise InvalidRequest(f"image.data: {error}.") from error
+
+
+@asynccontextmanager
+async def counted(route: str, images: int = 1) -> AsyncIterator[None]:
+    """Count images by the outcome of what happens inside."""
+    try:
+        yield
+    except Exception as error:
+        code = error.code if isinstance(error, PanoptesError) else PanoptesError.code
+        images_total().inc(images, tags={"route": route, "outcome": code})
+        raise
+    images_total().inc(images, tags={"route": route, "outcome": "ok"})
+
+
+async def gather_bounded(
+    items: Iterable[Item], work: Callable[[Item], Coroutine[Any, Any, Value]], limit: int
+) -> list[Value]:
+    """Await `work` of every item, at most `limit` at once; the first error cancels the rest and is raised."""
+    slots = asyncio.Semaphore(limit)
+
+    async def one(item: Item) -> Value:
+        async with slots:
+            return await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]
+
+
+def stack(images: Iterable[Decoded]) -> NDArray[np.uint8]:
+    """(n, size, size, 3) from n images."""
+    return np.stack([image.pixels for image in images])
+
+
+def services_of(request: Request) -> Services:
+    """The services of the replica that answers this request."""
+    services: Services = request.app.state.services
+    return services
+
+
+Wired = Annotated[Services, Depends(services_of)]
