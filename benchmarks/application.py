@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +43,8 @@ class Application:
         env: Mapping[str, str] | None = None,
         overrides: Overrides | None = None,
         *,
+        arguments: Mapping[str, Any] | None = None,
+        beside: Sequence[Mapping[str, Any]] = (),
         command: list[str] | None = None,
     ) -> None:
         """Nothing starts before `with`.
@@ -51,6 +53,8 @@ class Application:
             port: TCP port of the HTTP interface; must be free.
             env: environment variables on top of this process's own.
             overrides: deployment name -> settings merged into its entry of serve_config.yaml.
+            arguments: settings merged into the application's `args`; the environment is stronger.
+            beside: further applications in the same Serve, as entries of a Serve config.
             command: what runs the copy of the config, whose path is appended; for tests of this class.
         """
         self.url = f"http://127.0.0.1:{port}"
@@ -58,6 +62,8 @@ class Application:
         self._port = port
         self._env = dict(env or {})
         self._overrides = overrides or {}
+        self._arguments = dict(arguments or {})
+        self._beside = [dict(application) for application in beside]
         self._command = command or [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
         self._folder: Path | None = None
         self._tree: ProcessTree | None = None
@@ -75,7 +81,10 @@ class Application:
         try:
             config = self._folder / "serve_config.yaml"
             source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-            config.write_text(yaml.safe_dump(configure(source, self._port, self._env, self._overrides)))
+            configured = configure(source, self._port, self._env, self._overrides)
+            configured["applications"][0]["args"] |= self._arguments
+            configured["applications"] += self._beside
+            config.write_text(yaml.safe_dump(configured))
             command = [*self._command, str(config)]
             self._tree = ProcessTree(command, cwd=ROOT, env=self._environment(), log=self.log_path, folder=self._folder)
             self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)

@@ -146,6 +146,12 @@ def _notes(figures: Figures) -> list[str]:
         "threads. Decoding on 2 threads is the harder mark, because the servers also decode beside their "
         f"work: at 32 clients Panoptes gives {_number(threaded, 2)} of that one."
     ]
+    lines += [
+        "",
+        "LitServe: one worker, batches of up to 32, decoding on 2 threads, the wait for a batch chosen for 1 client; "
+        "of the three settings tried none stood out at 32 (see `benchmarks/litserve/server.py`). Where rounds of one "
+        "subject differ by more than a target leaves room for, its verdict says little.",
+    ]
     if figures.ready_seconds:
         lines += [
             "",

@@ -125,9 +125,9 @@ class Clip:
         if time.monotonic() - self._last_success > PROBE_AFTER_S:
             await asyncio.wait_for(self._batcher.run(lambda: self._watched(self._model.warm_up)), PROBE_TIMEOUT_S)
 
-    def _encode_images(self, images: list[Pixels]) -> Floats:
+    def _encode_images(self, images: list[Pixels]) -> list[Floats]:
         with self._metrics.batch(len(images)):
-            return self._watched(lambda: self._model.encode_images(images))
+            return list(self._watched(lambda: self._model.encode_images(images)))
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
         """Run a forward pass and keep in mind whether the model works: a failure makes the next check probe it."""

@@ -36,7 +36,7 @@ class ClipModel:
         """
         started = time.perf_counter()
         self.weights, self.device = weights, device
-        self._model = _load(weights).eval().requires_grad_(False).to(device.torch_device, device.dtype)
+        self._model: Any = _load(weights).eval().requires_grad_(False).to(device.torch_device, device.dtype)
         self._tokenizer: Any = open_clip.get_tokenizer(weights.architecture)
         self._context: int = self._tokenizer.context_length
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (weights.image.mean, weights.image.std))
@@ -99,7 +99,7 @@ class ClipModel:
         return np.asarray(unit.numpy(), dtype=np.float32)
 
 
-def _load(weights: ClipWeights) -> torch.nn.Module:
+def _load(weights: ClipWeights) -> open_clip.CLIP:
     # require_pretrained: without it a missing checkpoint becomes a random model and a warning.
     if weights.repository is None:
         model = open_clip.create_model(weights.architecture, require_pretrained=True)

@@ -65,4 +65,4 @@ def assigned_gpu_fraction() -> float:
     """The share of a GPU that Ray assigned to this actor, 0 outside Ray."""
     if not ray.is_initialized():
         return 0.0
-    return float(ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0))
+    return float(ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0))  # type: ignore[no-untyped-call]

@@ -20,12 +20,17 @@ class ImageSpec:
     std: tuple[float, float, float]
 
 
+# A picture of 1 × 10,000 pixels would be scaled to 224 × 2,240,000 before all but its centre is thrown away.
+LONGEST_RATIO = 8
+
+
 def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """Scale the shorter side of an RGB image to `size` (bicubic, antialiased) and cut out the centre.
 
     Returns:
         uint8 array of shape (size, size, 3), RGB, 0–255.
     """
+    image = _without_ends(image)
     width, height = image.size
     if width <= height:
         scaled = (size, max(size, int(size * height / width)))
@@ -34,3 +39,13 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
     resized = image.resize(scaled, Image.Resampling.BICUBIC)
     return np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.uint8)
+
+
+def _without_ends(image: Image.Image) -> Image.Image:
+    """Cut a very long picture to eight times its shorter side, around its centre."""
+    width, height = image.size
+    longest = LONGEST_RATIO * min(width, height)
+    if max(width, height) <= longest:
+        return image
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return image.crop((left, top, width - left, height - top))

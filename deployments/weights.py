@@ -2,6 +2,7 @@
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,14 +84,20 @@ def _available(repository: str, revision: str | None) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
     if cached_checkpoint(repository, revision):
         return True
+    # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
+    thread = ThreadPoolExecutor(max_workers=1)
     try:
-        with httpx.Client(timeout=HUB_DECISION_S / len(CHECKPOINT_FILES), follow_redirects=True) as client:
-            return any(
-                client.head(hf_hub_url(repository, file, revision=revision)).is_success for file in CHECKPOINT_FILES
-            )
-    except httpx.HTTPError as error:
+        return thread.submit(_hub_has, repository, revision).result(timeout=HUB_DECISION_S)
+    except (httpx.HTTPError, TimeoutError) as error:
         logger.info("The hub does not answer for %s (%s)", repository, type(error).__name__)
         return False
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _hub_has(repository: str, revision: str | None) -> bool:
+    with httpx.Client(timeout=HUB_DECISION_S, follow_redirects=True) as client:
+        return any(client.head(hf_hub_url(repository, file, revision=revision)).is_success for file in CHECKPOINT_FILES)
 
 
 def _bundled_clip(bundled: Bundled) -> ClipWeights:

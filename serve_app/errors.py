@@ -30,6 +30,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
 
 
 class PanoptesError(HTTPException):
@@ -130,7 +131,13 @@ class ModelDisabled(Unavailable):
 TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
 
 
-def render(error: PanoptesError, path: str) -> Response:
+def route_path(scope: Scope) -> str:
+    """The path of a request below the application's own prefix."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
+
+
+def render(error: PanoptesError, scope: Scope) -> Response:
     """The response for an error on a route, with `Retry-After` and `WWW-Authenticate` where they belong."""
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     core = {"error": error.code, "message": error.message}
@@ -138,7 +145,7 @@ def render(error: PanoptesError, path: str) -> Response:
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "ApiKey"
         body["detail"] = core
-    elif path.startswith(TEXT_ONLY_ROUTES) and not isinstance(error, ValidationFailed):
+    elif route_path(scope).startswith(TEXT_ONLY_ROUTES) and not isinstance(error, ValidationFailed):
         body = {"error": error.message}
     return JSONResponse(body, error.status, headers)
 
@@ -151,7 +158,7 @@ def _validation_error(request: Request, invalid: Exception) -> Response:
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"])
     message = f"The request is not valid: {where}: {first['msg']}. See /docs for what this route takes."
-    return render(ValidationFailed(message, detail=jsonable_encoder(problems)), request.url.path)
+    return render(ValidationFailed(message, detail=jsonable_encoder(problems)), request.scope)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -160,14 +167,14 @@ def _http_error(request: Request, error: Exception) -> Response:
     message = str(error.detail)
     if error.status_code == 404:
         message = f"There is no {request.url.path}: see /docs for the routes."
-    body = {"error": message} if request.url.path.startswith(TEXT_ONLY_ROUTES) else None
+    body = {"error": message} if route_path(request.scope).startswith(TEXT_ONLY_ROUTES) else None
     body = body or {"error": code, "message": message, "detail": message}
     return JSONResponse(body, error.status_code, error.headers)
 
 
 def _panoptes_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PanoptesError)  # noqa: S101 - registered for this type alone
-    return render(error, request.url.path)
+    return render(error, request.scope)
 
 
 def install(app: FastAPI) -> None:

@@ -17,6 +17,7 @@ from serve_app.errors import FetchFailed, FetchTimeout, InvalidRequest, TooLarge
 
 MAX_REDIRECTS = 5
 MAX_URL_LENGTH = 4096
+HEADERS = [("User-Agent", "Panoptes"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
 REDIRECTS = {301, 302, 303, 307, 308}
 
 # Public by its number, yet the door to a cloud's own control plane (Azure).
@@ -44,21 +45,21 @@ class AddressPolicy:
         if host.lower().rstrip(".") in self._names:
             return True
         ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-        return any(ip in network for network in self._networks) or all(map(_is_public, [ip, *_embedded(ip)]))
+        return any(ip in network for network in self._networks) or all(map(_is_public, _destinations(ip)))
 
 
 def _is_public(ip: Address) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in METADATA_ADDRESSES
 
 
-def _embedded(ip: Address) -> list[Address]:
-    """The IPv4 addresses that an IPv6 address is a detour to."""
+def _destinations(ip: Address) -> list[Address]:
+    """An address and the IPv4 addresses that it is a detour to."""
     if isinstance(ip, ipaddress.IPv4Address):
-        return []
-    found: list[Address | None] = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        return [ip]
     if ip in NAT64:
-        found.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-    return [address for address in found if address is not None]
+        return [ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)]
+    detours = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+    return [ip, *(address for address in detours if address is not None)]
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
@@ -119,12 +120,11 @@ class Fetcher:
     async def _follow(self, url: str) -> bytes:
         async with httpcore.AsyncConnectionPool(network_backend=self._backend, max_keepalive_connections=0) as pool:
             for _ in range(MAX_REDIRECTS + 1):
-                headers = {"Host": urlsplit(check_url(url)).netloc, "User-Agent": "Panoptes", "Accept": "image/*"}
-                async with pool.stream("GET", url, headers={**headers, "Accept-Encoding": "identity"}) as response:
+                headers = [("Host", urlsplit(check_url(url)).netloc), *HEADERS]
+                async with pool.stream("GET", url, headers=headers) as response:
                     if response.status not in REDIRECTS:
                         return await self._read(response)
-                    location = dict(response.headers).get(b"location", b"").decode("latin-1")
-                    url = urljoin(url, location)
+                    url = urljoin(url, _location(response))
         raise FetchFailed(f"The URL redirects more than {MAX_REDIRECTS} times: send the last address.")
 
     async def _read(self, response: httpcore.Response) -> bytes:
@@ -136,6 +136,13 @@ class Fetcher:
             if len(body) > self._max_bytes:
                 raise TooLarge(f"The image at the URL is larger than {self._max_bytes / 1e6:g} MB: send a smaller one.")
         return bytes(body)
+
+
+def _location(response: httpcore.Response) -> str:
+    values = [value for name, value in response.headers if name.lower() == b"location"]
+    if not values:
+        raise FetchFailed("The URL redirects to nowhere: check it.")
+    return values[0].decode("latin-1")
 
 
 def check_url(url: str) -> str:

@@ -12,7 +12,6 @@ from ray import serve
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ReplicaState
 
 from deployments.clip import ModelStatus, TextEmbeddings
 from deployments.errors import ModelError, PromptTooLong
@@ -57,15 +56,15 @@ class ClipClient:
     async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, size, size, 3) -> (n, d), L2-normalised."""
         handle = self._use()
-        return await _answer(handle.embed_images.remote(pixels))  # type: ignore[no-any-return]
+        return await _answer(handle.embed_images.remote(pixels))
 
     async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
         """Embed texts; InvalidPrompt for one that does not fit."""
-        return await _answer(self._use().embed_texts.remote(texts))  # type: ignore[no-any-return]
+        return await _answer(self._use().embed_texts.remote(texts))
 
     async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
         """(n images, k classes) logits; a class is the list of its prompts. InvalidPrompt for one that does not fit."""
-        return await _answer(self._use().score.remote(pixels, classes))  # type: ignore[no-any-return]
+        return await _answer(self._use().score.remote(pixels, classes))
 
     async def state(self) -> ModelState:
         """How the model is, within a few seconds even when it is not there."""
@@ -97,7 +96,8 @@ def running_replicas(deployment: str) -> int:
     applications = serve.status().applications
     application = applications.get(serve.get_replica_context().app_name)
     overview = application.deployments.get(deployment) if application else None
-    return overview.replica_states.get(ReplicaState.RUNNING, 0) if overview else 0
+    states = overview.replica_states if overview else {}
+    return sum(count for state, count in states.items() if state == "RUNNING")
 
 
 async def _answer(call: Awaitable[Value]) -> Value:

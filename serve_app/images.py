@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from deployments.preprocessing import fit
 from serve_app.errors import EmptyFile, ImageTooLarge, InvalidImage
@@ -46,7 +46,7 @@ def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) ->
     Raises:
         EmptyFile, InvalidImage, ImageTooLarge.
     """
-    return _upright(_open(data, max_pixels), shortest_side)
+    return _upright(_open(data, max_pixels), shortest_side)[0]
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
@@ -66,13 +66,16 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     return image
 
 
-def _upright(image: Image.Image, shortest_side: int | None) -> Image.Image:
+def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """The decoded image, and the size of its upright original, which may be larger."""
+    width, height = image.size
     try:
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
         image.load()
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
         ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
+        return _to_rgb(image), (height, width) if turned else (width, height)
     except Exception as error:  # as above, for broken pixel data
         raise InvalidImage(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
 
@@ -110,9 +113,8 @@ class Decoder:
         """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
 
         def work() -> Decoded:
-            image = _open(data, self._max_pixels)
-            width, height = _upright_size(image)
-            return Decoded(fit(_upright(image, size), size), width, height)
+            image, (width, height) = _upright(_open(data, self._max_pixels), size)
+            return Decoded(fit(image, size), width, height)
 
         return await self._run(work)
 
@@ -125,8 +127,3 @@ class Decoder:
                 decode_seconds().observe(time.perf_counter() - started)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
-    return (image.height, image.width) if turned else image.size

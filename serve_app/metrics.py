@@ -1,16 +1,19 @@
 """What the ingress measures, beside Serve's own metrics of requests, queues and replicas."""
 
 from functools import cache
+from typing import Any
 
 from ray.serve import metrics
 
+# Ray declares tuples of one name and takes any number.
+TAGS: Any = ("route", "outcome")
 SECONDS_BOUNDARIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
 
 @cache
 def images_total() -> metrics.Counter:
     """Images by `route` and `outcome`: `ok`, or the code of the error that the image got."""
-    return metrics.Counter("panoptes_images_total", "Images by route and outcome.", tag_keys=("route", "outcome"))
+    return metrics.Counter("panoptes_images_total", "Images by route and outcome.", tag_keys=TAGS)
 
 
 @cache

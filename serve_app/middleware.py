@@ -15,6 +15,7 @@ logger = logging.getLogger("ray.serve.panoptes.requests")
 # The weights that helped to answer the current request, as `model=id`.
 weights_used: ContextVar[set[str]] = ContextVar("weights_used")
 
+
 def request_id(scope: Scope) -> str:
     """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve echoes it and logs it."""
     return Headers(scope=scope).get("x-request-id", "unknown")
@@ -44,7 +45,7 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, with_headers)
         except asyncio.CancelledError:
-            cancelled_total().inc(tags={"route": scope["path"]})
+            cancelled_total().inc(tags={"route": getattr(scope.get("route"), "path", "none")})
             logger.info("The client of %s %s went away", scope["method"], scope["path"])
             raise
         except Exception:
@@ -56,7 +57,7 @@ class RequestMiddleware:
                 f"Something broke here, not in your request. Report it with the request id {identity}.",
                 detail={"request_id": identity},
             )
-            await render(error, scope["path"])(scope, receive, with_headers)
+            await render(error, scope)(scope, receive, with_headers)
 
 
 class DeadlineMiddleware:
@@ -88,7 +89,7 @@ class DeadlineMiddleware:
         except TimeoutError:
             if started or not deadline.expired():
                 raise
-            await render(self._error(uploading), scope["path"])(scope, receive, send)
+            await render(self._error(uploading), scope)(scope, receive, send)
 
     def _error(self, uploading: bool) -> PanoptesError:
         if uploading:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.settings import MEGABYTE, Settings
-from serve_app.errors import PanoptesError, RateLimited, TooLarge, Unauthorized, Unavailable, render
+from serve_app.errors import PanoptesError, RateLimited, TooLarge, Unauthorized, Unavailable, render, route_path
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
@@ -58,12 +58,12 @@ class ApiKeyMiddleware:
         self._app, self._key = app, key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._key or scope["path"] in PUBLIC_ROUTES:
+        if scope["type"] != "http" or not self._key or route_path(scope) in PUBLIC_ROUTES:
             await self._app(scope, receive, send)
             return
         if not hmac.compare_digest(presented_key(Headers(scope=scope)).encode(), self._key):
             error = Unauthorized("Send the API key as `X-Api-Key: …` or `Authorization: Bearer …`.")
-            await render(error, scope["path"])(scope, receive, send)
+            await render(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -94,7 +94,7 @@ class RateLimitMiddleware:
             try:
                 await self._admit(self._client(scope))
             except PanoptesError as error:
-                await render(error, scope["path"])(scope, receive, send)
+                await render(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -127,9 +127,9 @@ class BodyLimitMiddleware:
         self._many_json = max(self._one_json, settings.max_request_bytes)
 
     def _limit(self, scope: Scope, headers: Headers) -> int:
-        if scope["path"] in MANY_FILES_ROUTES:
+        if route_path(scope) in MANY_FILES_ROUTES:
             return self._many
-        if scope["path"] == "/v1/embeddings":
+        if route_path(scope) == "/v1/embeddings":
             return self._many_json
         return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
 
@@ -142,7 +142,7 @@ class BodyLimitMiddleware:
         error = TooLarge(f"The request is larger than {limit / MEGABYTE:g} MB: send less at once.")
         announced = headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
-            await render(error, scope["path"])(scope, receive, send)
+            await render(error, scope)(scope, receive, send)
             return
         received = 0
 

@@ -1,15 +1,16 @@
 """Family B: sort images into categories, and find the best image for each category."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
 from serve_app.categories import parse_categories
-from serve_app.errors import ImageTooLarge, InvalidImage, InvalidPrompt, InvalidRequest, TooLarge
+from serve_app.errors import ImageTooLarge, InvalidImage, InvalidPrompt, InvalidRequest, PanoptesError, TooLarge
 from serve_app.images import Decoded
 from serve_app.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS
@@ -37,14 +38,21 @@ def _form(required: list[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-async def read_form(request: Request, services: Wired) -> FormData:
-    """The multipart form of a request; its files are on disk when they are large."""
+async def read_form(request: Request, services: Wired) -> AsyncIterator[FormData]:
+    """The multipart form of a request; its large files are on disk until the answer is made."""
+    most = services.settings.max_files
     try:
-        return await request.form(max_files=services.settings.max_files + 1, max_fields=10)
-    except MultiPartException as error:
-        if "Too many files" in error.message:
-            raise TooLarge(f"At most {services.settings.max_files} files at once: send several requests.") from error
-        raise InvalidRequest(f"The form cannot be read: {error.message}") from error
+        form = await request.form(max_files=most + 1, max_fields=10)
+    except PanoptesError:
+        raise
+    except HTTPException as error:  # Starlette's word for a form that cannot be parsed
+        if "Too many files" in error.detail:
+            raise TooLarge(f"At most {most} files at once: send several requests.") from error
+        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 Form = Annotated[FormData, Depends(read_form)]

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-EXAMPLE = {
+EXAMPLE: dict[str, JsonValue] = {
     "filename": "situation.png",
     "file_size_bytes": 156789,
     "is_map_or_aerial": True,

@@ -1,0 +1,123 @@
+"""How often the bundled weights are right: 600 scenes that training never saw, over HTTP, through everything.
+
+    python -m benchmarks.evaluate
+
+starts the application with its bundled weights, asks it, prints the shares and writes them to RESULTS.md.
+"""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from benchmarks.application import Application
+from benchmarks.processes import free_port
+from benchmarks.report import update_section
+from jobs.evaluation import colour_cases, fresh_scenes, labelled_scenes
+from jobs.scenes import Scene
+
+SCENES = 600
+SEED = 2_026
+FILES_A_REQUEST = 24
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
+
+
+@dataclass
+class Outcome:
+    """Right answers out of all, and what was taken for what, `expected -> answered`."""
+
+    right: int = 0
+    total: int = 0
+    mistakes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, expected: str, answered: str) -> None:
+        self.total += 1
+        self.right += expected == answered
+        if expected != answered:
+            self.mistakes[f"{expected} -> {answered}"] += 1
+
+    @property
+    def share(self) -> float:
+        return self.right / self.total
+
+    def __str__(self) -> str:
+        common = ", ".join(f"{mistake} ×{count}" for mistake, count in self.mistakes.most_common(5))
+        return f"{self.right} of {self.total} = {self.share:.1%}" + (f" ({common})" if common else "")
+
+
+def png(image: Image.Image) -> bytes:
+    """An image as lossless bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def ask_classify(api: httpx.Client, count: int, seed: int) -> Outcome:
+    """POST /classify for each scene."""
+    outcome = Outcome()
+    for scene in fresh_scenes(count, seed):
+        answer = api.post("/classify", files={"file": ("scene.png", png(scene.image))}).raise_for_status()
+        outcome.add(scene.category, answer.json()["classification"])
+    return outcome
+
+
+def ask_categorize(api: httpx.Client, count: int, seed: int) -> Outcome:
+    """POST /categorize over the twelve default categories, several scenes a request."""
+    outcome = Outcome()
+    for scenes in _chunks(labelled_scenes(count, seed)):
+        files = [("files", (f"{index}.png", png(scene.image))) for index, scene in enumerate(scenes)]
+        answer = api.post("/categorize", files=files).raise_for_status().json()
+        for index, scene in enumerate(scenes):
+            outcome.add(scene.label or "", answer[f"{index}.png"])
+    return outcome
+
+
+def ask_colours(api: httpx.Client, count: int, seed: int) -> Outcome:
+    """POST /categorize of one coloured shape by captions that differ in the colour alone."""
+    outcome = Outcome()
+    for case in colour_cases(count, seed):
+        categories = json.dumps(case.captions).encode()
+        files = [("files", ("shape.png", png(case.image))), ("categories", ("c.json", categories))]
+        answer = api.post("/categorize", files=files).raise_for_status().json()
+        outcome.add(case.captions[case.answer], answer["shape.png"])
+    return outcome
+
+
+def _chunks(items: Iterable[Scene]) -> Iterator[list[Scene]]:
+    source = iter(items)
+    while chunk := list(islice(source, FILES_A_REQUEST)):
+        yield chunk
+
+
+def main() -> None:
+    """Run the evaluation and keep its figures."""
+    arguments = {"weights": "bundled", "rate_limit_enabled": False}
+    with (
+        Application(free_port(), arguments=arguments) as application,
+        httpx.Client(base_url=application.url, timeout=60) as api,
+    ):
+        figures = {
+            "/classify, 3 categories": ask_classify(api, SCENES, SEED),
+            "/categorize, 12 categories": ask_categorize(api, SCENES, SEED),
+            "/categorize, 6 colours of one shape": ask_colours(api, SCENES // 2, SEED),
+        }
+        weights = api.get("/v1/models").json()["data"][0]["id"]
+    lines = [
+        f"Weights `{weights}`, over HTTP, scenes from a seed that training never draws from. `make evaluate`",
+        "",
+        "| task | right |",
+        "|---|---|",
+        *(f"| {name} | {outcome} |" for name, outcome in figures.items()),
+    ]
+    print("\n".join(lines))
+    update_section(RESULTS, "evaluation", "\n".join(["## What the bundled CLIP gets right", "", *lines]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""One running application for the whole run, and beside it in the same Serve a small, guarded one."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from benchmarks.application import Application
+from benchmarks.processes import free_port
+from tests.doubles.images import ImageServer
+
+API_KEY = "the-key-of-the-guarded-application"
+IMAGE_HOST = "127.0.0.2"
+
+# The same code under /guarded: with a key and a rate, without CLIP, with room for a single request.
+GUARDED = {
+    "name": "guarded",
+    "route_prefix": "/guarded",
+    "import_path": "serve_app.app:build",
+    "args": {
+        "clip_enabled": False,
+        "api_key": API_KEY,
+        "rate_limit_burst": 4,
+        "rate_limit_per_minute": 8,
+        "fetch_allow_private": IMAGE_HOST,
+        "fetch_timeout_s": 4,
+    },
+    "deployments": [
+        {
+            "name": "Ingress",
+            "max_ongoing_requests": 2,
+            "max_queued_requests": 1,
+            "backpressure_config": {"status_code": 503, "retry_after_s": 1},
+            "ray_actor_options": {"num_cpus": 0.1},
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def panoptes() -> Iterator[Application]:
+    arguments = {
+        "weights": "bundled",
+        "rate_limit_enabled": False,
+        "fetch_allow_private": IMAGE_HOST,
+        "fetch_timeout_s": 5,
+        "max_fetch_mb": 5,
+        "request_timeout_s": 30,
+    }
+    with Application(free_port(), arguments=arguments, beside=[GUARDED]) as application:
+        yield application
+
+
+@pytest.fixture
+def api(panoptes: Application) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=panoptes.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def image_server() -> Iterator[ImageServer]:
+    with ImageServer(IMAGE_HOST) as server:
+        yield server

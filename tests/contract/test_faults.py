@@ -1,0 +1,66 @@
+"""Faults: a client that leaves, a model that is killed. The service answers again, and says so meanwhile."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import httpx
+
+from benchmarks.application import METRICS_DELAY_SECONDS, Application
+from tests.contract.test_operations import sample
+from tests.doubles.images import ImageServer
+from tests.paths import SAMPLES
+
+JPEG = (SAMPLES / "flower.jpg").read_bytes()
+
+
+def test_the_work_of_a_client_that_left_is_cancelled(
+    panoptes: Application, api: httpx.Client, image_server: ImageServer
+) -> None:
+    cancelled = "ray_panoptes_requests_cancelled_total"
+    before = sample(panoptes.metrics(), cancelled)
+    body = json.dumps({"image": {"url": f"{image_server.url}/hang"}, "labels": ["a"]}).encode()
+    host, port = panoptes.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        time.sleep(1)
+    assert api.post("/classify", files={"file": ("a.jpg", JPEG)}).status_code == 200
+    deadline = time.monotonic() + 3 * METRICS_DELAY_SECONDS
+    while sample(panoptes.metrics(), cancelled) == before:
+        assert time.monotonic() < deadline, "the request was not cancelled"
+        time.sleep(0.5)
+    assert sample(panoptes.metrics(), cancelled) == before + 1
+
+
+def clip_process(panoptes: Application) -> int:
+    """The process id of the CLIP replica, found among the processes of this Ray session alone."""
+    session = str(panoptes.ray_folder).encode()
+    for entry in Path("/proc").iterdir():
+        try:
+            if (
+                b"ServeReplica:panoptes:Clip" in (entry / "cmdline").read_bytes()
+                and session in (entry / "environ").read_bytes()
+            ):
+                return int(entry.name)
+        except OSError:
+            continue
+    raise AssertionError("no CLIP replica runs")
+
+
+def test_a_killed_model_is_replaced_and_every_request_is_answered(panoptes: Application, api: httpx.Client) -> None:
+    os.kill(clip_process(panoptes), signal.SIGKILL)
+    deadline, statuses = time.monotonic() + 120, []
+    while True:
+        answer = api.post("/classify", files={"file": ("a.jpg", JPEG)})
+        statuses.append(answer.status_code)
+        if answer.status_code == 200:
+            break
+        assert answer.status_code in {503, 504}, answer.text
+        assert answer.json()["error"] in {"model_unavailable", "deadline_exceeded", "overloaded"}
+        assert time.monotonic() < deadline, statuses
+        time.sleep(0.5)
+    assert api.get("/health").json()["status"] == "ok"

@@ -1,0 +1,82 @@
+"""The CLIP deployment without Serve: its cache of texts, its health, what a failure does."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from deployments import clip
+from deployments.clip import Clip
+from deployments.errors import ModelFailed, PromptTooLong
+from deployments.weights import choose_clip
+from tests.models.test_clip_model import ENTRY, OPENAI
+
+
+@pytest.fixture
+def replica() -> Any:
+    return Clip.func_or_class(choose_clip(ENTRY, OPENAI, "bundled"), ENTRY.dtype, 2, 8)
+
+
+async def test_texts_are_computed_once(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+    encode = replica._model.encode_texts
+    monkeypatch.setattr(replica._model, "encode_texts", lambda texts: asked.append(texts) or encode(texts))
+    first = await replica.embed_texts(["a map", "a dog", "a map"])
+    second = await replica.embed_texts(["a dog", "a cat"])
+    assert asked == [["a map", "a dog"], ["a cat"]]
+    assert (first.vectors[0] == first.vectors[2]).all()
+    assert (second.vectors[0] == first.vectors[1]).all()
+    assert (first.tokens, second.tokens) == (12, 8)
+
+
+async def test_the_oldest_texts_are_forgotten(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip, "CACHED_TEXTS", 2)
+    for text in ("one", "two", "one", "three"):
+        await replica.embed_texts([text])
+    assert list(replica._texts) == ["one", "three"]
+
+
+async def test_a_text_that_is_too_long_is_refused_before_anything_is_computed(replica: Any) -> None:
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)  # of a wrong size: it would fail if it were looked at
+    with pytest.raises(PromptTooLong):
+        await replica.score(pixels, [["fine"], ["word " * 80]])
+
+
+async def test_a_model_that_works_is_healthy_while_idle(replica: Any) -> None:
+    replica._last_success = time.monotonic() - 1000
+    await replica.check_health()
+    assert time.monotonic() - replica._last_success < 60
+
+
+async def test_a_model_that_fails_fails_its_next_health_check(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_images: Any) -> Any:
+        raise ModelFailed("CUDA error: an illegal memory access was encountered")
+
+    size = replica._model.weights.image.size
+    pixels = np.zeros((1, size, size, 3), np.uint8)
+    await replica.embed_images(pixels)
+    await replica.check_health()
+    monkeypatch.setattr(replica._model, "encode_images", broken)
+    with pytest.raises(ModelFailed):
+        await replica.embed_images(pixels)
+    with pytest.raises(ModelFailed):
+        await replica.check_health()
+
+
+async def test_a_failure_that_passed_does_not_cost_the_replica(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = replica._model.weights.image.size
+    pixels = np.zeros((1, size, size, 3), np.uint8)
+    with monkeypatch.context() as patched:
+        patched.setattr(replica._model, "encode_images", lambda _images: (_ for _ in ()).throw(ModelFailed("full")))
+        with pytest.raises(ModelFailed):
+            await replica.embed_images(pixels)
+    await replica.check_health()
+    assert (await replica.embed_images(pixels)).shape == (1, 512)
+
+
+async def test_an_image_of_a_wrong_size_fails_alone(replica: Any) -> None:
+    with pytest.raises(ValueError, match="shape"):
+        await replica.embed_images([np.zeros((8, 8, 3), np.uint8), np.zeros((9, 9, 3), np.uint8)])
+    size = replica._model.weights.image.size
+    assert (await replica.embed_images(np.zeros((2, size, size, 3), np.uint8))).shape == (2, 512)

@@ -1,0 +1,126 @@
+"""The key, the rate and the size: each is checked before the body is read, each has its answer."""
+
+import asyncio
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from serve_app.security import client_address
+from tests.unit.api import client
+
+KEY = {"api_key": SecretStr("a-long-secret")}
+
+
+class Unread:
+    """A body that fails the test when anybody reads it."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read before the request was admitted")
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "wrong"}, {"Authorization": "Basic a-long-secret"}])
+async def test_without_the_key_401_before_the_body_is_read(headers: dict[str, str]) -> None:
+    async with client(**KEY) as api:
+        answer = await api.post("/classify", content=Unread(), headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "ApiKey"
+    core = {"error": "unauthorized", "message": answer.json()["message"]}
+    assert answer.json() == {**core, "detail": core}
+
+
+@pytest.mark.parametrize("headers", [{"X-Api-Key": "a-long-secret"}, {"Authorization": "bearer a-long-secret"}])
+async def test_with_the_key_in_either_header(headers: dict[str, str]) -> None:
+    async with client(**KEY) as api:
+        assert (await api.get("/v1/models", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["/", "/docs", "/openapi.json", "/health"])
+async def test_public_routes_need_no_key(route: str) -> None:
+    async with client(**KEY) as api:
+        assert (await api.get(route)).status_code == 200
+
+
+async def test_a_key_that_is_not_ascii_is_only_wrong() -> None:
+    async with client(**KEY) as api:
+        answer = await api.get("/v1/models", headers=[(b"x-api-key", "sleutel-é".encode("latin-1"))])
+    assert answer.status_code == 401
+
+
+async def test_past_the_burst_429_with_retry_after_and_admitted_again_later() -> None:
+    async with client(rate_limit_enabled=True, rate_limit_burst=3, rate_limit_per_minute=100) as api:
+        statuses = [(await api.post("/v1/embeddings", json={"input": "a"})).status_code for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+        refused = await api.post("/v1/embeddings", json={"input": "a"})
+        assert refused.headers["Retry-After"] == "1"
+        assert refused.json()["error"] == "rate_limited"
+        await asyncio.sleep(1.1)
+        assert (await api.post("/v1/embeddings", json={"input": "a"})).status_code == 200
+
+
+async def test_past_the_minute_429_in_the_family_s_own_form() -> None:
+    async with client(rate_limit_enabled=True, rate_limit_burst=100, rate_limit_per_minute=2) as api:
+        for _ in range(2):
+            await api.post("/categorize")
+        refused = await api.post("/categorize")
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert list(refused.json()) == ["error"]
+
+
+async def test_reads_are_not_limited() -> None:
+    async with client(rate_limit_enabled=True, rate_limit_burst=1, rate_limit_per_minute=1) as api:
+        statuses = {(await api.get(route)).status_code for route in ("/health", "/v1/models", "/") for _ in range(5)}
+    assert statuses == {200}
+
+
+async def test_redis_away_is_said_and_not_ignored() -> None:
+    settings = {"rate_limit_enabled": True, "rate_limit_redis_url": "redis://127.0.0.1:1/0"}
+    async with client(**settings) as api:
+        answer = await api.post("/v1/embeddings", json={"input": "a"})
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        ("203.0.113.9", "1.2.3.4", "203.0.113.9"),
+        ("10.0.0.1", "1.2.3.4", "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.2", "1.2.3.4"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "nonsense", "nonsense"),
+    ],
+)
+def test_forwarded_addresses_are_believed_of_trusted_proxies_only(peer: str, forwarded: str, expected: str) -> None:
+    scope: dict[str, Any] = {"type": "http", "client": (peer, 1), "headers": []}
+    if forwarded:
+        scope["headers"] = [(b"x-forwarded-for", forwarded.encode())]
+    assert client_address(scope, [ipaddress.ip_network("10.0.0.0/8")]) == expected
+
+
+async def test_an_announced_body_over_the_limit_is_refused_before_it_is_read() -> None:
+    async with client(max_image_mb=0.1) as api:
+        headers = {"Content-Length": "60000000", "Content-Type": "multipart/form-data; boundary=x"}
+        answer = await api.post("/classify", content=Unread(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
+
+
+async def test_a_streamed_body_is_cut_at_the_limit() -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+        while sent < 50_000_000:
+            sent += 65536
+            yield b"x" * 65536
+
+    async with client(max_image_mb=0.1) as api:
+        answer = await api.post(
+            "/classify", content=endless(), headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
+    assert (answer.status_code, answer.json()["error"]) == (413, "payload_too_large")
+    assert sent < 3_000_000

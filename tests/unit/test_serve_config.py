@@ -1,0 +1,50 @@
+"""serve_config.yaml is what Ray understands, and says everything on purpose."""
+
+from pathlib import Path
+
+import yaml
+from ray.serve.schema import ServeDeploySchema
+
+from configs.settings import load_settings
+
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "serve_config.yaml").read_text())
+
+SAID_ON_PURPOSE = {
+    "autoscaling_config",
+    "max_ongoing_requests",
+    "max_queued_requests",
+    "graceful_shutdown_timeout_s",
+    "health_check_period_s",
+    "health_check_timeout_s",
+    "ray_actor_options",
+    "backpressure_config",
+}
+
+
+def test_ray_accepts_it() -> None:
+    schema = ServeDeploySchema.model_validate(CONFIG)
+    assert [application.import_path for application in schema.applications] == ["serve_app.app:build"]
+
+
+def test_every_deployment_says_everything() -> None:
+    deployments = CONFIG["applications"][0]["deployments"]
+    assert {deployment["name"] for deployment in deployments} == {"Ingress", "Clip"}
+    for deployment in deployments:
+        assert deployment.keys() >= SAID_ON_PURPOSE, deployment["name"]
+        assert deployment["autoscaling_config"].keys() >= {"min_replicas", "max_replicas", "target_ongoing_requests"}
+        assert deployment["max_queued_requests"] > 0
+
+
+def test_a_full_batch_fits_into_a_replica() -> None:
+    clip = next(entry for entry in CONFIG["applications"][0]["deployments"] if entry["name"] == "Clip")
+    # One batch computes while the next gathers.
+    assert clip["max_ongoing_requests"] >= 2 * load_settings({}).clip_max_batch
+
+
+def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None:
+    assert CONFIG["http_options"]["host"] == "127.0.0.1"
+    assert CONFIG["http_options"]["request_timeout_s"] > load_settings({}).request_timeout_s
+
+
+def test_its_arguments_are_settings() -> None:
+    assert load_settings(CONFIG["applications"][0]["args"]).weights == "auto"

@@ -1,0 +1,102 @@
+"""Impossible settings are refused with a message that names the variable."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The developer's own .env and environment have no say here."""
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEIGHTS", "downloaded"),
+        ("CLIP_MODEL_NAME", "openai/clip-vit-base-patch99"),
+        ("CLIP_THREADS", "-1"),
+        ("CLIP_THREADS", "two"),
+        ("PROMPT_SET", "mine"),
+        ("ENVIRONMENT", "prod"),
+        ("RATE_LIMIT_PER_MINUTE", "0"),
+        ("RATE_LIMIT_REDIS_URL", "localhost:6379"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("MAX_IMAGE_MB", "nan"),
+        ("MAX_MEGAPIXELS", "-5"),
+        ("REQUEST_TIMEOUT_S", "0"),
+    ],
+)
+def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_unknown_name_in_env_file_is_refused(no_env_file: Path) -> None:
+    no_env_file.write_text("RATE_LIMT_ENABLED=false\n")
+    with pytest.raises(SettingsError, match="RATE_LIMT_ENABLED is not a setting"):
+        load_settings()
+
+
+def test_unknown_argument_of_the_serve_config_is_refused() -> None:
+    with pytest.raises(SettingsError, match="WIEGHTS is not a setting"):
+        load_settings({"wieghts": "hub"})
+
+
+def test_a_refused_value_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS", "sk-secret-key")
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "sk-secret-key" not in str(refused.value)
+
+
+def test_environment_wins_over_env_file_wins_over_arguments(monkeypatch: pytest.MonkeyPatch, no_env_file: Path) -> None:
+    arguments = {"weights": "hub", "clip_threads": 1, "max_files": 7}
+    no_env_file.write_text("WEIGHTS=auto\nCLIP_THREADS=2\n")
+    monkeypatch.setenv("WEIGHTS", "bundled")
+    settings = load_settings(arguments)
+    assert (settings.weights, settings.clip_threads, settings.max_files) == ("bundled", 2, 7)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FETCH_ALLOW_PRIVATE", "images.internal, 10.1.0.0/16")
+    assert load_settings().fetch_allow_private == ("images.internal", "10.1.0.0/16")
+
+
+def test_request_limit_below_image_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_REQUEST_MB", "10")
+    with pytest.raises(SettingsError, match="MAX_REQUEST_MB must be at least MAX_IMAGE_MB"):
+        load_settings()
+
+
+def test_the_check_command_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIP_MAX_BATCH", "many")
+    monkeypatch.setenv("API_KEY", "top-secret")
+    refused = subprocess.run([sys.executable, "-m", "configs"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "CLIP_MAX_BATCH" in refused.stderr
+    monkeypatch.delenv("CLIP_MAX_BATCH")
+    accepted = subprocess.run([sys.executable, "-m", "configs"], capture_output=True, text=True, check=True)
+    assert "API_KEY=**********" in accepted.stdout
+    assert "top-secret" not in accepted.stdout
+
+
+def test_example_file_lists_every_setting_with_its_default() -> None:
+    example = (Path(__file__).parents[2] / ".env.example").read_text()
+    lines = dict(line.lstrip("# ").split("=", 1) for line in example.splitlines() if "=" in line.split(" ")[-1])
+    assert set(lines) == {name.upper() for name in Settings.model_fields}
+    defaults = Settings.model_construct()
+    for name in Settings.model_fields:
+        written, default = lines[name.upper()], getattr(defaults, name)
+        shown = {"True": "true", "False": "false", "()": "", "**********": ""}.get(str(default), str(default))
+        assert written == shown, name
