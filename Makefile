@@ -25,11 +25,42 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --editable .
 	@touch $@
 
+serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
+	@$(BIN)/python -m configs
+	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in about half a minute."
+	@$(BIN)/serve run serve_config.yaml
+
+test: $(STAMP) ## Run every test; the contract tests start the application themselves
+	@$(BIN)/python -m pytest
+
+unit: $(STAMP) ## Run the tests that need neither Ray nor torch (seconds)
+	@$(BIN)/python -m pytest tests/unit
+
+check: $(STAMP) ## Lint, format, types and the direction of imports
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/mypy --strict benchmarks
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix $(SOURCES)
+	@$(BIN)/ruff format $(SOURCES)
+
+train: $(STAMP) ## Train the bundled weights anew (under an hour on 2 cores)
+	@$(BIN)/python -m jobs.train_bundled
+
+evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print how often they are right
+	@$(BIN)/python -m benchmarks.evaluate
+
+bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.run
+
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --upgrade \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## Remove the environment and everything that was generated
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) .venv-litserve data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -27,10 +27,9 @@ from benchmarks.processes import ProcessTree, StartError, fetch, is_free
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 180.0
-# Ray's processes export what they counted this often; the default is 10 s.
-REPORT_SECONDS = 2.0
-# From an observation to its line at the metrics endpoint: an export, and the agent's own pass.
-METRICS_DELAY_SECONDS = 2 * REPORT_SECONDS + 1
+# Ray's processes export what they counted this often, in milliseconds, unless this variable says otherwise.
+REPORT_INTERVAL = "RAY_metrics_report_interval_ms"
+REPORT_INTERVAL_DEFAULT = 10_000
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -109,6 +108,16 @@ class Application:
         """Ray's temporary directory; `session_latest/logs` holds the logs of every process."""
         return self._started_folder / "ray"
 
+    def pids(self) -> list[int]:
+        """All its processes, Ray's daemons included."""
+        assert self._tree is not None
+        return self._tree.pids()
+
+    @property
+    def metrics_delay_s(self) -> float:
+        """From an observation to its line at the metrics endpoint, in seconds: an export, and the agent's own pass."""
+        return 2 * int(self._env.get(REPORT_INTERVAL, REPORT_INTERVAL_DEFAULT)) / 1000 + 1
+
     def memory_bytes(self) -> int:
         """Proportional set size of all its processes, Ray's daemons included."""
         assert self._tree is not None
@@ -117,7 +126,7 @@ class Application:
     def metrics(self) -> str:
         """The text of all of Ray's metrics endpoints on this machine, in Prometheus' format.
 
-        An observation stands there after `METRICS_DELAY_SECONDS`. Ray rebuilds a histogram from its buckets: counts
+        An observation stands there after `metrics_delay_s`. Ray rebuilds a histogram from its buckets: counts
         are exact, a sum is made of the buckets' midpoints.
         """
         discovery = json.loads((self.ray_folder / "prom_metrics_service_discovery.json").read_text())
@@ -135,7 +144,6 @@ class Application:
         inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         own = {
             "RAY_TMPDIR": str(self._started_folder),
-            "RAY_metrics_report_interval_ms": str(round(REPORT_SECONDS * 1000)),
             "RAY_USAGE_STATS_ENABLED": "0",
             "PYTHONUNBUFFERED": "1",
         }

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from benchmarks import load, photos, report, servers
-from benchmarks.application import METRICS_DELAY_SECONDS, Application
+from benchmarks.application import Application
 from benchmarks.checkpoints import make_clip
 from benchmarks.processes import free_port
 
@@ -109,7 +109,7 @@ def _panoptes(figures: report.Figures, weights: Path) -> None:
 
 def _batches(panoptes: Application) -> float:
     """Forward passes since the start, as exported."""
-    time.sleep(METRICS_DELAY_SECONDS)
+    time.sleep(panoptes.metrics_delay_s)
     pattern = r"^ray_panoptes_batch_size_count(?:\{.*\})? (\S+)$"
     return sum(float(value) for value in re.findall(pattern, panoptes.metrics(), flags=re.MULTILINE))
 

@@ -1,11 +1,12 @@
-"""The prompts that CLIP is asked, read from `prompts.yaml` beside this file."""
+"""The prompts that CLIP is asked, read from the file that the model registry names."""
 
 from functools import cache
-from pathlib import Path
 from typing import Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from configs.registry import FOLDER, load_registry
 
 CATEGORIES = ("maps", "aerial_satellite", "miscellaneous")
 
@@ -38,5 +39,5 @@ def check_template(template: str) -> str:
 @cache
 def load_prompts() -> Prompts:
     """The prompts of this installation."""
-    file = Path(__file__).resolve().parent / "prompts.yaml"
+    file = FOLDER / load_registry().clip.prompts
     return Prompts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 FOLDER = Path(__file__).resolve().parent
 
@@ -37,9 +37,14 @@ class Bundled(_Entry):
 
 
 class ClipEntry(_Entry):
-    """Everything that can be served as CLIP. `dtype` is by device type, `checkpoints` by Hugging Face id."""
+    """Everything that can be served as CLIP. `dtype` is by device type, `checkpoints` by Hugging Face id.
+
+    `prompts` is a file beside this one, `threads` the CPU threads of a replica (0: all cores, at most 8).
+    """
 
     bundled: Bundled
+    prompts: str
+    threads: int = Field(ge=0)
     dtype: dict[str, str]
     checkpoints: dict[str, Checkpoint]
 

@@ -40,7 +40,9 @@ class Settings(BaseSettings):
     clip_model_name: str = Field(
         "openai/clip-vit-base-patch32", description="Hugging Face id of the CLIP model, one of configs/models.yaml."
     )
-    clip_threads: int = Field(0, ge=0, le=256, description="CPU threads of a CLIP replica; 0: all cores, at most 8.")
+    clip_threads: int | None = Field(
+        None, ge=0, le=256, description="CPU threads of a CLIP replica, instead of the registry's; 0: all, at most 8."
+    )
     clip_max_batch: int = Field(32, ge=1, le=1024, description="Most images in one forward pass.")
     prompt_set: str = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
 

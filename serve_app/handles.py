@@ -20,6 +20,8 @@ from serve_app.errors import InvalidPrompt, ModelDisabled, ModelUnavailable, Ove
 from serve_app.middleware import weights_used
 
 STATUS_TIMEOUT_S = 3.0
+# An argument goes into the message itself, which costs less than the object store, up to half of gRPC's limit.
+LARGEST_VALUE = 2 * 1024 * 1024
 REPLICAS_REMEMBERED_S = 2.0
 
 Value = TypeVar("Value")
@@ -39,6 +41,7 @@ class ClipClient:
 
     def __init__(self, handle: DeploymentHandle[Any] | None, weights: ClipWeights | None) -> None:
         self._handle, self._weights = handle, weights
+        self._by_value = handle.options(_by_reference=False) if handle else None
         self._replicas = 0
         self._replicas_at = -REPLICAS_REMEMBERED_S
 
@@ -55,8 +58,7 @@ class ClipClient:
 
     async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(n, size, size, 3) -> (n, d), L2-normalised."""
-        handle = self._use()
-        return await _answer(handle.embed_images.remote(pixels))
+        return await _answer(self._use(pixels).embed_images.remote(pixels))
 
     async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
         """Embed texts; InvalidPrompt for one that does not fit."""
@@ -64,7 +66,7 @@ class ClipClient:
 
     async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
         """(n images, k classes) logits; a class is the list of its prompts. InvalidPrompt for one that does not fit."""
-        return await _answer(self._use().score.remote(pixels, classes))
+        return await _answer(self._use(pixels).score.remote(pixels, classes))
 
     async def state(self) -> ModelState:
         """How the model is, within a few seconds even when it is not there."""
@@ -79,10 +81,12 @@ class ClipClient:
         except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
             return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
 
-    def _use(self) -> DeploymentHandle[Any]:
+    def _use(self, pixels: NDArray[np.uint8] | None = None) -> DeploymentHandle[Any]:
         weights_used.get().add(f"clip={self.weights.id}")
-        assert self._handle is not None  # noqa: S101 - weights and handle come together
-        return self._handle
+        assert self._handle is not None and self._by_value is not None  # noqa: S101, PT018 - they come together
+        if pixels is not None and pixels.nbytes > LARGEST_VALUE:
+            return self._handle
+        return self._by_value
 
     async def _count_replicas(self) -> int:
         if time.monotonic() - self._replicas_at > REPLICAS_REMEMBERED_S:

@@ -1,5 +1,7 @@
 """The ingress deployment: HTTP in, handles out. Its FastAPI app is made once a replica, by `make_api`."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +16,7 @@ from serve_app.handles import ClipClient
 from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.routes import categorizer, classifier, home, resources
-from serve_app.security import ApiKeyMiddleware, BodyLimitMiddleware, RateLimitMiddleware
+from serve_app.security import ApiKeyMiddleware, BodyLimitMiddleware, RateLimiter, RateLimitMiddleware
 from serve_app.services import Services
 from serve_app.version import VERSION
 
@@ -23,17 +25,24 @@ DESCRIPTION = "Image understanding: many models look at a picture side by side, 
 
 def make_api(services: Services) -> FastAPI:
     """The HTTP application over the given services."""
-    api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None)
+    settings = services.settings
+    limiter = RateLimiter(settings)
+
+    @asynccontextmanager
+    async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
+        yield
+        await limiter.close()
+
+    api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan)
     api.state.services = services
     for router in (home.router, classifier.router, categorizer.router, resources.router):
         api.include_router(router)
     errors.install(api)
-    settings = services.settings
     # The last one added is the outermost: ids first, then the key, then the rate, then the size, then the deadline.
     api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
     if settings.rate_limit_enabled:
-        api.add_middleware(RateLimitMiddleware, settings=settings)
+        api.add_middleware(RateLimitMiddleware, limiter=limiter)
     api.add_middleware(ApiKeyMiddleware, key=settings.api_key.get_secret_value())
     api.add_middleware(RequestMiddleware)
     return api

@@ -11,6 +11,7 @@ from limits import RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
+from redis.asyncio import ConnectionPool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -68,20 +69,25 @@ class ApiKeyMiddleware:
         await self._app(scope, receive, send)
 
 
-class RateLimitMiddleware:
+class RateLimiter:
     """Admits RATE_LIMIT_PER_MINUTE requests in any minute and RATE_LIMIT_BURST in any second, by key or address.
 
-    Counts POST requests: inference and uploads. In memory each replica counts what it serves; with Redis the count is
-    exact across replicas.
+    In memory each replica counts what it serves; with Redis the count is exact across replicas.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
         url = settings.rate_limit_redis_url
-        storage = (
-            RedisStorage(f"async+{url}", implementation="redispy", wrap_exceptions=True) if url else MemoryStorage()
+        self._pool = ConnectionPool.from_url(url) if url else None
+        self._limiter = MovingWindowRateLimiter(
+            RedisStorage(
+                f"async+{url}",
+                implementation="redispy",
+                connection_pool=self._pool,  # type: ignore[arg-type] # limits passes it on to redis as it is
+                wrap_exceptions=True,
+            )
+            if url
+            else MemoryStorage()
         )
-        self._limiter = MovingWindowRateLimiter(storage)
         self._limits = (
             RateLimitItemPerSecond(settings.rate_limit_burst),
             RateLimitItemPerMinute(settings.rate_limit_per_minute),
@@ -89,21 +95,10 @@ class RateLimitMiddleware:
         self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
         self._keyed = bool(settings.api_key.get_secret_value())
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
-            try:
-                await self._admit(self._client(scope))
-            except PanoptesError as error:
-                await render(error, scope)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-    def _client(self, scope: Scope) -> str:
+    async def admit(self, scope: Scope) -> None:
+        """Count this request; RateLimited when its client must wait first, Unavailable when nobody can count."""
         # With an API key every request that comes this far carries the same, right one.
-        return "key" if self._keyed else client_address(scope, self._trusted)
-
-    async def _admit(self, client: str) -> None:
-        """Count this request; RateLimited when the client must wait first."""
+        client = "key" if self._keyed else client_address(scope, self._trusted)
         try:
             for limit in self._limits:
                 if not await self._limiter.hit(limit, "panoptes", client):
@@ -113,6 +108,27 @@ class RateLimitMiddleware:
         except StorageError as error:
             logger.error("The rate limit cannot be counted: %s", type(error.storage_error).__name__)
             raise Unavailable("The rate limiter's store is away: try again.", retry_after_s=5) from error
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        if self._pool is not None:
+            await self._pool.aclose()
+
+
+class RateLimitMiddleware:
+    """Answers 429 when a client asks too often. Counts POST requests: inference and uploads."""
+
+    def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
+        self._app, self._limiter = app, limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            try:
+                await self._limiter.admit(scope)
+            except PanoptesError as error:
+                await render(error, scope)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyLimitMiddleware:

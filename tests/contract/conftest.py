@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from benchmarks.application import Application
+from benchmarks.application import REPORT_INTERVAL, Application
 from benchmarks.processes import free_port
 from tests.doubles.images import ImageServer
 
@@ -47,7 +47,8 @@ def panoptes() -> Iterator[Application]:
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
     }
-    with Application(free_port(), arguments=arguments, beside=[GUARDED]) as application:
+    env = {REPORT_INTERVAL: "1000"}  # Ray's 10 s would make the tests of the metrics slow
+    with Application(free_port(), env, arguments=arguments, beside=[GUARDED]) as application:
         yield application
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.application import METRICS_DELAY_SECONDS, Application
+from benchmarks.application import Application
 from tests.contract.test_operations import sample
 from tests.doubles.images import ImageServer
 from tests.paths import SAMPLES
@@ -29,7 +29,7 @@ def test_the_work_of_a_client_that_left_is_cancelled(
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         time.sleep(1)
     assert api.post("/classify", files={"file": ("a.jpg", JPEG)}).status_code == 200
-    deadline = time.monotonic() + 3 * METRICS_DELAY_SECONDS
+    deadline = time.monotonic() + 3 * panoptes.metrics_delay_s
     while sample(panoptes.metrics(), cancelled) == before:
         assert time.monotonic() < deadline, "the request was not cancelled"
         time.sleep(0.5)
@@ -37,18 +37,10 @@ def test_the_work_of_a_client_that_left_is_cancelled(
 
 
 def clip_process(panoptes: Application) -> int:
-    """The process id of the CLIP replica, found among the processes of this Ray session alone."""
-    session = str(panoptes.ray_folder).encode()
-    for entry in Path("/proc").iterdir():
-        try:
-            if (
-                b"ServeReplica:panoptes:Clip" in (entry / "cmdline").read_bytes()
-                and session in (entry / "environ").read_bytes()
-            ):
-                return int(entry.name)
-        except OSError:
-            continue
-    raise AssertionError("no CLIP replica runs")
+    """The process of the CLIP replica."""
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
+    (found,) = [pid for pid, title in titles.items() if b"ServeReplica:panoptes:Clip" in title]
+    return found
 
 
 def test_a_killed_model_is_replaced_and_every_request_is_answered(panoptes: Application, api: httpx.Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.application import METRICS_DELAY_SECONDS, Application
+from benchmarks.application import Application
 from tests.paths import SAMPLES
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
@@ -54,11 +54,11 @@ def sample(text: str, name: str, **labels: str) -> float:
 
 
 def test_metrics_count_what_happened(panoptes: Application, api: httpx.Client) -> None:
-    time.sleep(METRICS_DELAY_SECONDS)
+    time.sleep(panoptes.metrics_delay_s)
     before = panoptes.metrics()
     for data in (JPEG, JPEG, b"no image"):
         api.post("/classify", files={"file": ("a.jpg", data)})
-    time.sleep(METRICS_DELAY_SECONDS)
+    time.sleep(panoptes.metrics_delay_s)
     after = panoptes.metrics()
 
     def grown(name: str, **labels: str) -> float:

@@ -70,6 +70,10 @@ async def client(clip: ClipClient | None = None, **settings: Any) -> AsyncIterat
         decoder=Decoder(1, chosen.max_pixels),
         fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
     )
-    transport = httpx.ASGITransport(cast("Any", make_api(services)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://panoptes") as connected:
+    application = make_api(services)
+    transport = httpx.ASGITransport(cast("Any", application))
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://panoptes") as connected,
+    ):
         yield connected
