@@ -28,7 +28,8 @@ $(STAMP): requirements.lock pyproject.toml
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs
 	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in about half a minute."
-	@$(BIN)/serve run serve_config.yaml
+	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
+	@FORWARDED_ALLOW_IPS= $(BIN)/serve run serve_config.yaml
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@$(BIN)/python -m pytest

@@ -29,6 +29,13 @@ class Prompts(BaseModel):
         return self
 
 
+def served_texts(prompt_set: str) -> list[str]:
+    """Every text that is asked without a client naming it: the prompts of a set, and the default categories."""
+    prompts = load_prompts()
+    asked = [prompt for group in prompts.classifier[prompt_set].values() for prompt in group]
+    return list(dict.fromkeys([*asked, *(prompts.template.format(category) for category in prompts.categories)]))
+
+
 def check_template(template: str) -> str:
     """Return a prompt template that holds `{}` exactly once; ValueError for any other."""
     if template.count("{}") != 1 or template.replace("{}", "").count("{") or template.replace("{}", "").count("}"):

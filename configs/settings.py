@@ -5,10 +5,10 @@ environment what this start wants. A value that cannot work is refused here, bef
 """
 
 import ipaddress
-import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -65,7 +65,12 @@ class Settings(BaseSettings):
         (), description="Host names, addresses or networks that may be fetched although they are not public."
     )
     fetch_timeout_s: float = Field(15, gt=0, le=300, description="Time to fetch one URL, redirects included.")
-    request_timeout_s: float = Field(60, gt=0, le=3600, description="Time to answer one request.")
+    request_timeout_s: float = Field(
+        60, gt=0, le=3600, description="Time to answer one request; keep http_options.request_timeout_s above it."
+    )
+    max_concurrent_requests: int = Field(
+        200, ge=1, description="POST requests under way in an ingress replica; keep max_ongoing_requests above it."
+    )
     decode_threads: int = Field(2, ge=1, le=64, description="Threads of an ingress replica that decode images.")
 
     @classmethod
@@ -91,11 +96,19 @@ class Settings(BaseSettings):
             ipaddress.ip_network(network, strict=False)
         return value
 
-    @field_validator("max_image_mb", "max_fetch_mb", "max_megapixels", "max_request_mb", "request_timeout_s")
+    @field_validator("fetch_allow_private")
     @classmethod
-    def _finite(cls, value: float) -> float:
-        if not math.isfinite(value):
-            raise ValueError("must be a finite number")
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if "/" in entry or ":" in entry:
+                ipaddress.ip_network(entry, strict=False)
+        return value
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        if not all("!" <= character <= "~" for character in value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces, as a header can carry it")
         return value
 
     @field_validator("clip_model_name")
@@ -117,12 +130,13 @@ class Settings(BaseSettings):
     @field_validator("rate_limit_redis_url")
     @classmethod
     def _redis(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://")):
-            raise ValueError("must start with redis:// or rediss://")
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.port == 0):
+            raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
         return value
 
     @model_validator(mode="after")
-    def _burst_fits(self) -> Self:
+    def _request_holds_an_image(self) -> Self:
         if self.max_request_mb < self.max_image_mb:
             raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
         return self
@@ -167,11 +181,6 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
             # A refused value may be a secret that landed in the wrong variable: it is named, never shown.
             lines.append(f"{name} {reason}" if name else error["msg"].removeprefix("Value error, "))
         raise SettingsError("Cannot start: " + "; ".join(lines)) from None
-
-
-def environment_name(field: str) -> str:
-    """The environment variable of a settings field."""
-    return field.upper()
 
 
 def cores() -> int:

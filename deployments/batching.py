@@ -17,20 +17,19 @@ Value = TypeVar("Value")
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs `compute` on up to `max_size` items at a time, one batch after the other, off the event loop.
+    """Runs `compute` on up to `max_size` items at a time, off the event loop, up to `slots` batches side by side.
 
-    `compute` gets a list of items and returns as many results in the same order. When it raises and the batch had
-    several items, each is computed again alone, so that a bad item fails alone. An item whose caller is gone before
-    its batch starts is not computed.
+    `compute` gets a list of items and the number of batches that compute now, its own included, and returns as many
+    results in the same order. When it raises and the batch had several items, each is computed again alone, so that a
+    bad item fails alone. An item whose caller is gone before its batch starts is not computed.
     """
 
-    def __init__(self, compute: Callable[[list[Item]], Sequence[Result]], max_size: int) -> None:
+    def __init__(self, compute: Callable[[list[Item], int], Sequence[Result]], max_size: int, slots: int = 1) -> None:
         self._compute = compute
-        self._max_size = max_size
+        self._max_size, self._slots = max_size, slots
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._worker: asyncio.Task[None] | None = None
-        # One thread: the model uses all of its cores within a batch, and sees one batch at a time.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch")
+        self._running: dict[asyncio.Task[None], int] = {}
+        self._threads = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="batch")
 
     @property
     def waiting(self) -> int:
@@ -42,8 +41,7 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in items]
         self._waiting.extend(zip(items, futures, strict=True))
-        if self._worker is None or self._worker.done():
-            self._worker = loop.create_task(self._work())
+        self._start()
         try:
             return list(await asyncio.gather(*futures))
         finally:
@@ -51,20 +49,27 @@ class Batcher(Generic[Item, Result]):
                 future.cancel()
 
     async def run(self, function: Callable[[], Value]) -> Value:
-        """Run a function in the model's thread, between two batches."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        """Run a function in a thread of the model's, between two batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
-    async def _work(self) -> None:
-        while batch := self._take():
-            items = [item for item, _ in batch]
-            outcomes = await self._run_batch(items)
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if future.done():
-                    continue
-                if isinstance(outcome, BaseException):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome)
+    def _start(self) -> None:
+        """Start batches while there are items and slots."""
+        while len(self._running) < self._slots and self._worth_a_batch():
+            batch = self._take()
+            if not batch:
+                return
+            task = asyncio.get_running_loop().create_task(self._work(batch, len(self._running) + 1))
+            self._running[task] = len(batch)
+            task.add_done_callback(self._finished)
+
+    def _worth_a_batch(self) -> bool:
+        # Beside a running batch, only one that is at least half as large: the callers of a batch that just ended ask
+        # again within milliseconds, and should go together.
+        return bool(self._waiting) and 2 * len(self._waiting) >= max(self._running.values(), default=0)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        self._start()
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
         batch: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -74,12 +79,21 @@ class Batcher(Generic[Item, Result]):
                 batch.append((item, future))
         return batch
 
-    async def _run_batch(self, items: list[Item]) -> Sequence[Result | BaseException]:
+    async def _work(self, batch: list[tuple[Item, asyncio.Future[Result]]], side_by_side: int) -> None:
+        outcomes = await self._outcomes([item for item, _ in batch], side_by_side)
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if future.done():
+                continue
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    async def _outcomes(self, items: list[Item], side_by_side: int) -> Sequence[Result | BaseException]:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._thread, self._compute, items)
+            return await loop.run_in_executor(self._threads, self._compute, items, side_by_side)
         except Exception as error:  # whatever a model raises belongs to the callers of this batch
             if len(items) == 1:
                 return [error]
-        alone = [await self._run_batch([item]) for item in items]
-        return [outcomes[0] for outcomes in alone]
+        return [(await self._outcomes([item], side_by_side))[0] for item in items]

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ Pixels = NDArray[np.uint8]
 Value = TypeVar("Value")
 
 CACHED_TEXTS = 10_000
+TEXT_CHUNK = 64
 
 # A model that has not finished a batch for this long is asked to prove itself at the next health check.
 PROBE_AFTER_S = 30.0
@@ -57,7 +59,10 @@ class Clip:
     Images arrive as uint8 arrays (n, size, size, 3) that `preprocessing.fit` made, with the size of the weights.
     """
 
-    def __init__(self, weights: ClipWeights, dtypes: dict[str, str], threads: int, max_batch: int) -> None:
+    def __init__(
+        self, weights: ClipWeights, dtypes: dict[str, str], threads: int, max_batch: int, served_texts: list[str]
+    ) -> None:
+        """Load and warm up; the embeddings of `served_texts`, the configured prompts, are ready before any request."""
         # torch is imported where a replica starts, so that whoever binds the application does not wait for it.
         from deployments.clip_model import ClipModel  # noqa: PLC0415
         from deployments.devices import assigned_gpu_fraction, select  # noqa: PLC0415
@@ -65,8 +70,13 @@ class Clip:
         device = select(dtypes, threads, assigned_gpu_fraction())
         self._model: ClipModel = ClipModel(weights, device)
         self._metrics = ModelMetrics(weights.id)
-        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch)
-        self._texts: OrderedDict[str, tuple[Floats, int]] = OrderedDict()
+        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch, device.slots)
+        self._encoding = asyncio.Lock()
+        embeddings = self._model.encode_texts(served_texts)
+        self._texts: OrderedDict[str, tuple[Floats, int]] = OrderedDict(
+            (text, (embedding, self._model.count_tokens(text)))
+            for text, embedding in zip(served_texts, embeddings, strict=True)
+        )
         self._last_success = time.monotonic()
         logger.info(
             "%s ready on %s with %d threads in %.1f s",
@@ -83,21 +93,29 @@ class Clip:
         Raises:
             PromptTooLong: a text does not fit; nothing was computed.
         """
-        known = {text: self._texts[text] for text in texts if text in self._texts}
-        lengths = {text: self._model.count_tokens(text) for text in texts if text not in known}
-        if lengths:
-            missing = list(lengths)
-            embeddings = await self._batcher.run(lambda: self._watched(lambda: self._model.encode_texts(missing)))
-            for text, embedding in zip(missing, embeddings, strict=True):
-                known[text] = (embedding, lengths[text])
+        if not all(text in self._texts for text in texts):
+            # One at a time, so that texts that many requests ask for at once are computed once.
+            async with self._encoding:
+                await self._encode_missing(list(dict.fromkeys(texts)))
+        known = {text: self._texts[text] for text in texts}
         self._remember(known)
         return TextEmbeddings(np.stack([known[text][0] for text in texts]), sum(known[text][1] for text in texts))
+
+    async def _encode_missing(self, texts: list[str]) -> None:
+        missing = [text for text in texts if text not in self._texts]
+        count = self._model.count_tokens
+        lengths = await asyncio.to_thread(lambda: [count(text) for text in missing])
+        # Chunk by chunk, so that images get their turn in between and a caller that left costs one chunk at most.
+        for start in range(0, len(missing), TEXT_CHUNK):
+            chunk = missing[start : start + TEXT_CHUNK]
+            embeddings = await self._batcher.run(partial(self._watched, partial(self._model.encode_texts, chunk)))
+            self._remember(dict(zip(chunk, zip(embeddings, lengths[start:], strict=False), strict=True)))
 
     def _remember(self, entries: dict[str, tuple[Floats, int]]) -> None:
         for text, entry in entries.items():
             self._texts[text] = entry
             self._texts.move_to_end(text)
-        while len(self._texts) > CACHED_TEXTS:
+        while len(self._texts) > max(CACHED_TEXTS, len(entries)):
             self._texts.popitem(last=False)
 
     async def score(self, pixels: Pixels, classes: list[list[str]]) -> Floats:
@@ -125,9 +143,9 @@ class Clip:
         if time.monotonic() - self._last_success > PROBE_AFTER_S:
             await asyncio.wait_for(self._batcher.run(lambda: self._watched(self._model.warm_up)), PROBE_TIMEOUT_S)
 
-    def _encode_images(self, images: list[Pixels]) -> list[Floats]:
+    def _encode_images(self, images: list[Pixels], side_by_side: int) -> list[Floats]:
         with self._metrics.batch(len(images)):
-            return list(self._watched(lambda: self._model.encode_images(images)))
+            return list(self._watched(lambda: self._model.encode_images(images, side_by_side)))
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
         """Run a forward pass and keep in mind whether the model works: a failure makes the next check probe it."""

@@ -1,6 +1,8 @@
 """CLIP through open_clip (Radford et al. 2021, arXiv:2103.00020): images and texts into one space. No Ray in here."""
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from deployments.errors import ModelFailed, PromptTooLong, WeightsNotFound
 from deployments.weights import ClipWeights, cached_checkpoint
 
 TEXT_BATCH = 64
+LONGEST_TEXT = 2_000  # characters
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -51,11 +54,12 @@ class ClipModel:
         self.encode_images([np.zeros((size, size, 3), np.uint8)])
         self.encode_texts(["a photo"])
 
-    def encode_images(self, images: list[Pixels]) -> Floats:
+    def encode_images(self, images: list[Pixels], side_by_side: int = 1) -> Floats:
         """Embed images that `preprocessing.fit` made.
 
         Args:
             images: n uint8 arrays (size, size, 3), RGB, with the size of `weights.image`.
+            side_by_side: batches that compute at this moment, this one included; they share the threads.
 
         Returns:
             (n, d) float32, L2-normalised.
@@ -63,9 +67,15 @@ class ClipModel:
         Raises:
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
-        pixels = torch.from_numpy(np.stack(images)).to(self.device.torch_device)
-        normalised = (pixels.permute(0, 3, 1, 2).float() - self._mean) / self._std
-        return self._forward(lambda: self._model.encode_image(normalised.to(self.device.dtype)))
+        self.device.share_threads(side_by_side)
+        pixels = torch.from_numpy(np.stack(images))
+
+        def encode() -> torch.Tensor:
+            moved = pixels.to(self.device.torch_device).permute(0, 3, 1, 2).float()
+            features: torch.Tensor = self._model.encode_image(((moved - self._mean) / self._std).to(self.device.dtype))
+            return features
+
+        return self._forward(encode)
 
     def count_tokens(self, text: str) -> int:
         """The tokens of a text, its start and end included.
@@ -73,10 +83,11 @@ class ClipModel:
         Raises:
             PromptTooLong: there are more than the model reads; nothing is ever cut off silently.
         """
-        tokens = len(self._tokenizer.encode(text)) + 2
+        # The tokenizer's time grows with the square of a word's length: what cannot fit is not even tokenized.
+        tokens = len(self._tokenizer.encode(text)) + 2 if len(text) <= LONGEST_TEXT else math.inf
         if tokens > self._context:
-            raise PromptTooLong(text, tokens, self._context)
-        return tokens
+            raise PromptTooLong(text[:60], self._context)
+        return int(tokens)
 
     def encode_texts(self, texts: list[str]) -> Floats:
         """Embed texts: (n, d) float32, L2-normalised. Raises ModelFailed as encode_images does."""
@@ -84,10 +95,10 @@ class ClipModel:
         return np.concatenate([self._encode(batch) for batch in batches])
 
     def _encode(self, texts: list[str]) -> Floats:
-        tokens = self._tokenizer(texts).to(self.device.torch_device)
-        return self._forward(lambda: self._model.encode_text(tokens))
+        tokens = self._tokenizer(texts)
+        return self._forward(lambda: self._model.encode_text(tokens.to(self.device.torch_device)))
 
-    def _forward(self, encode: Any) -> Floats:
+    def _forward(self, encode: Callable[[], torch.Tensor]) -> Floats:
         try:
             with torch.inference_mode():
                 features = encode()

@@ -12,14 +12,14 @@ class ModelError(Exception):
 
 
 class PromptTooLong(ModelError):
-    """A text has more tokens than the model reads; `text` is the text, `limit` the most tokens."""
+    """A text has more tokens than the model reads; `text` is its beginning, `limit` the most tokens."""
 
-    def __init__(self, text: str, tokens: int, limit: int) -> None:
-        super().__init__(text, tokens, limit)
-        self.text, self.tokens, self.limit = text, tokens, limit
+    def __init__(self, text: str, limit: int) -> None:
+        super().__init__(text, limit)
+        self.text, self.limit = text, limit
 
     def __str__(self) -> str:
-        return f"{self.text[:60]!r} has {self.tokens} tokens; the model reads at most {self.limit}: shorten it"
+        return f"{self.text!r}… is too long: the model reads at most {self.limit} tokens, shorten it"
 
 
 class WeightsNotFound(ModelError):

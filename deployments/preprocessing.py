@@ -1,7 +1,7 @@
 """What CLIP wants to see: the resize and crop of its own transform, in Pillow and NumPy alone.
 
 The ingress runs this next to the decoder, so that 150 kB of pixels travel to the model instead of megabytes, and so
-that nothing on the way needs torch. `tests/unit/test_preprocessing.py` holds it to open_clip's own transform.
+that nothing on the way needs torch. `tests/models/test_clip_model.py` holds it to open_clip's own transform.
 """
 
 from dataclasses import dataclass

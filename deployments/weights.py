@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import httpx
-from huggingface_hub import hf_hub_url, try_to_load_from_cache
+from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from configs.registry import Bundled, ClipEntry
 from deployments.errors import WeightsNotFound
@@ -84,11 +84,13 @@ def _available(repository: str, revision: str | None) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
     if cached_checkpoint(repository, revision):
         return True
+    if constants.HF_HUB_OFFLINE:
+        return False
     # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
     thread = ThreadPoolExecutor(max_workers=1)
     try:
         return thread.submit(_hub_has, repository, revision).result(timeout=HUB_DECISION_S)
-    except (httpx.HTTPError, TimeoutError) as error:
+    except Exception as error:  # a proxy that cannot be used, a name that does not resolve: each means no hub
         logger.info("The hub does not answer for %s (%s)", repository, type(error).__name__)
         return False
     finally:

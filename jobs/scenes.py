@@ -21,6 +21,10 @@ Category = Literal["maps", "aerial_satellite", "miscellaneous"]
 CATEGORIES: tuple[Category, ...] = ("maps", "aerial_satellite", "miscellaneous")
 
 
+# Photographs of grass, fur and leaves fill the picture with texture, as aerial views do.
+LIKE_AERIAL_VIEWS = ("animal", "lawn", "perched", "overlap")
+
+
 class Split(IntEnum):
     """What a scene is drawn for; part of every seed."""
 
@@ -61,7 +65,12 @@ def _kinds() -> dict[str, Kind]:
     weights = {"carto": 5, "atlas": 2, "pale": 1, "dark": 1, "plain": 1}
     for style, weight in weights.items():
         kinds[f"map/{style}"] = Kind("maps", partial(maps.street_map, style_name=style), weight)
-    for name, chart in (("transit", charts.transit_map), ("topographic", charts.topographic_map), ("region", charts.region_map), ("sketch", charts.sketch_map)):
+    for name, chart in (
+        ("transit", charts.transit_map),
+        ("topographic", charts.topographic_map),
+        ("region", charts.region_map),
+        ("sketch", charts.sketch_map),
+    ):
         kinds[f"map/{name}"] = Kind("maps", chart)
     for ground in aerial.GROUNDS:
         kinds[f"aerial/{ground}"] = Kind("aerial_satellite", partial(aerial.aerial_view, ground=ground))
@@ -69,10 +78,12 @@ def _kinds() -> dict[str, Kind]:
     kinds["page"] = Kind("miscellaneous", pages.text_page, 2.5)
     kinds["sign"] = Kind("miscellaneous", signs.traffic_sign, 2.5)
     for name in (*objects.SHAPES, *objects.THINGS):
-        kinds[f"drawing/{name}"] = Kind("miscellaneous", partial(drawings.drawing, name=name), 1.5 if name in drawings.LABELLED else 0.5)
+        kinds[f"drawing/{name}"] = Kind(
+            "miscellaneous", partial(drawings.drawing, name=name), 1.5 if name in drawings.LABELLED else 0.5
+        )
     kinds["drawing/several"] = Kind("miscellaneous", drawings.several, 2)
     for name, photo in (photos.SUBJECTS | views.VIEWS).items():
-        kinds[f"photo/{name}"] = Kind("miscellaneous", photo, 1.2)
+        kinds[f"photo/{name}"] = Kind("miscellaneous", photo, 3 if name in LIKE_AERIAL_VIEWS else 1.4)
     return kinds
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ray.serve import Application
 
+from configs.prompts import served_texts
 from configs.registry import load_registry
 from configs.settings import SettingsError, load_settings
 from deployments.clip import Clip
@@ -29,5 +30,6 @@ def build(args: dict[str, Any]) -> Application:
     entry = load_registry().clip
     weights = choose_clip(entry, settings.clip_model_name, settings.weights)
     threads = entry.threads if settings.clip_threads is None else settings.clip_threads
-    clip = Clip.bind(weights, entry.dtype, threads, settings.clip_max_batch)  # type: ignore[attr-defined]
+    texts = served_texts(settings.prompt_set)
+    clip = Clip.bind(weights, entry.dtype, threads, settings.clip_max_batch, texts)  # type: ignore[attr-defined]
     return Ingress.bind(settings, clip, weights)  # type: ignore[no-any-return,attr-defined]

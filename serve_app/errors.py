@@ -127,6 +127,8 @@ class ModelDisabled(Unavailable):
     code = "model_disabled"
 
 
+MOST_PROBLEMS = 20  # of a request that is not valid; the first says what to do
+
 # The categorizer's clients read {"error": text} and nothing else; everybody else gets code, message and detail.
 TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
 
@@ -153,7 +155,8 @@ def render(error: PanoptesError, scope: Scope) -> Response:
 def _validation_error(request: Request, invalid: Exception) -> Response:
     assert isinstance(invalid, RequestValidationError)  # noqa: S101 - registered for this type alone
     problems = [
-        {"loc": list(problem["loc"]), "msg": problem["msg"], "type": problem["type"]} for problem in invalid.errors()
+        {"loc": list(problem["loc"]), "msg": problem["msg"], "type": problem["type"]}
+        for problem in invalid.errors()[:MOST_PROBLEMS]
     ]
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"])

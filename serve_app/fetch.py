@@ -6,8 +6,11 @@ address that was checked: a name that answers differently the second time, or a 
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -15,13 +18,17 @@ import httpcore
 
 from serve_app.errors import FetchFailed, FetchTimeout, InvalidRequest, TooLarge, UrlRefused
 
+logger = logging.getLogger("ray.serve.panoptes.fetch")
+
 MAX_REDIRECTS = 5
 MAX_URL_LENGTH = 4096
 HEADERS = [("User-Agent", "Panoptes"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
 REDIRECTS = {301, 302, 303, 307, 308}
 
-# Public by its number, yet the door to a cloud's own control plane (Azure).
-METADATA_ADDRESSES = frozenset({ipaddress.ip_address("168.63.129.16")})
+# What Python's `is_global` lets through (some of it depends on the patch release) and must not be reached: Azure's
+# control plane, IETF protocol assignments with Oracle's metadata, site-local, documentation.
+REFUSED = [ipaddress.ip_network(network) for network in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10", "3fff::/20")]
+RESOLVER_THREADS = 8
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -49,7 +56,7 @@ class AddressPolicy:
 
 
 def _is_public(ip: Address) -> bool:
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in METADATA_ADDRESSES
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not any(ip in network for network in REFUSED)
 
 
 def _destinations(ip: Address) -> list[Address]:
@@ -68,6 +75,8 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
         self._backend = httpcore.AnyIOBackend()
+        # Its own threads: a resolver that hangs must not take those that everybody uses.
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
     async def connect_tcp(
         self,
@@ -78,8 +87,10 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Any = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError:
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            )
+        except (OSError, UnicodeError):  # no such name, or none that could be one
             raise FetchFailed(f"The host {host} has no address: check the URL.") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         # One address that is not public refuses the name: nobody mixes the two by accident.
@@ -88,7 +99,12 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
                 f"{host} is not a public address. Send the image's bytes, or have the operator name the host in "
                 "FETCH_ALLOW_PRIVATE."
             )
-        return await self._backend.connect_tcp(addresses[0], port, timeout, local_address, socket_options)
+        for address in addresses[:-1]:
+            try:
+                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                logger.info("%s does not answer at %s", host, address)
+        return await self._backend.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
 
     async def sleep(self, seconds: float) -> None:
         await self._backend.sleep(seconds)
@@ -100,6 +116,7 @@ class Fetcher:
     def __init__(self, *, allow_private: Iterable[str], max_bytes: int, timeout_s: float) -> None:
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._backend = _CheckedBackend(AddressPolicy(allow_private))
+        self._tls = httpcore.default_ssl_context()
 
     async def get(self, url: str) -> bytes:
         """The body at an http(s) URL, following up to 5 redirects.
@@ -118,13 +135,15 @@ class Fetcher:
             raise FetchFailed(f"The URL cannot be fetched ({type(error).__name__}): check it.") from error
 
     async def _follow(self, url: str) -> bytes:
-        async with httpcore.AsyncConnectionPool(network_backend=self._backend, max_keepalive_connections=0) as pool:
+        async with httpcore.AsyncConnectionPool(
+            ssl_context=self._tls, network_backend=self._backend, max_keepalive_connections=0
+        ) as pool:
             for _ in range(MAX_REDIRECTS + 1):
                 headers = [("Host", urlsplit(check_url(url)).netloc), *HEADERS]
                 async with pool.stream("GET", url, headers=headers) as response:
                     if response.status not in REDIRECTS:
                         return await self._read(response)
-                    url = urljoin(url, _location(response))
+                    url = _next_url(url, response)
         raise FetchFailed(f"The URL redirects more than {MAX_REDIRECTS} times: send the last address.")
 
     async def _read(self, response: httpcore.Response) -> bytes:
@@ -138,11 +157,12 @@ class Fetcher:
         return bytes(body)
 
 
-def _location(response: httpcore.Response) -> str:
-    values = [value for name, value in response.headers if name.lower() == b"location"]
-    if not values:
-        raise FetchFailed("The URL redirects to nowhere: check it.")
-    return values[0].decode("latin-1")
+def _next_url(url: str, response: httpcore.Response) -> str:
+    location = next((value for name, value in response.headers if name.lower() == b"location"), b"")
+    try:
+        return urljoin(url, location.decode("ascii"))
+    except ValueError:
+        raise FetchFailed("The URL redirects to what is not a URL: check it.") from None
 
 
 def check_url(url: str) -> str:

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ LARGEST_VALUE = 2 * 1024 * 1024
 REPLICAS_REMEMBERED_S = 2.0
 
 Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ class ClipClient:
         """How the model is, within a few seconds even when it is not there."""
         if self._handle is None:
             return ModelState(None, 0, "switched off (CLIP_ENABLED=false)")
-        replicas = await self._count_replicas()
-        if not replicas:
-            return ModelState(None, 0, "no replica is running yet: see the logs of the deployment Clip")
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
+                replicas = await self._count_replicas()
+                if not replicas:
+                    return ModelState(None, 0, "no replica is running yet: see the logs of the deployment Clip")
                 return ModelState(await self._handle.status.remote(), replicas, None)
         except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
-            return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
+            return ModelState(None, self._replicas, f"does not answer ({type(error).__name__})")
 
     def _use(self, pixels: NDArray[np.uint8] | None = None) -> DeploymentHandle[Any]:
         weights_used.get().add(f"clip={self.weights.id}")
@@ -104,9 +105,20 @@ def running_replicas(deployment: str) -> int:
     return sum(count for state, count in states.items() if state == "RUNNING")
 
 
-async def _answer(call: Awaitable[Value]) -> Value:
+class Call(Protocol[Value_co]):
+    """What a handle's `remote` gives."""
+
+    def __await__(self) -> Generator[Any, Any, Value_co]: ...
+    def cancel(self) -> None: ...
+
+
+async def _answer(call: Call[Value]) -> Value:
     try:
         return await call
+    except asyncio.CancelledError:
+        # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
+        call.cancel()
+        raise
     except PromptTooLong as error:
         # Ray hands the model's error over inside its own, which prints a stack trace.
         raise InvalidPrompt(f"{getattr(error, 'cause', error)}.") from error

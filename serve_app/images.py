@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from deployments.preprocessing import fit
 from serve_app.errors import EmptyFile, ImageTooLarge, InvalidImage
@@ -18,6 +19,22 @@ from serve_app.metrics import decode_seconds
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
+
+# A progressive JPEG is decoded once a scan: a megabyte of empty ones would take an hour.
+MOST_SCANS = 100
+TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 322, 323
+
+# What makes a picture upright, by its EXIF orientation.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
 # Our own limit stands before any pixel is allocated; Pillow's only warns.
 Image.MAX_IMAGE_PIXELS = None
@@ -52,18 +69,35 @@ def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) ->
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     if not data:
         raise EmptyFile("The file is empty: send an image.")
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
+        raise InvalidImage(f"The JPEG has more than {MOST_SCANS} scans: save it again.")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise InvalidImage(f"This is not an image that can be read: send {SUPPORTED}.") from None
     except Exception as error:  # Pillow's parsers raise whatever a malformed header makes them raise
         raise InvalidImage(f"The image's header is broken ({type(error).__name__}): send it again.") from error
-    if image.width * image.height > max_pixels:
+    if max(image.width * image.height, _largest_part(image)) > max_pixels:
         raise ImageTooLarge(
             f"The image has {image.width} × {image.height} pixels; at most {max_pixels / 1e6:g} megapixels are "
             "accepted: scale it down."
         )
     return image
+
+
+def _largest_part(image: Image.Image) -> int:
+    """The pixels of a TIFF's tile, which its decoder allocates whole however small the picture is."""
+    if not isinstance(image, TiffImageFile):
+        return 0
+    tags = image.tag_v2
+    return int(tags.get(TIFF_TILE_WIDTH, 0)) * int(tags.get(TIFF_TILE_LENGTH, 0))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # the EXIF of a good picture may be nonsense
+        return 1
 
 
 def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image, tuple[int, int]]:
@@ -73,15 +107,22 @@ def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
         image.load()
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-        ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image), (height, width) if turned else (width, height)
+        turn = UPRIGHT.get(_orientation(image))
+        rgb = _to_rgb(image)
+        return (
+            (rgb.transpose(turn), (height, width) if turn in SIDEWAYS else (width, height))
+            if turn
+            else (
+                rgb,
+                (width, height),
+            )
+        )
     except Exception as error:  # as above, for broken pixel data
         raise InvalidImage(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "HSV", "1"} and "transparency" not in image.info:
+    if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "1"} and "transparency" not in image.info:
         return image.convert("RGB")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
@@ -95,11 +136,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _stretch(image: Image.Image) -> Image.Image:
     """32-bit integer and float images have no fixed range: their own becomes 0–255."""
-    values = np.asarray(image, dtype=np.float64)
-    values = np.nan_to_num(values, posinf=0, neginf=0)
-    low, high = values.min(), values.max()
-    scaled = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-    return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    values = np.array(image, dtype=np.float32)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    values -= low
+    values *= 255 / (high - low) if high > low else 0
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
 
 
 class Decoder:

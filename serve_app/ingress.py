@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import APIKeyHeader
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
@@ -16,7 +17,13 @@ from serve_app.handles import ClipClient
 from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.routes import categorizer, classifier, home, resources
-from serve_app.security import ApiKeyMiddleware, BodyLimitMiddleware, RateLimiter, RateLimitMiddleware
+from serve_app.security import (
+    ApiKeyMiddleware,
+    BodyLimitMiddleware,
+    ConcurrencyMiddleware,
+    RateLimiter,
+    RateLimitMiddleware,
+)
 from serve_app.services import Services
 from serve_app.version import VERSION
 
@@ -35,12 +42,15 @@ def make_api(services: Services) -> FastAPI:
 
     api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan)
     api.state.services = services
+    # The middleware asks for the key; the dependency makes /docs able to send it.
+    key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
     for router in (home.router, classifier.router, categorizer.router, resources.router):
-        api.include_router(router)
+        api.include_router(router, dependencies=[key])
     errors.install(api)
-    # The last one added is the outermost: ids first, then the key, then the rate, then the size, then the deadline.
+    # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
     api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
+    api.add_middleware(ConcurrencyMiddleware, most=settings.max_concurrent_requests)
     if settings.rate_limit_enabled:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)
     api.add_middleware(ApiKeyMiddleware, key=settings.api_key.get_secret_value())

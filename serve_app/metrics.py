@@ -12,7 +12,7 @@ SECONDS_BOUNDARIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 @cache
 def images_total() -> metrics.Counter:
-    """Images by `route` and `outcome`: `ok`, or the code of the error that the image got."""
+    """Images by `route` and `outcome`: `ok`, `cancelled`, or the code of the error it got."""
     return metrics.Counter("panoptes_images_total", "Images by route and outcome.", tag_keys=TAGS)
 
 

@@ -2,6 +2,8 @@
 
 from html import escape
 
+from starlette.responses import HTMLResponse
+
 from deployments.weights import ClipWeights
 
 # Swagger's page loads its script from a CDN and brings its own policy; these pages load nothing at all.
@@ -17,8 +19,8 @@ STYLE = """
 """
 
 
-def _page(title: str, body: str) -> str:
-    return f"""<!doctype html>
+def _page(title: str, body: str) -> HTMLResponse:
+    page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -32,9 +34,10 @@ def _page(title: str, body: str) -> str:
 </body>
 </html>
 """
+    return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
 
-def home_page(weights: ClipWeights | None, routes: dict[str, str]) -> str:
+def home_page(weights: ClipWeights | None, routes: dict[str, str]) -> HTMLResponse:
     """The page at `/`: the weights that are served, a form for /classify, the routes with their summaries."""
     statement = weights.statement if weights else "CLIP is switched off here."
     rows = "".join(
@@ -53,7 +56,7 @@ def home_page(weights: ClipWeights | None, routes: dict[str, str]) -> str:
     )
 
 
-def form_page(route: str, title: str, *, categories_required: bool) -> str:
+def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:
     """A form that posts images and categories to a route of family B."""
     required = " required" if categories_required else ""
     return _page(

@@ -16,7 +16,16 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from configs.settings import MEGABYTE, Settings
-from serve_app.errors import PanoptesError, RateLimited, TooLarge, Unauthorized, Unavailable, render, route_path
+from serve_app.errors import (
+    Overloaded,
+    PanoptesError,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    render,
+    route_path,
+)
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
@@ -30,7 +39,8 @@ FORM_OVERHEAD = MEGABYTE
 def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
     """The client's IP address: the peer's, or the last untrusted of X-Forwarded-For when the peer is trusted."""
     peer = scope["client"][0] if scope.get("client") else ""
-    chain = [part.strip() for part in Headers(scope=scope).get("x-forwarded-for", "").split(",") if part.strip()]
+    forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
+    chain = [part.strip() for part in forwarded.split(",") if part.strip()]
     for hop in [*reversed([*chain, peer])]:
         peer = hop
         if not _in_networks(hop, trusted):
@@ -77,7 +87,7 @@ class RateLimiter:
 
     def __init__(self, settings: Settings) -> None:
         url = settings.rate_limit_redis_url
-        self._pool = ConnectionPool.from_url(url) if url else None
+        self._pool = ConnectionPool.from_url(url, socket_timeout=2, socket_connect_timeout=2) if url else None
         self._limiter = MovingWindowRateLimiter(
             RedisStorage(
                 f"async+{url}",
@@ -137,16 +147,13 @@ class BodyLimitMiddleware:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._many = settings.max_request_bytes + FORM_OVERHEAD
-        # Base64 takes four bytes for three.
+        # Base64 takes four bytes for three. Several images in one JSON share this: it is parsed in one piece.
         self._one_json = settings.max_image_bytes * 4 // 3 + FORM_OVERHEAD
         self._one_form = settings.max_image_bytes + FORM_OVERHEAD
-        self._many_json = max(self._one_json, settings.max_request_bytes)
 
     def _limit(self, scope: Scope, headers: Headers) -> int:
         if route_path(scope) in MANY_FILES_ROUTES:
             return self._many
-        if route_path(scope) == "/v1/embeddings":
-            return self._many_json
         return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,3 +178,25 @@ class BodyLimitMiddleware:
             return message
 
         await self._app(scope, counted, send)
+
+
+class ConcurrencyMiddleware:
+    """Answers 503 when MAX_CONCURRENT_REQUESTS are under way: Serve's own answer to overload is plain text."""
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most = app, most
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        if self._under_way >= self._most:
+            error = Overloaded("Too many requests are under way: try again.", retry_after_s=1)
+            await render(error, scope)(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1

@@ -44,7 +44,7 @@ class Services:
         if image.url is not None:
             return await self.fetcher.get(image.url)
         try:
-            return decode_base64(image.data or "")
+            return await asyncio.to_thread(decode_base64, image.data or "")
         except ValueError as error:
             raise InvalidRequest(f"image.data: {error}.") from error
 
@@ -52,13 +52,17 @@ class Services:
 @asynccontextmanager
 async def counted(route: str, images: int = 1) -> AsyncIterator[None]:
     """Count images by the outcome of what happens inside."""
+    outcome = "ok"
     try:
         yield
-    except Exception as error:
-        code = error.code if isinstance(error, PanoptesError) else PanoptesError.code
-        images_total().inc(images, tags={"route": route, "outcome": code})
+    except asyncio.CancelledError:
+        outcome = "cancelled"
         raise
-    images_total().inc(images, tags={"route": route, "outcome": "ok"})
+    except Exception as error:
+        outcome = error.code if isinstance(error, PanoptesError) else PanoptesError.code
+        raise
+    finally:
+        images_total().inc(images, tags={"route": route, "outcome": outcome})
 
 
 async def gather_bounded(

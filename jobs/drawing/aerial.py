@@ -122,7 +122,9 @@ def industry(rng: Rng, size: Size) -> Image.Image:
         draw.line(wander(rng, size), fill=vary(rng, (95, 95, 95)), width=int(rng.integers(4, 14)), joint="curve")
     for _ in range(int(rng.integers(30, 160))):
         x, y = between(rng, 0, size[0]), between(rng, 0, size[1])
-        draw.rectangle((x, y, x + 4, y + 2.5), fill=vary(rng, pick(rng, ((220, 220, 220), (60, 60, 70), (150, 50, 50)))))
+        draw.rectangle(
+            (x, y, x + 4, y + 2.5), fill=vary(rng, pick(rng, ((220, 220, 220), (60, 60, 70), (150, 50, 50))))
+        )
     for _ in range(int(rng.integers(5, 22))):
         where = (between(rng, 0, size[0]), between(rng, 0, size[1]))
         build(rng, draw, where, min(size) * between(rng, 0.06, 0.25), angle + pick(rng, (0, np.pi / 2)))
@@ -146,7 +148,9 @@ def woods(rng: Rng, size: Size) -> Image.Image:
 def shore(rng: Rng, size: Size) -> Image.Image:
     """Water and land: a coast, lakes, or a river through some other ground."""
     land = pick(rng, (fields, woods, town, industry))(rng, size)
-    deep, shallow = pick(rng, (((20, 45, 70), (50, 90, 110)), ((15, 35, 40), (50, 70, 65)), ((40, 80, 110), (90, 140, 150))))
+    deep, shallow = pick(
+        rng, (((20, 45, 70), (50, 90, 110)), ((15, 35, 40), (50, 70, 65)), ((40, 80, 110), (90, 140, 150)))
+    )
     water = clouds(rng, size, (deep, deep, shallow), 5, 5)
     if maybe(rng, 0.4):
         mask = Image.new("L", size)
@@ -171,8 +175,9 @@ def highway(rng: Rng, size: Size) -> Image.Image:
         draw.line(line, fill=vary(rng, (170, 175, 150)), width=max(1, width // 8), joint="curve")
         for x, y in line:
             if maybe(rng, 0.6):
-                x, y = x + between(rng, -1, 1) * width / 3, y + between(rng, -1, 1) * width / 3
-                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=pick(rng, ((240, 240, 240), (30, 30, 30), (180, 40, 40))))
+                u, v = x + between(rng, -1, 1) * width / 3, y + between(rng, -1, 1) * width / 3
+                paint = pick(rng, ((240, 240, 240), (30, 30, 30), (180, 40, 40)))
+                draw.ellipse((u - 2, v - 2, u + 2, v + 2), fill=paint)
     return image
 
 

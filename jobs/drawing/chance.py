@@ -45,7 +45,7 @@ def canvas_size(rng: Rng) -> tuple[int, int]:
 
 
 def jittered_box(rng: Rng, size: tuple[int, int], low: float, high: float) -> Box:
-    """A square box, `low`–`high` of the shorter side wide, inside the centre square that a model gets to see (or over it)."""
+    """A square box, `low`–`high` of the shorter side wide, in (or over) the centre square a model sees."""
     width, height = size
     short = min(size)
     side = short * between(rng, low, high)

@@ -135,11 +135,21 @@ def sketch_map(rng: Rng) -> Sketch:
     for line in lines:
         draw.line(line, fill=road, width=width, joint="curve")
     if maybe(rng, 0.6):
-        draw.line(pick(rng, lines)[4:22], fill=named(rng, pick(rng, CHROMATIC)), width=max(3, width // 2), joint="curve")
+        draw.line(
+            pick(rng, lines)[4:22], fill=named(rng, pick(rng, CHROMATIC)), width=max(3, width // 2), joint="curve"
+        )
     for line in lines:
         (x0, y0), (x1, y1) = line[13], line[16]
         turn = (float(np.degrees(np.arctan2(y0 - y1, x1 - x0))) + 90) % 180 - 90
-        label(image, (x0, y0), place_name(rng, street=True), int(rng.integers(10, 17)), (20, 20, 20), (255, 255, 255), turn)
+        label(
+            image,
+            (x0, y0),
+            place_name(rng, street=True),
+            int(rng.integers(10, 17)),
+            (20, 20, 20),
+            (255, 255, 255),
+            turn,
+        )
     if maybe(rng, 0.5):
         lay_pin(rng, draw, size)
     return Sketch(image, MAP_CAPTIONS + phrases(("a sketch map", "a map of a route", "a road map")))

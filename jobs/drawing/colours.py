@@ -40,7 +40,9 @@ def from_hsv(hue: float, saturation: float, value: float) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def any_colour(rng: Rng, saturation: tuple[float, float] = (0.1, 0.9), value: tuple[float, float] = (0.15, 1)) -> Colour:
+def any_colour(
+    rng: Rng, saturation: tuple[float, float] = (0.1, 0.9), value: tuple[float, float] = (0.15, 1)
+) -> Colour:
     """A colour of any hue."""
     return from_hsv(between(rng, 0, 360), between(rng, *saturation), between(rng, *value))
 

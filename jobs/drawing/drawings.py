@@ -20,7 +20,11 @@ def with_article(words: str) -> str:
 
 def drawing(rng: Rng, name: str) -> Sketch:
     """One shape or thing by name; its label where it is one of the LABELLED."""
-    colour_name, colour = drawing_colour(rng, name)
+    return in_colour(rng, name, *drawing_colour(rng, name))
+
+
+def in_colour(rng: Rng, name: str, colour_name: str, colour: Colour) -> Sketch:
+    """One shape or thing in a given colour."""
     size = canvas_size(rng)
     image = place(rng, ground(rng, size, colour), name, colour, jittered_box(rng, size, 0.4, 0.92))
     label = with_article(name) if name in LABELLED else None

@@ -112,7 +112,9 @@ def camera(rng: Rng, image: Image.Image) -> Image.Image:
     if maybe(rng, 0.2):
         image = image.filter(ImageFilter.GaussianBlur(between(rng, 0.3, 1.3)))
     if maybe(rng, 0.1):
-        image = pixelated(image, between(rng, 0.4, 0.7), pick(rng, (Image.Resampling.NEAREST, Image.Resampling.BILINEAR)))
+        image = pixelated(
+            image, between(rng, 0.4, 0.7), pick(rng, (Image.Resampling.NEAREST, Image.Resampling.BILINEAR))
+        )
     if maybe(rng, 0.5):
         image = as_jpeg(image, int(rng.integers(35, 95)))
     return image

@@ -8,7 +8,10 @@ from PIL import Image, ImageDraw, ImageFont
 from jobs.drawing.chance import Point, Rng, maybe, pick
 from jobs.drawing.colours import Colour
 
-SYLLABLES = "ar bel con da el fa ge hol in jo ka lin mor na os pe qua ri sta ten um ver wal yo zan ber der ing lo".split()
+SYLLABLES = (
+    "ar", "bel", "con", "da", "el", "fa", "ge", "hol", "in", "jo", "ka", "lin", "mor", "na", "os", "pe", "qua", "ri",
+    "sta", "ten", "um", "ver", "wal", "yo", "zan", "ber", "der", "ing", "lo",
+)  # fmt: skip
 STREETS = ("Street", "Road", "Avenue", "Lane", "Way", "straat", "weg", "laan", "plein", "gracht", "Strasse", "Rue")
 
 
@@ -39,7 +42,7 @@ def place_name(rng: Rng, street: bool = False) -> str:
 def label(
     image: Image.Image, at: Point, text: str, size: int, ink: Colour, halo: Colour | None = None, degrees: float = 0
 ) -> None:
-    """Write the text centred on a point, turned counter-clockwise by `degrees`, with an outline where `halo` is given."""
+    """Write the text centred on a point, turned counter-clockwise by `degrees`, outlined where `halo` is given."""
     edge = 2 if halo else 0
     left, top, right, bottom = font(size).getbbox(text)
     extent = (round(right - left) + 2 * edge + 2, round(bottom - top) + 2 * edge + 2)
@@ -51,7 +54,9 @@ def label(
     image.paste(layer, (round(at[0] - layer.width / 2), round(at[1] - layer.height / 2)), layer)
 
 
-def paragraph(rng: Rng, draw: ImageDraw.ImageDraw, at: Point, width: float, lines: int, size: int, ink: Colour) -> float:
+def paragraph(
+    rng: Rng, draw: ImageDraw.ImageDraw, at: Point, width: float, lines: int, size: int, ink: Colour
+) -> float:
     """Set lines of made-up words, ragged right, and return the y below the last one."""
     x, y = at
     for index in range(lines):

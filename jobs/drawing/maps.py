@@ -1,6 +1,5 @@
 """Street maps: a grid of streets that is turned and bent, and what lies between the streets, in several styles."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,7 +159,9 @@ def lay_ground(rng: Rng, draw: ImageDraw.ImageDraw, plan: Plan, style: Style) ->
     for u in range(-plan.reach, plan.reach):
         for v in range(-plan.reach, plan.reach):
             x, y = plan.at(u + 0.5, v + 0.5)
-            if not (-plan.spacing < x < plan.size[0] + plan.spacing and -plan.spacing < y < plan.size[1] + plan.spacing):
+            if not (
+                -plan.spacing < x < plan.size[0] + plan.spacing and -plan.spacing < y < plan.size[1] + plan.spacing
+            ):
                 continue
             draw.polygon(plan.quad(u, v, 1, 1), fill=vary(rng, pick(rng, style.blocks), 3))
             if maybe(rng, parks):
@@ -280,5 +281,6 @@ def write_names(rng: Rng, image: Image.Image, plan: Plan, style: Style) -> None:
     for _ in range(int(rng.integers(0, 10))):
         x, y = between(rng, 0, image.width), between(rng, 0, image.height)
         side = between(rng, 3, 8)
-        mark: Callable[..., None] = pick(rng, (draw.rectangle, draw.ellipse))
-        mark((x, y, x + side, y + side), fill=any_colour(rng, (0.5, 0.9), (0.4, 0.9)))
+        corner = 0 if maybe(rng, 0.5) else side / 2
+        paint = any_colour(rng, (0.5, 0.9), (0.4, 0.9))
+        draw.rounded_rectangle((x, y, x + side, y + side), radius=corner, fill=paint)

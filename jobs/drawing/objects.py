@@ -11,7 +11,14 @@ from jobs.drawing.colours import Colour, any_colour, from_hsv, mix, named, shade
 Drawer = Callable[[Rng, ImageDraw.ImageDraw, Box, Colour], None]
 INK: Colour = (25, 25, 28)
 GLASS: Colour = (190, 220, 240)
-SKIN: tuple[Colour, ...] = ((245, 208, 175), (226, 172, 134), (190, 130, 95), (140, 88, 60), (95, 60, 42), (250, 214, 60))
+SKIN: tuple[Colour, ...] = (
+    (245, 208, 175),
+    (226, 172, 134),
+    (190, 130, 95),
+    (140, 88, 60),
+    (95, 60, 42),
+    (250, 214, 60),
+)
 
 
 class Frame:
@@ -45,7 +52,9 @@ def house(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None
     ridge = (0.5, 0.02) if maybe(rng, 0.7) else (0.25, 0.08, 0.75, 0.08)
     draw.polygon(f.points(0.02, eaves, *ridge, 0.98, eaves), fill=roof)
     door = between(rng, 0.2, 0.6)
-    draw.rectangle((*f.at(door, 0.68), *f.at(door + 0.16, 1)), fill=pick(rng, ((90, 55, 35), INK, (150, 40, 40), (60, 90, 60))))
+    draw.rectangle(
+        (*f.at(door, 0.68), *f.at(door + 0.16, 1)), fill=pick(rng, ((90, 55, 35), INK, (150, 40, 40), (60, 90, 60)))
+    )
     for u in (0.18, 0.42, 0.66):
         draw.rectangle((*f.at(u, eaves + 0.06), *f.at(u + 0.15, eaves + 0.2)), fill=GLASS, outline=INK)
         if not door - 0.18 < u < door + 0.18:
@@ -61,7 +70,9 @@ def tree(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
     if kind == 0:
         for tier in range(3):
             top, wide = 0.26 * tier, 0.24 + 0.1 * tier
-            draw.polygon(f.points(0.5, top, 0.5 + wide, top + 0.34, 0.5 - wide, top + 0.34), fill=shade(colour, 0.8 + 0.1 * tier))
+            draw.polygon(
+                f.points(0.5, top, 0.5 + wide, top + 0.34, 0.5 - wide, top + 0.34), fill=shade(colour, 0.8 + 0.1 * tier)
+            )
         return
     for _ in range(int(rng.integers(9, 30))):
         u, v = 0.5 + rng.normal(0, 0.15), 0.32 + rng.normal(0, 0.1)
@@ -100,7 +111,9 @@ def cup(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
     f = Frame(box)
     foot = between(rng, 0.06, 0.2)
     if maybe(rng, 0.4):
-        draw.ellipse((*f.at(0.02, 0.8), *f.at(0.88, 1)), fill=mix(colour, (255, 255, 255), 0.4), outline=shade(colour, 0.6))
+        draw.ellipse(
+            (*f.at(0.02, 0.8), *f.at(0.88, 1)), fill=mix(colour, (255, 255, 255), 0.4), outline=shade(colour, 0.6)
+        )
     draw.ellipse((*f.at(0.58, 0.35), *f.at(0.98, 0.75)), outline=shade(colour, 0.85), width=f.line(0.08))
     draw.polygon(f.points(0.1, 0.28, 0.8, 0.28, 0.8 - foot, 0.92, 0.1 + foot, 0.92), fill=colour)
     draw.ellipse((*f.at(0.1 + foot, 0.86), *f.at(0.8 - foot, 0.97)), fill=colour)
@@ -123,7 +136,11 @@ def face(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
         draw.ellipse((*f.at(0.5 - half, 0.12), *f.at(0.5 + half, 1)), fill=skin)
         draw.pieslice((*f.at(0.5 - half, 0.04), *f.at(0.5 + half, 0.6)), 190, 350, fill=colour)
     else:
-        draw.ellipse((*f.at(0.5 - half, 0.5 - half * 1.1), *f.at(0.5 + half, 0.5 + half * 1.1)), fill=skin, outline=shade(skin, 0.6))
+        draw.ellipse(
+            (*f.at(0.5 - half, 0.5 - half * 1.1), *f.at(0.5 + half, 0.5 + half * 1.1)),
+            fill=skin,
+            outline=shade(skin, 0.6),
+        )
     eye, iris = between(rng, 0.04, 0.08), pick(rng, (INK, (70, 110, 160), (90, 60, 30), (70, 110, 60)))
     for u in (0.5 - half * 0.42, 0.5 + half * 0.42):
         draw.ellipse((*f.at(u - eye, 0.46 - eye * 0.7), *f.at(u + eye, 0.46 + eye * 0.7)), fill=(250, 250, 250))
@@ -132,9 +149,17 @@ def face(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
     draw.line(f.points(0.5, 0.5, 0.47, 0.62, 0.52, 0.63), fill=shade(skin, 0.7), width=f.line(0.018))
     bow = between(rng, 0.03, 0.12)
     if maybe(rng, 0.7):
-        draw.chord((*f.at(0.5 - half * 0.45, 0.72 - bow), *f.at(0.5 + half * 0.45, 0.72 + bow)), 10, 170, fill=(170, 50, 50))
+        draw.chord(
+            (*f.at(0.5 - half * 0.45, 0.72 - bow), *f.at(0.5 + half * 0.45, 0.72 + bow)), 10, 170, fill=(170, 50, 50)
+        )
     else:
-        draw.arc((*f.at(0.5 - half * 0.4, 0.72), *f.at(0.5 + half * 0.4, 0.72 + bow)), 190, 350, fill=(150, 50, 50), width=f.line(0.02))
+        draw.arc(
+            (*f.at(0.5 - half * 0.4, 0.72), *f.at(0.5 + half * 0.4, 0.72 + bow)),
+            190,
+            350,
+            fill=(150, 50, 50),
+            width=f.line(0.02),
+        )
 
 
 def flower(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> None:
@@ -153,7 +178,13 @@ def flower(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, colour: Colour) -> Non
         tip = (reach * 0.75 * np.cos(angle), reach * 0.75 * np.sin(angle))
         side = (-np.sin(angle) * wide * 0.7, np.cos(angle) * wide * 0.7)
         turn = np.linspace(0, 2 * np.pi, 14)
-        leaf = [f.at(float(u + tip[0] * np.cos(t) * 0.8 + side[0] * np.sin(t)), float(w + tip[1] * np.cos(t) * 0.8 + side[1] * np.sin(t))) for t in turn]
+        leaf = [
+            f.at(
+                float(u + tip[0] * np.cos(t) * 0.8 + side[0] * np.sin(t)),
+                float(w + tip[1] * np.cos(t) * 0.8 + side[1] * np.sin(t)),
+            )
+            for t in turn
+        ]
         draw.polygon(leaf, fill=shade(colour, between(rng, 0.88, 1.08)), outline=shade(colour, 0.7))
     heart = pick(rng, ((250, 200, 40), (90, 55, 30), (240, 150, 30), (250, 240, 150)))
     r = reach * between(rng, 0.3, 0.55)
@@ -288,8 +319,16 @@ THINGS: dict[str, Drawer] = {
 
 def own_colour(rng: Rng, thing: str) -> tuple[str, Colour]:
     """The colour a thing usually has, by name and as a shade: leaves are green, hair is brown, the rest is anything."""
-    usual = {"tree": ("green", "green", "green", "orange", "yellow"), "face": ("brown", "black", "yellow", "grey", "orange")}
-    name = pick(rng, usual.get(thing, ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")))
+    usual = {
+        "tree": ("green", "green", "green", "orange", "yellow"),
+        "face": ("brown", "black", "yellow", "grey", "orange"),
+    }
+    name = pick(
+        rng,
+        usual.get(
+            thing, ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white", "grey", "black")
+        ),
+    )
     if thing == "tree" and name == "green":
         return name, from_hsv(between(rng, 90, 140), between(rng, 0.4, 0.8), between(rng, 0.3, 0.65))
     return name, named(rng, name)

@@ -20,7 +20,9 @@ def text_page(rng: Rng) -> Sketch:
     """A page, filling the picture or lying on a table."""
     width = int(rng.integers(230, 340))
     height = int(width * between(rng, 0.7, 1.45))
-    paper, ink = pick(rng, (((255, 255, 255), (20, 20, 25)), ((250, 246, 235), (50, 40, 35)), ((235, 235, 230), (60, 60, 70))))
+    paper, ink = pick(
+        rng, (((255, 255, 255), (20, 20, 25)), ((250, 246, 235), (50, 40, 35)), ((235, 235, 230), (60, 60, 70)))
+    )
     if maybe(rng, 0.06):
         paper, ink = (30, 32, 38), (225, 225, 220)
     page = Image.new("RGB", (width, height), vary(rng, paper, 6))
@@ -55,14 +57,21 @@ def letter(rng: Rng, page: Image.Image, ink: Colour) -> None:
     size, margin = int(rng.integers(9, 14)), page.width * between(rng, 0.07, 0.14)
     if maybe(rng, 0.6):
         logo = any_colour(rng, (0.4, 0.9), (0.4, 0.9))
-        draw.rectangle((margin, margin / 2, margin + page.width * between(rng, 0.1, 0.3), margin / 2 + size * 2), fill=logo)
+        draw.rectangle(
+            (margin, margin / 2, margin + page.width * between(rng, 0.1, 0.3), margin / 2 + size * 2), fill=logo
+        )
     y = margin + size * 2
     for _ in range(3):
         y = paragraph(rng, draw, (margin, y), page.width * 0.35, 1, size, ink)
     y += size
     while y < page.height - margin - size * 4:
         y = paragraph(rng, draw, (margin, y), page.width - 2 * margin, int(rng.integers(2, 6)), size, ink) + size
-    draw.text((margin, page.height - margin - size), word(rng).capitalize(), fill=mix(ink, (30, 40, 160), 0.5), font=font(size))
+    draw.text(
+        (margin, page.height - margin - size),
+        word(rng).capitalize(),
+        fill=mix(ink, (30, 40, 160), 0.5),
+        font=font(size),
+    )
 
 
 def table(rng: Rng, page: Image.Image, ink: Colour) -> None:

@@ -22,6 +22,8 @@ COATS: tuple[tuple[Colour, ...], ...] = (
     ((60, 42, 30), (150, 115, 80), (215, 185, 150)), ((25, 25, 28), (60, 58, 60), (110, 105, 105)),
     ((120, 118, 115), (190, 188, 185), (240, 238, 235)), ((110, 55, 25), (190, 110, 55), (235, 170, 110)),
     ((20, 20, 20), (90, 85, 80), (235, 235, 230)), ((150, 20, 20), (220, 60, 40), (60, 90, 190)),
+    ((190, 25, 20), (245, 205, 60), (30, 90, 200)), ((20, 110, 40), (120, 200, 60), (240, 220, 70)),
+    ((20, 70, 170), (60, 170, 220), (245, 150, 40)), ((240, 235, 230), (240, 120, 130), (200, 40, 90)),
 )  # fmt: skip
 
 
@@ -51,11 +53,12 @@ def backdrop(rng: Rng, size: Size) -> Image.Image:
 def foliage(rng: Rng, size: Size) -> Image.Image:
     """Leaves over leaves, near ones larger and brighter."""
     hue = pick(rng, ((40, 70, 30), (60, 100, 45), (90, 120, 50), (110, 90, 40), (30, 60, 50)))
+    slim = pick(rng, ((0.2, 0.6), (0.3, 0.6), (0.04, 0.12)))  # leaves or needles
     image = Image.new("RGB", size, shade(hue, 0.4))
     draw = ImageDraw.Draw(image)
     for step in range(int(rng.integers(40, 160))):
         x, y = between(rng, 0, size[0]), between(rng, 0, size[1])
-        long, wide = between(rng, 6, 14) + step * 0.2, between(rng, 0.2, 0.6)
+        long, wide = between(rng, 6, 14) + step * 0.2, between(rng, *slim)
         angle = between(rng, 0, 6.3)
         t = np.linspace(0, 2 * np.pi, 12)
         u, v = long * np.cos(t), long * wide * np.sin(t)
@@ -77,7 +80,11 @@ def surface(rng: Rng, size: Size, base: Colour) -> Image.Image:
         field = fractal(rng, size, between(rng, 20, 70), 2, 0.6, between(rng, 4, 14))
         image = coloured(field, (shade(base, 0.6), base, other))
         wide = max(image.size) * 2
-        return image.resize((wide, wide)).rotate(between(rng, 0, 180)).crop((wide // 4, wide // 4, wide // 4 + size[0], wide // 4 + size[1]))
+        return (
+            image.resize((wide, wide))
+            .rotate(between(rng, 0, 180))
+            .crop((wide // 4, wide // 4, wide // 4 + size[0], wide // 4 + size[1]))
+        )
     return coloured(np.asarray(fractal(rng, size, between(rng, 5, 25), 2) > 0.55, np.float32) * 0.9, (base, other))
 
 
@@ -117,11 +124,24 @@ def portrait(rng: Rng) -> Sketch:
     size = canvas_size(rng)
     image = backdrop(rng, size)
     box = jittered_box(rng, size, 0.7, 1.0)
-    skin, hair = vary(rng, pick(rng, SKIN[:5]), 12), vary(rng, pick(rng, ((30, 22, 18), (90, 60, 35), (190, 150, 90), (170, 170, 172))))
+    skin, hair = (
+        vary(rng, pick(rng, SKIN[:5]), 12),
+        vary(rng, pick(rng, ((30, 22, 18), (90, 60, 35), (190, 150, 90), (170, 170, 172)))),
+    )
     put(rng, image, blob(rng, size, portion(box, -0.1, 0.6, 1.1, 1.6), 0.15), any_colour(rng, (0, 0.9), (0.05, 0.95)))
     middle, half = between(rng, 0.42, 0.58), between(rng, 0.15, 0.23)
-    put(rng, image, blob(rng, size, portion(box, middle - half * 1.2, 0.02, middle + half * 1.2, between(rng, 0.4, 0.75)), 0.2), hair)
-    put(rng, image, blob(rng, size, portion(box, middle - half * 0.45, 0.4, middle + half * 0.45, 0.75), 0), shade(skin, 0.85))
+    put(
+        rng,
+        image,
+        blob(rng, size, portion(box, middle - half * 1.2, 0.02, middle + half * 1.2, between(rng, 0.4, 0.75)), 0.2),
+        hair,
+    )
+    put(
+        rng,
+        image,
+        blob(rng, size, portion(box, middle - half * 0.45, 0.4, middle + half * 0.45, 0.75), 0),
+        shade(skin, 0.85),
+    )
     head = portion(box, middle - half, 0.08, middle + half, 0.62)
     mask = blob(rng, size, head, 0.04)
     image.paste(lit(clouds(rng, size, (shade(skin, 0.92), skin)), rounded(rng, mask, 0.4)), mask=blurred(mask, 1))
@@ -131,11 +151,20 @@ def portrait(rng: Rng) -> Sketch:
         draw.ellipse(portion(head, u - 0.045, 0.435, u + 0.045, 0.505), fill=(45, 35, 30))
         draw.line(portion(head, u - 0.13, 0.38, u + 0.13, 0.37), fill=shade(hair, 0.8), width=2)
     draw.line(portion(head, 0.5, 0.5, 0.47, 0.66), fill=shade(skin, 0.75), width=2)
-    draw.chord(portion(head, 0.3, between(rng, 0.66, 0.76), 0.7, 0.85), 0, 180, fill=pick(rng, ((165, 75, 70), (245, 240, 235), (120, 60, 55))))
+    draw.chord(
+        portion(head, 0.3, between(rng, 0.66, 0.76), 0.7, 0.85),
+        0,
+        180,
+        fill=pick(rng, ((165, 75, 70), (245, 240, 235), (120, 60, 55))),
+    )
     if maybe(rng, 0.6):
         top = portion(head, -0.05, -0.08, 1.05, 0.5)
         draw.pieslice(top, 185, 355, fill=vary(rng, hair, 8))
-    captions = (*phrases(("a face", "a person"), ("{}", "a photo of {}", "a picture of {}")), "a portrait", *PHOTO_CAPTIONS)
+    captions = (
+        *phrases(("a face", "a person"), ("{}", "a photo of {}", "a picture of {}")),
+        "a portrait",
+        *PHOTO_CAPTIONS,
+    )
     return Sketch(image, captions, "a face")
 
 
@@ -148,7 +177,9 @@ def animal(rng: Rng) -> Sketch:
     coat = pick(rng, COATS)
     tone = pick(rng, coat)
     if not close:
-        body = portion(box, between(rng, 0, 0.2), between(rng, 0.35, 0.5), between(rng, 0.75, 1.1), between(rng, 0.85, 1.2))
+        body = portion(
+            box, between(rng, 0, 0.2), between(rng, 0.35, 0.5), between(rng, 0.75, 1.1), between(rng, 0.85, 1.2)
+        )
         for u in (0.2, 0.35, 0.6, 0.75):
             if maybe(rng, 0.6):
                 leg = blob(rng, size, portion(body, u - 0.06, 0.6, u + 0.07, 1.5), 0.1)
@@ -160,7 +191,11 @@ def animal(rng: Rng) -> Sketch:
     ears = between(rng, -0.25, 0.1)
     for u in (0.02, 0.62):
         ear = Image.new("L", size)
-        tips = [portion(head, u, 0.35, u, 0.35)[:2], portion(head, u + 0.16, ears, 1, 1)[:2], portion(head, u + 0.36, 0.25, 1, 1)[:2]]
+        tips = [
+            portion(head, u, 0.35, u, 0.35)[:2],
+            portion(head, u + 0.16, ears, 1, 1)[:2],
+            portion(head, u + 0.36, 0.25, 1, 1)[:2],
+        ]
         ImageDraw.Draw(ear).polygon(tips, fill=255)
         fur(rng, image, ear, (shade(tone, 0.6), tone))
     fur(rng, image, blob(rng, size, head, 0.12), coat)
@@ -169,7 +204,10 @@ def animal(rng: Rng) -> Sketch:
     for u in (0.27, 0.73):
         draw.ellipse(portion(head, u - 0.09, 0.36, u + 0.09, 0.52), fill=iris, outline=(15, 12, 10), width=2)
         draw.ellipse(portion(head, u - 0.035, 0.37, u + 0.035, 0.51), fill=(8, 8, 8))
-    draw.polygon([portion(head, 0.4, 0.66, 1, 1)[:2], portion(head, 0.6, 0.66, 1, 1)[:2], portion(head, 0.5, 0.78, 1, 1)[:2]], fill=(120, 70, 65))
+    draw.polygon(
+        [portion(head, 0.4, 0.66, 1, 1)[:2], portion(head, 0.6, 0.66, 1, 1)[:2], portion(head, 0.5, 0.78, 1, 1)[:2]],
+        fill=(120, 70, 65),
+    )
     captions = (*phrases(("an animal",), ("{}", "a photo of {}", "a picture of {}")), "a furry animal", *PHOTO_CAPTIONS)
     return Sketch(image, captions)
 
@@ -233,7 +271,9 @@ def meal(rng: Rng) -> Sketch:
     put(rng, image, blob(rng, size, portion(box, 0.12, 0.1, 0.88, 0.88), 0), shade(dish, 0.95), 0.2)
     for _ in range(int(rng.integers(1, 14))):
         x, y, r = between(rng, 0.25, 0.7), between(rng, 0.2, 0.65), between(rng, 0.06, 0.25)
-        food = pick(rng, ((200, 130, 60), (190, 50, 40), (110, 140, 50), (235, 200, 90), (120, 70, 40), (240, 225, 200)))
+        food = pick(
+            rng, ((200, 130, 60), (190, 50, 40), (110, 140, 50), (235, 200, 90), (120, 70, 40), (240, 225, 200))
+        )
         put(rng, image, blob(rng, size, portion(box, x - r, y - r / 2, x + r, y + r), 0.5), vary(rng, food), 0.5)
     return Sketch(image, ("a photo of food", "food on a plate", *OBJECT_CAPTIONS))
 

@@ -42,7 +42,9 @@ def background(rng: Rng, size: tuple[int, int]) -> Image.Image:
     sky, ground = any_colour(rng, (0.1, 0.5), (0.6, 1)), pick(rng, ((80, 105, 60), (120, 120, 118), (140, 110, 85)))
     image = clouds(rng, size, (sky, vary(rng, sky, 40)), 3)
     horizon = round(size[1] * between(rng, 0.35, 0.9))
-    image.paste(clouds(rng, size, (ground, vary(rng, ground, 60)), 12).crop((0, 0, size[0], size[1] - horizon)), (0, horizon))
+    image.paste(
+        clouds(rng, size, (ground, vary(rng, ground, 60)), 12).crop((0, 0, size[0], size[1] - horizon)), (0, horizon)
+    )
     return blurred(image, between(rng, 1, 7))
 
 
@@ -85,7 +87,10 @@ def symbol(rng: Rng, draw: ImageDraw.ImageDraw, box: Box, ink: Colour) -> None:
         draw.line((x - 2 * unit, y1, x, y + unit, x + 2 * unit, y1), fill=ink, width=round(unit * 1.3))
     else:
         draw.rectangle((x0, y, x1, y + 2.5 * unit), fill=ink)
-        draw.polygon([(x0 + 2 * unit, y), (x0 + 3 * unit, y - 2 * unit), (x1 - 3 * unit, y - 2 * unit), (x1 - 2 * unit, y)], fill=ink)
+        draw.polygon(
+            [(x0 + 2 * unit, y), (x0 + 3 * unit, y - 2 * unit), (x1 - 3 * unit, y - 2 * unit), (x1 - 2 * unit, y)],
+            fill=ink,
+        )
         for wheel in (x0 + 2.2 * unit, x1 - 2.2 * unit):
             draw.ellipse((wheel - unit, y + 1.8 * unit, wheel + unit, y + 3.8 * unit), fill=ink)
 

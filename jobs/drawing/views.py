@@ -23,7 +23,9 @@ def sky(rng: Rng, size: Size) -> Image.Image:
     ramp = np.repeat(np.linspace(0, 1, size[1], dtype=np.float32)[:, None], size[0], axis=1)
     image = coloured(ramp, (zenith, horizon))
     if maybe(rng, 0.5):
-        cover = Image.fromarray((np.clip(fractal(rng, size, 3, 4) - between(rng, 0.3, 0.7), 0, 1) * 500).clip(0, 255).astype(np.uint8))
+        cover = Image.fromarray(
+            (np.clip(fractal(rng, size, 3, 4) - between(rng, 0.3, 0.7), 0, 1) * 500).clip(0, 255).astype(np.uint8)
+        )
         image.paste(mix(horizon, (255, 255, 255), 0.6), mask=cover)
     return image
 
@@ -39,15 +41,25 @@ def landscape(rng: Rng) -> Sketch:
         rough = fractal(rng, (size[0], 2), between(rng, 2, 8), 4)[0]
         ys = line + (rough - 0.5) * size[1] * between(rng, 0.1, 0.45)
         outline = [(float(x), float(y)) for x, y in enumerate(ys)]
-        draw.polygon([(0, size[1]), *outline, (size[0], size[1])], fill=mix(base, (190, 205, 220), max(0, 0.6 - 0.2 * layer)))
+        draw.polygon(
+            [(0, size[1]), *outline, (size[0], size[1])], fill=mix(base, (190, 205, 220), max(0, 0.6 - 0.2 * layer))
+        )
         line += size[1] * 0.12
     if maybe(rng, 0.7):
         top = round(size[1] * between(rng, 0.55, 0.8))
         tone = pick(rng, ((60, 90, 120), (100, 130, 60), (190, 170, 130), (120, 150, 170)))
         image.paste(receding(rng, (size[0], size[1] - top), tone), (0, top))
     if maybe(rng, 0.4):
-        put(rng, image, blob(rng, size, jittered_box(rng, size, 0.2, 0.6), 0.9), pick(rng, ((40, 60, 35), any_colour(rng))), 0.5)
-    return Sketch(mottle(rng, image, 0.08, 40), ("a landscape", "a photo of a landscape", "hills and sky", *PHOTO_CAPTIONS))
+        put(
+            rng,
+            image,
+            blob(rng, size, jittered_box(rng, size, 0.2, 0.6), 0.9),
+            pick(rng, ((40, 60, 35), any_colour(rng))),
+            0.5,
+        )
+    return Sketch(
+        mottle(rng, image, 0.08, 40), ("a landscape", "a photo of a landscape", "hills and sky", *PHOTO_CAPTIONS)
+    )
 
 
 def receding(rng: Rng, size: Size, tone: Colour) -> Image.Image:
@@ -79,23 +91,35 @@ def lawn(rng: Rng) -> Sketch:
             fur(rng, image, blob(rng, size, portion(box, u - 0.05, 0.6, u + 0.06, 1.1), 0.2), coat)
         fur(rng, image, blob(rng, size, portion(box, 0, 0.2, 1, 0.75), 0.4), coat)
         fur(rng, image, blob(rng, size, portion(box, 0.7, -0.1, 1.15, 0.35), 0.3), coat)
-    captions = ("an animal", "a photo of an animal", "a picture of an animal", "an animal on the ground", *PHOTO_CAPTIONS)
+    captions = (
+        "an animal",
+        "a photo of an animal",
+        "a picture of an animal",
+        "an animal on the ground",
+        *PHOTO_CAPTIONS,
+    )
     return Sketch(image, captions)
 
 
 def perched(rng: Rng) -> Sketch:
     """A feathered body with a tail on a branch, among leaves."""
     size = canvas_size(rng)
-    image = blurred(foliage(rng, size), between(rng, 1, 8)) if maybe(rng, 0.7) else sky(rng, size)
+    image = blurred(foliage(rng, size), between(rng, 0, 6)) if maybe(rng, 0.7) else sky(rng, size)
     draw = ImageDraw.Draw(image)
     box = jittered_box(rng, size, 0.6, 0.98)
     for _ in range(int(rng.integers(1, 4))):
         ends = rng.uniform(-0.3, 1.3, 2)
         bark = vary(rng, (105, 75, 55), 25)
-        draw.line((-5, float(ends[0]) * size[1], size[0] + 5, float(ends[1]) * size[1]), fill=bark, width=int(rng.integers(4, 22)))
+        draw.line(
+            (-5, float(ends[0]) * size[1], size[0] + 5, float(ends[1]) * size[1]),
+            fill=bark,
+            width=int(rng.integers(4, 22)),
+        )
     coat = pick(rng, COATS)
     tail = Image.new("L", size)
-    corners = [portion(box, u, v, 1, 1)[:2] for u, v in ((0.35, 0.55), (0.6, 0.55), (between(rng, 0.6, 1), 1.05), (0.5, 1))]
+    corners = [
+        portion(box, u, v, 1, 1)[:2] for u, v in ((0.35, 0.55), (0.6, 0.55), (between(rng, 0.6, 1), 1.05), (0.5, 1))
+    ]
     ImageDraw.Draw(tail).polygon(corners, fill=255)
     fur(rng, image, tail, coat)
     fur(rng, image, blob(rng, size, portion(box, 0.2, 0.2, 0.7, 0.8), 0.2), coat)
@@ -105,7 +129,10 @@ def perched(rng: Rng) -> Sketch:
     beak = [portion(head, u, v, 1, 1)[:2] for u, v in ((0.05, 0.4), (0.05, 0.65), (-0.3, 0.6))]
     draw.polygon(beak, fill=(40, 35, 30))
     draw.ellipse(portion(head, 0.25, 0.35, 0.4, 0.5), fill=(10, 10, 10), outline=(230, 230, 230))
-    return Sketch(image, ("an animal", "a photo of an animal", "a picture of an animal", "a bird", "a photo of a bird", *PHOTO_CAPTIONS))
+    return Sketch(
+        image,
+        ("an animal", "a photo of an animal", "a picture of an animal", "a bird", "a photo of a bird", *PHOTO_CAPTIONS),
+    )
 
 
 def tower(rng: Rng) -> Sketch:
@@ -130,7 +157,9 @@ def tower(rng: Rng) -> Sketch:
         y, half = top + tier * step, wide * (0.5 + 0.5 * (tier + 1) / tiers) / 2
         mask = Image.new("L", size)
         ImageDraw.Draw(mask).rectangle((x - half, y + step * 0.3, x + half, y + step), fill=255)
-        ImageDraw.Draw(mask).polygon([(x - half * 1.4, y + step * 0.35), (x, y), (x + half * 1.4, y + step * 0.35)], fill=255)
+        ImageDraw.Draw(mask).polygon(
+            [(x - half * 1.4, y + step * 0.35), (x, y), (x + half * 1.4, y + step * 0.35)], fill=255
+        )
         put(rng, image, mask, body, 0.4)
     draw.rectangle((0, foot, *size), fill=vary(rng, (50, 55, 45), 25))
     for _ in range(int(rng.integers(0, 12))):
@@ -173,7 +202,10 @@ def room(rng: Rng) -> Sketch:
     width, height = size
     left, right = width * between(rng, 0, 0.3), width * between(rng, 0.7, 1)
     top, bottom = height * between(rng, 0, 0.2), height * between(rng, 0.55, 0.75)
-    wall, floor = any_colour(rng, (0, 0.4), (0.5, 1)), pick(rng, ((140, 100, 65), (110, 110, 112), (170, 60, 55), (190, 175, 150)))
+    wall, floor = (
+        any_colour(rng, (0, 0.4), (0.5, 1)),
+        pick(rng, ((140, 100, 65), (110, 110, 112), (170, 60, 55), (190, 175, 150))),
+    )
     image = Image.new("RGB", size, wall)
     draw = ImageDraw.Draw(image)
     draw.polygon([(0, 0), (left, top), (left, bottom), (0, height)], fill=shade(wall, 0.8))
@@ -182,13 +214,18 @@ def room(rng: Rng) -> Sketch:
     draw.polygon([(0, height), (left, bottom), (right, bottom), (width, height)], fill=floor)
     if maybe(rng, 0.6):
         x = between(rng, left, right - 30)
-        draw.rectangle((x, top + 12, x + width * 0.2, bottom * 0.7), fill=(225, 235, 245), outline=(250, 250, 250), width=4)
+        draw.rectangle(
+            (x, top + 12, x + width * 0.2, bottom * 0.7), fill=(225, 235, 245), outline=(250, 250, 250), width=4
+        )
     for _ in range(int(rng.integers(1, 7))):
         x, wide, high = between(rng, 0, width * 0.8), width * between(rng, 0.1, 0.4), height * between(rng, 0.1, 0.4)
         y = between(rng, bottom, height) - high
         colour = any_colour(rng, (0.1, 0.8), (0.15, 0.9))
         draw.rectangle((x, y, x + wide, y + high), fill=colour)
-        draw.polygon([(x, y), (x + wide, y), (x + wide * 0.9, y - high * 0.25), (x + wide * 0.1, y - high * 0.25)], fill=shade(colour, 1.25))
+        draw.polygon(
+            [(x, y), (x + wide, y), (x + wide * 0.9, y - high * 0.25), (x + wide * 0.1, y - high * 0.25)],
+            fill=shade(colour, 1.25),
+        )
     image = lit(mottle(rng, image, between(rng, 0.05, 0.2), 25), light_map(rng, size, between(rng, 0.1, 0.6)))
     return Sketch(image, ("a room", "a photo of a room", "furniture in a room", *OBJECT_CAPTIONS))
 
@@ -228,7 +265,9 @@ def vagueness(rng: Rng) -> Sketch:
     size = canvas_size(rng)
     kind = int(rng.integers(4))
     if kind == 0:
-        image = lit(Image.new("RGB", size, any_colour(rng, (0, 0.9), (0.1, 1))), light_map(rng, size, between(rng, 0.1, 0.7)))
+        image = lit(
+            Image.new("RGB", size, any_colour(rng, (0, 0.9), (0.1, 1))), light_map(rng, size, between(rng, 0.1, 0.7))
+        )
     elif kind == 1:
         image = blurred(thing_heap(rng, size), between(rng, 4, 14))
     elif kind == 2:

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, Request
+from numpy.typing import NDArray
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
 from serve_app.categories import parse_categories
-from serve_app.errors import ImageTooLarge, InvalidImage, InvalidPrompt, InvalidRequest, PanoptesError, TooLarge
+from serve_app.errors import InvalidImage, InvalidPrompt, InvalidRequest, PanoptesError, TooLarge
 from serve_app.images import Decoded
 from serve_app.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS
@@ -67,9 +69,8 @@ Form = Annotated[FormData, Depends(read_form)]
 )
 async def categorize(form: Form, services: Wired) -> dict[str, str]:
     """Filename → category. Without `categories` the default list of configs/prompts.yaml is used."""
-    files = _images(form)
-    has_categories = isinstance(form.get("categories"), UploadFile)
-    categories = await _categories(form, services) if has_categories else list(load_prompts().categories)
+    files = _images(form, services)
+    categories = await _categories(form, services) if _sent(form, "categories") else list(load_prompts().categories)
     logits = await _score(services, "/categorize", files, categories)
     return {name: categories[best] for name, best in zip(_unique_names(files), logits.argmax(axis=1), strict=True)}
 
@@ -83,7 +84,7 @@ async def categorize(form: Form, services: Wired) -> dict[str, str]:
 )
 async def image(form: Form, services: Wired) -> dict[str, str]:
     """Category → filename."""
-    files = _images(form)
+    files = _images(form, services)
     categories = await _categories(form, services)
     logits = await _score(services, "/image", files, categories)
     names = _unique_names(files)
@@ -91,19 +92,27 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
 
 
 @router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse)
-async def categorize_form() -> str:
-    return form_page("/categorize", "Sort images into categories", categories_required=False)
+async def categorize_form() -> HTMLResponse:
+    return form_page("categorize", "Sort images into categories", categories_required=False)
 
 
 @router.get("/image", summary="A form to try /image", response_class=HTMLResponse)
-async def image_form() -> str:
-    return form_page("/image", "Find the best image for each category", categories_required=True)
+async def image_form() -> HTMLResponse:
+    return form_page("image", "Find the best image for each category", categories_required=True)
 
 
-def _images(form: FormData) -> list[UploadFile]:
+def _sent(form: FormData, field: str) -> bool:
+    """Whether a field came with anything; a browser sends one that was left empty as a file without a name."""
+    value = form.get(field)
+    return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
+
+
+def _images(form: FormData, services: Services) -> list[UploadFile]:
     files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
     if not files:
         raise InvalidRequest("No image file selected")
+    if len(files) > services.settings.max_files:
+        raise TooLarge(f"At most {services.settings.max_files} files at once: send several requests.")
     if not all(_extension(file) in IMAGE_EXTENSIONS for file in files):
         raise InvalidRequest(f"Invalid extension, allowed extensions are: {IMAGE_EXTENSIONS}")
     return files
@@ -140,21 +149,21 @@ def _unique_names(files: list[UploadFile]) -> list[str]:
     return names
 
 
-async def _score(services: Services, route: str, files: list[UploadFile], categories: list[str]) -> Any:
-    async def fit(file: UploadFile) -> Decoded:
-        async with counted(route):
-            try:
-                return await services.fit_for_clip(await file.read())
-            except (ImageTooLarge, TooLarge):
-                raise
-            except InvalidRequest as error:
-                raise InvalidImage(f"Invalid image, the file {file.filename} seems to be broken") from error
+async def _score(services: Services, route: str, files: list[UploadFile], categories: list[str]) -> NDArray[np.float32]:
+    """(files, categories) logits."""
 
-    images = await gather_bounded(files, fit, services.settings.decode_threads)
+    async def fit(file: UploadFile) -> Decoded:
+        try:
+            return await services.fit_for_clip(await file.read())
+        except InvalidRequest as error:
+            raise InvalidImage(f"Invalid image, the file {file.filename} seems to be broken") from error
+
     template = load_prompts().template
-    try:
-        return await services.clip.score(stack(images), [[template.format(category)] for category in categories])
-    except InvalidPrompt as error:
-        raise InvalidPrompt(
-            "One of your categories is too long, maximum number of characters per category is 77"
-        ) from error
+    async with counted(route, len(files)):
+        images = await gather_bounded(files, fit, services.settings.decode_threads)
+        try:
+            return await services.clip.score(stack(images), [[template.format(category)] for category in categories])
+        except InvalidPrompt as error:
+            raise InvalidPrompt(
+                "One of your categories is too long, maximum number of characters per category is 77"
+            ) from error

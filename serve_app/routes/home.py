@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from serve_app.pages import CONTENT_SECURITY_POLICY, home_page
+from serve_app.pages import home_page
 from serve_app.services import Wired
 from serve_app.version import VERSION
 
@@ -33,4 +33,4 @@ async def home(request: Request, services: Wired) -> Response:
             "routes": routes,
         }
         return JSONResponse(facts)
-    return HTMLResponse(home_page(weights, routes), headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+    return home_page(weights, routes)

@@ -1,5 +1,6 @@
 """The new routes: embeddings in OpenAI's wire format, the list of models, zero-shot classification."""
 
+import asyncio
 import base64
 
 import numpy as np
@@ -28,7 +29,6 @@ from serve_app.services import Services, Wired, counted, gather_bounded, stack
 router = APIRouter(prefix="/v1", tags=["Resources"])
 
 JSON_ERRORS = UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
-ROUTE_EMBEDDINGS = "/v1/embeddings"
 # The name of the model whatever its weights are.
 CLIP = "clip"
 
@@ -81,11 +81,11 @@ def _check(request: EmbeddingRequest, count: int, services: Services) -> None:
 
 async def _embed_images(services: Services, sources: list[str]) -> NDArray[np.float32]:
     async def fit(source: str) -> NDArray[np.uint8]:
-        async with counted(ROUTE_EMBEDDINGS):
-            return (await services.fit_for_clip(await _read(services, source))).pixels
+        return (await services.fit_for_clip(await _read(services, source))).pixels
 
-    pixels = await gather_bounded(sources, fit, services.settings.decode_threads)
-    return await services.clip.embed_images(np.stack(pixels))
+    async with counted("/v1/embeddings", len(sources)):
+        pixels = await gather_bounded(sources, fit, services.settings.decode_threads)
+        return await services.clip.embed_images(np.stack(pixels))
 
 
 async def _read(services: Services, source: str) -> bytes:
@@ -95,7 +95,7 @@ async def _read(services: Services, source: str) -> bytes:
     if not comma or not header.endswith(";base64"):
         raise InvalidRequest("An image's data: URI must be base64: data:image/jpeg;base64,…")
     try:
-        return decode_base64(body)
+        return await asyncio.to_thread(decode_base64, body)
     except ValueError as error:
         raise InvalidRequest(f"An image's data: URI cannot be read: {error}.") from error
 

@@ -42,9 +42,11 @@ class EmbeddingRequest(BaseModel):
         }
     )
 
-    input: str | list[str] | list[ContentPart] = Field(
-        description="Texts; with modality image http(s) URLs or data: URIs; or OpenAI-style content parts."
-    )
+    input: (
+        str
+        | Annotated[list[str], Field(max_length=2048, fail_fast=True)]
+        | Annotated[list[ContentPart], Field(max_length=2048, fail_fast=True)]
+    ) = Field(description="Texts; with modality image http(s) URLs or data: URIs; or OpenAI-style content parts.")
     model: str = Field("clip", description="`clip`, or the id that /v1/models gives.")
     modality: Literal["text", "image"] = Field("text", description="What the strings of `input` are.")
     encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32.")
@@ -88,7 +90,7 @@ class ClassifyRequest(BaseModel):
     )
 
     image: ImageInput
-    labels: list[Label] = Field(min_length=1, description="What the image may show.")
+    labels: list[Label] = Field(min_length=1, fail_fast=True, description="What the image may show.")
     template: str | None = Field(None, description="A prompt with `{}` where the label goes; default: the configured.")
 
     @field_validator("template")

@@ -66,7 +66,7 @@ def test_errors_reach_the_official_client(client: openai.OpenAI) -> None:
     assert "text-embedding-3-small" in unknown.value.response.json()["message"]
     with pytest.raises(openai.BadRequestError) as too_long:
         client.embeddings.create(model="clip", input="word " * 78)
-    assert "at most 77" in too_long.value.response.json()["message"]
+    assert "at most 77 tokens" in too_long.value.response.json()["message"]
 
 
 def test_the_official_client_lists_the_models(client: openai.OpenAI) -> None:

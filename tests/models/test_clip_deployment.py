@@ -1,5 +1,6 @@
 """The CLIP deployment without Serve: its cache of texts, its health, what a failure does."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests.models.test_clip_model import ENTRY, OPENAI
 
 @pytest.fixture
 def replica() -> Any:
-    return Clip.func_or_class(choose_clip(ENTRY, OPENAI, "bundled"), ENTRY.dtype, 2, 8)
+    return Clip.func_or_class(choose_clip(ENTRY, OPENAI, "bundled"), ENTRY.dtype, 2, 8, ["served"])
 
 
 async def test_texts_are_computed_once(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,6 +36,16 @@ async def test_the_oldest_texts_are_forgotten(replica: Any, monkeypatch: pytest.
     for text in ("one", "two", "one", "three"):
         await replica.embed_texts([text])
     assert list(replica._texts) == ["one", "three"]
+
+
+async def test_what_many_requests_ask_for_at_once_is_computed_once(
+    replica: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    encode = replica._model.encode_texts
+    monkeypatch.setattr(replica._model, "encode_texts", lambda texts: asked.append(texts) or encode(texts))
+    await asyncio.gather(*(replica.embed_texts(["a map", "served"]) for _ in range(8)))
+    assert asked == [["a map"]]
 
 
 async def test_a_text_that_is_too_long_is_refused_before_anything_is_computed(replica: Any) -> None:

@@ -133,10 +133,34 @@ async def test_the_categorizer_s_own_texts(route: str, files: Any, text: str) ->
     assert (answer.status_code, answer.json()) == (400, {"error": text})
 
 
-async def test_more_files_than_allowed_are_refused() -> None:
+@pytest.mark.parametrize("count", [4, 6])
+async def test_more_files_than_allowed_are_refused(count: int) -> None:
     async with client(max_files=3) as api:
-        answer = await api.post("/categorize", files=[("files", (f"{n}.png", PNG)) for n in range(6)])
+        answer = await api.post("/categorize", files=[("files", (f"{n}.png", PNG)) for n in range(count)])
     assert (answer.status_code, list(answer.json())) == (413, ["error"])
+
+
+async def test_a_form_whose_categories_were_left_empty_uses_the_default_ones() -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+        + PNG
+        + b'\r\n--x\r\nContent-Disposition: form-data; name="categories"; filename=""\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n\r\n--x--\r\n"
+    )
+    async with client() as api:
+        answer = await api.post(
+            "/categorize", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"}
+        )
+        as_text = await api.post("/categorize", files=[("files", ("a.png", PNG))], data={"categories": "a,b"})
+    assert (answer.status_code, answer.json()) == (201, {"a.png": "a circle"})
+    assert as_text.status_code == 400
+
+
+async def test_a_request_with_thousands_of_problems_gets_a_short_answer() -> None:
+    async with client() as api:
+        answer = await api.post("/v1/embeddings", json={"input": [1] * 100_000})
+    assert answer.status_code == 422
+    assert len(answer.content) < 10_000
 
 
 @pytest.mark.parametrize(

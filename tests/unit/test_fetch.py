@@ -13,7 +13,7 @@ REFUSED = [
     "127.0.0.1", "127.8.8.8", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "168.63.129.16", "0.0.0.0",
     "100.64.0.1", "100.100.100.200", "192.0.2.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
     "::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1",
+    "192.0.0.192", "fec0::1", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1",
 ]  # fmt: skip
 
 
@@ -101,6 +101,8 @@ async def test_a_body_is_fetched_over_redirects() -> None:
         ("http://[::1]:1/", UrlRefused),
         ("file:///etc/passwd", UrlRefused),
         ("/a", FetchFailed),
+        ("http://[::1/", FetchFailed),
+        ("", FetchFailed),
     ],
 )
 async def test_a_redirect_meets_the_same_checks(location: str, error: type[PanoptesError]) -> None:
@@ -139,6 +141,7 @@ async def test_anything_but_200_is_an_error_of_the_url(answer: bytes) -> None:
             await fetcher().get(url)
 
 
-async def test_a_host_without_an_address_is_an_error_of_the_url() -> None:
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".com"])
+async def test_a_host_without_an_address_is_an_error_of_the_url(host: str) -> None:
     with pytest.raises(FetchFailed, match="has no address"):
-        await fetcher().get("http://no-such-host.invalid/")
+        await fetcher().get(f"http://{host}/")

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from serve_app.security import client_address
-from tests.unit.api import client
+from tests.unit.api import ClipDouble, client
 
 KEY = {"api_key": SecretStr("a-long-secret")}
 
@@ -76,12 +77,40 @@ async def test_reads_are_not_limited() -> None:
     assert statuses == {200}
 
 
-async def test_redis_away_is_said_and_not_ignored() -> None:
-    settings = {"rate_limit_enabled": True, "rate_limit_redis_url": "redis://127.0.0.1:1/0"}
-    async with client(**settings) as api:
-        answer = await api.post("/v1/embeddings", json={"input": "a"})
+@pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never answers"])
+async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1] if silent else 1
+        settings = {"rate_limit_enabled": True, "rate_limit_redis_url": f"redis://127.0.0.1:{port}/0"}
+        async with client(**settings) as api:
+            answer = await asyncio.wait_for(api.post("/v1/embeddings", json={"input": "a"}), 30)
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers
+
+
+def test_an_address_that_a_client_forged_on_a_line_of_its_own_is_not_believed() -> None:
+    lines = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"1.2.3.4")]
+    scope: dict[str, Any] = {"type": "http", "client": ("10.0.0.1", 1), "headers": lines}
+    assert client_address(scope, [ipaddress.ip_network("10.0.0.0/8")]) == "1.2.3.4"
+
+
+async def test_more_requests_than_there_is_room_for_are_sent_away_in_our_form() -> None:
+    inside, go = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        inside.set()
+        await go.wait()
+
+    clip = ClipDouble()
+    clip.before = hold
+    async with client(clip, max_concurrent_requests=1) as api:
+        held = asyncio.create_task(api.post("/v1/embeddings", json={"input": "a"}))
+        await inside.wait()
+        refused = await api.post("/categorize")
+        go.set()
+        assert (await held).status_code == 200
+        assert (await api.post("/v1/embeddings", json={"input": "a"})).status_code == 200
+    assert (refused.status_code, refused.headers["Retry-After"], list(refused.json())) == (503, "1", ["error"])
 
 
 @pytest.mark.parametrize(
