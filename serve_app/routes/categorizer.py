@@ -15,7 +15,7 @@ from serve_app.categories import parse_categories
 from serve_app.errors import InvalidImage, InvalidPrompt, InvalidRequest, PanoptesError, TooLarge
 from serve_app.images import Decoded
 from serve_app.pages import form_page
-from serve_app.routes.responses import CATEGORIZER_ERRORS
+from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, answers
 from serve_app.services import Services, Wired, counted, gather_bounded, stack
 
 router = APIRouter(tags=["Categorizer"])
@@ -64,7 +64,7 @@ Form = Annotated[FormData, Depends(read_form)]
     "/categorize",
     status_code=201,
     summary="The best category for each image",
-    responses=CATEGORIZER_ERRORS,
+    responses=CATEGORIZER_ERRORS | answers({"apple.jpg": "an apple", "pug.jpg": "a dog"}, 201),
     openapi_extra=_form(["files"]),
 )
 async def categorize(form: Form, services: Wired) -> dict[str, str]:
@@ -79,7 +79,7 @@ async def categorize(form: Form, services: Wired) -> dict[str, str]:
     "/image",
     status_code=201,
     summary="The best image for each category",
-    responses=CATEGORIZER_ERRORS,
+    responses=CATEGORIZER_ERRORS | answers({"an apple": "apple.jpg", "a dog": "pug.jpg"}, 201),
     openapi_extra=_form(["files", "categories"]),
 )
 async def image(form: Form, services: Wired) -> dict[str, str]:
@@ -91,12 +91,12 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
     return {category: names[best] for category, best in zip(categories, logits.argmax(axis=0), strict=True)}
 
 
-@router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse)
+@router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse, responses=KEY_ERRORS)
 async def categorize_form() -> HTMLResponse:
     return form_page("categorize", "Sort images into categories", categories_required=False)
 
 
-@router.get("/image", summary="A form to try /image", response_class=HTMLResponse)
+@router.get("/image", summary="A form to try /image", response_class=HTMLResponse, responses=KEY_ERRORS)
 async def image_form() -> HTMLResponse:
     return form_page("image", "Find the best image for each category", categories_required=True)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from configs.prompts import load_prompts
 from deployments.zero_shot import softmax
 from serve_app.errors import InvalidRequest, ModelNotFound, TooLarge
-from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
+from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.resources import (
     ClassifyRequest,
@@ -33,7 +33,9 @@ JSON_ERRORS = UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
 CLIP = "clip"
 
 
-@router.post("/embeddings", summary="Embed texts and images (OpenAI's wire format)", responses=JSON_ERRORS)
+@router.post(
+    "/embeddings", summary="Embed texts and images (OpenAI's wire format)", responses=JSON_ERRORS | NOT_FOUND_ERRORS
+)
 async def embeddings(request: EmbeddingRequest, services: Wired) -> EmbeddingResponse:
     """Texts and images in one space: their cosine similarity says how well they fit."""
     inputs = _inputs(request)
@@ -126,7 +128,7 @@ async def classify(request: ClassifyRequest, services: Wired) -> ClassifyRespons
     )
 
 
-@router.get("/models", summary="Every served model with its exact weights")
+@router.get("/models", summary="Every served model with its exact weights", responses=KEY_ERRORS)
 async def models(services: Wired) -> ModelList:
     """A model that is switched off is not listed."""
     if not services.clip.enabled:

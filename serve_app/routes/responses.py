@@ -20,22 +20,34 @@ UPLOAD_ERRORS = _errors(
         413: "More bytes or pixels than are accepted.",
         422: "A field is missing or of the wrong type.",
         429: "Too many requests; `Retry-After` says when.",
+        500: "Something broke here; the answer carries the request id.",
     },
 )
+KEY_ERRORS = _errors(ErrorBody, {401: "The API key is missing or wrong."})
 MODEL_ERRORS = _errors(
     ErrorBody,
     {503: "The model is overloaded, being replaced or switched off.", 504: "No answer before the deadline."},
 )
 FETCH_ERRORS = _errors(ErrorBody, {502: "The URL cannot be fetched."})
+NOT_FOUND_ERRORS = _errors(ErrorBody, {404: "There is no such model here; the message names the one that is."})
 
-CATEGORIZER_ERRORS = _errors(
-    TextError,
-    {
-        400: "A file is missing, has the wrong extension, or is broken.",
-        408: "The upload did not arrive in time.",
-        413: "More bytes, pixels or files than are accepted.",
-        429: "Too many requests; `Retry-After` says when.",
-        503: "The model is overloaded, being replaced or switched off.",
-        504: "No answer before the deadline.",
-    },
-) | _errors(ErrorBody, {401: "The API key is missing or wrong."})
+CATEGORIZER_ERRORS = (
+    _errors(
+        TextError,
+        {
+            400: "A file is missing, has the wrong extension, or is broken.",
+            408: "The upload did not arrive in time.",
+            413: "More bytes, pixels or files than are accepted.",
+            429: "Too many requests; `Retry-After` says when.",
+            500: "Something broke here; `X-Request-ID` says which request.",
+            503: "The model is overloaded, being replaced or switched off.",
+            504: "No answer before the deadline.",
+        },
+    )
+    | KEY_ERRORS
+)
+
+
+def answers(example: Any, status: int = 200) -> Responses:
+    """A JSON answer as /docs shows it."""
+    return {status: {"content": {"application/json": {"example": example}}}}

@@ -15,6 +15,25 @@ EXAMPLE: dict[str, JsonValue] = {
     "timestamp": "2026-11-21T09:30:00.000000+00:00",
 }
 
+HEALTH_EXAMPLE: dict[str, JsonValue] = {
+    "status": "ok",
+    "version": "0.1.0",
+    "environment": "production",
+    "uptime_seconds": 512.25,
+    "models": [
+        {
+            "name": "clip",
+            "loaded": True,
+            "load_time_ms": 4126.3,
+            "error": None,
+            "weights": "openai/clip-vit-base-patch32",
+            "replicas": 1,
+        }
+    ],
+    "classifier": "loaded",
+    "message": "openai/clip-vit-base-patch32 from the Hugging Face hub, revision newest.",
+}
+
 
 class Probabilities(BaseModel):
     """One softmax over the three categories."""
@@ -54,6 +73,8 @@ class ModelHealth(BaseModel):
 
 class Health(BaseModel):
     """The health of the application. unhealthy answers 503."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [HEALTH_EXAMPLE]})
 
     status: Literal["ok", "degraded", "unhealthy"] = Field(
         description="ok: every enabled model is loaded; unhealthy: CLIP is enabled and not available.",

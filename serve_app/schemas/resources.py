@@ -67,6 +67,21 @@ class Usage(BaseModel):
 
 
 class EmbeddingResponse(BaseModel):
+    """Vectors in the order of the inputs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [{"object": "embedding", "index": 0, "embedding": [0.021, -0.014, 0.042]}],
+                    "model": "openai/clip-vit-base-patch32",
+                    "usage": {"prompt_tokens": 5, "total_tokens": 5},
+                }
+            ]
+        }
+    )
+
     object: Literal["list"] = "list"
     data: list[Embedding]
     model: str = Field(description="The exact weights that made the vectors.")
@@ -107,6 +122,20 @@ class LabelScore(BaseModel):
 class ClassifyResponse(BaseModel):
     """Every label with its probability, best first."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "openai/clip-vit-base-patch32",
+                    "image_id": "photo_001",
+                    "width_px": 640,
+                    "height_px": 427,
+                    "labels": [{"label": "a car", "score": 0.98}, {"label": "a street map", "score": 0.02}],
+                }
+            ]
+        }
+    )
+
     model: str = Field(description="The exact weights that answered.")
     image_id: str | None
     width_px: int
@@ -134,5 +163,35 @@ class ServedModel(BaseModel):
 
 
 class ModelList(BaseModel):
+    """Every model that is switched on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "list",
+                    "data": [
+                        {
+                            "id": "openai/clip-vit-base-patch32",
+                            "object": "model",
+                            "created": 1795234239,
+                            "owned_by": "openai",
+                            "name": "clip",
+                            "task": "zero-shot image classification and embeddings",
+                            "source": "hub",
+                            "revision": None,
+                            "statement": "openai/clip-vit-base-patch32 from the Hugging Face hub, revision newest.",
+                            "dimensions": 512,
+                            "device": "cpu",
+                            "replicas": 1,
+                            "queue": 0,
+                            "error": None,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
     object: Literal["list"] = "list"
     data: list[ServedModel]

@@ -1,16 +1,21 @@
 """POST /v1/embeddings with the official client, POST /v1/classify, GET /v1/models."""
 
 import base64
+import io
 from collections.abc import Iterator
 
 import httpx
 import numpy as np
+import open_clip
 import openai
 import pytest
+import torch
+from PIL import Image
 
 from benchmarks.application import Application
+from configs.registry import load_registry
 from tests.doubles.images import ImageServer
-from tests.paths import SAMPLES
+from tests.paths import PROJECT, SAMPLES
 
 CHINA, FLOWER = ((SAMPLES / name).read_bytes() for name in ("china.jpg", "flower.jpg"))
 
@@ -58,6 +63,18 @@ def test_images_by_uri_and_url_and_as_content_parts(client: openai.OpenAI, image
     assert np.array(mixed.data[0].embedding) == pytest.approx(first, abs=1e-5)
     text = client.embeddings.create(model="clip", input="a street map", encoding_format="float")
     assert np.array(mixed.data[1].embedding) == pytest.approx(np.array(text.data[0].embedding), abs=1e-6)
+
+
+def test_an_image_gets_the_vector_that_open_clip_itself_gives_it(client: openai.OpenAI) -> None:
+    folder = PROJECT / load_registry().clip.bundled.directory
+    model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}", require_pretrained=True)
+    with torch.inference_mode():
+        photo = transform(Image.open(io.BytesIO(CHINA)).convert("RGB"))
+        expected = model.eval().encode_image(photo[None], normalize=True)[0].numpy()
+    answer = client.embeddings.create(
+        model="clip", input=data_uri(CHINA), encoding_format="float", extra_body={"modality": "image"}
+    )
+    assert np.array(answer.data[0].embedding) == pytest.approx(expected, abs=1e-4)
 
 
 def test_errors_reach_the_official_client(client: openai.OpenAI) -> None:

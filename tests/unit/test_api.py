@@ -238,4 +238,11 @@ async def test_every_route_is_documented() -> None:
             assert any(status.startswith("2") for status in operation["responses"]), (method, path)
             if method == "post":
                 assert "requestBody" in operation, path
-                assert {"401", "413", "429", "503"} <= set(operation["responses"]), path
+                assert {"401", "413", "429", "500", "503"} <= set(operation["responses"]), path
+            for answer in operation["responses"].values():
+                content = answer.get("content", {}).get("application/json", {})
+                reference = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+                documented = schema["components"]["schemas"].get(reference, {})
+                is_error = reference in {"ErrorBody", "TextError"}
+                assert is_error or not content or "example" in content or documented.get("examples"), (method, path)
+    assert "APIKeyHeader" in schema["components"]["securitySchemes"]
