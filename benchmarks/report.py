@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.load import Load
 
 TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
-LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes"}
+LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes", "haproxy": "Panoptes, HAProxy"}
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Figures:
     seconds: float
     raw: dict[str, list[float]] = field(default_factory=dict)  # way -> images/s
     loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)  # (server, clients) -> loads
-    mean_batches: dict[int, list[float]] = field(default_factory=dict)  # clients -> images a forward pass
+    mean_batches: dict[tuple[str, int], list[float]] = field(default_factory=dict)  # (server, clients) -> images
     ready_seconds: list[float] = field(default_factory=list)
     memory_bytes: list[int] = field(default_factory=list)
 
@@ -41,9 +41,9 @@ class Figures:
         """Images/s, the median over the rounds."""
         return self.median(server, clients, lambda load: load.throughput)
 
-    def mean_batch(self, clients: int) -> float:
-        """Images a forward pass of Panoptes, the median over the rounds."""
-        return _median(self.mean_batches.get(clients, []))
+    def mean_batch(self, server: str, clients: int) -> float:
+        """Images a forward pass, the median over the rounds; not a number where it is not known."""
+        return _median(self.mean_batches.get((server, clients), []))
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,16 @@ class Target:
         return f"| {self.what} | {sign} {self.limit:g}{self.unit} | {measured} | {verdict} |"
 
 
-def targets(figures: Figures) -> list[Target]:
+def targets(figures: Figures, server: str) -> list[Target]:
     """The figures that matter, each a quotient or difference of medians in the table above it."""
-    at_32 = figures.throughput("panoptes", 32)
-    late = figures.median("panoptes", 1, _p50) - figures.median("litserve", 1, _p50)
+    at_32 = figures.throughput(server, 32)
+    late = figures.median(server, 1, _p50) - figures.median("litserve", 1, _p50)
     return [
         Target("throughput at 32 clients ÷ raw limit", at_32 / _median(figures.raw.get("plain", [])), 0.85),
         Target("throughput at 32 clients ÷ plain FastAPI", at_32 / figures.throughput("plain", 32), 5),
         Target("throughput at 32 clients ÷ LitServe", at_32 / figures.throughput("litserve", 32), 0.95),
         Target("p50 at 1 client − LitServe's", 1000 * late, 20, at_most=True, unit=" ms"),
-        Target("mean batch at 32 clients", figures.mean_batch(32), 8),
+        Target("mean batch at 32 clients", figures.mean_batch(server, 32), 8),
     ]
 
 
@@ -128,15 +128,19 @@ def _table(figures: Figures) -> list[str]:
             _number(figures.throughput(server, clients)),
             by_round,
             *(_number(latency, 0) for latency in latencies),
-            _number(figures.mean_batch(clients)) if server == "panoptes" else "–",
+            _number(figures.mean_batch(server, clients)),
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return rows
 
 
 def _targets(figures: Figures) -> list[str]:
-    rows = [target.row() for target in targets(figures)]
-    return ["| Panoptes | target | measured | |", "|---|--:|--:|---|", *rows]
+    lines: list[str] = []
+    for server in ("panoptes", "haproxy"):
+        if (server, 32) in figures.loads:
+            rows = [target.row() for target in targets(figures, server)]
+            lines += [f"| {LABELS[server]} | target | measured | |", "|---|--:|--:|---|", *rows, ""]
+    return lines[:-1]
 
 
 def _notes(figures: Figures) -> list[str]:

@@ -6,26 +6,25 @@ The same photos and the same weights (a full-size ViT-B/32, random) go through
     plain     a FastAPI server as the earlier services were written
     litserve  LitServe, tuned
     panoptes  `serve run serve_config.yaml`, POST /classify
+    haproxy   the same with RAY_SERVE_ENABLE_HA_PROXY=1
 
-one after the other, never two at a time, and then all over again, because machines have slow minutes. About eleven
+one after the other, never two at a time, and then all over again, because machines have slow minutes. About thirteen
 minutes on 2 cores.
 """
 
 import argparse
 import json
-import math
-import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from benchmarks import load, photos, report, servers
 from benchmarks.application import Application
 from benchmarks.checkpoints import make_clip
-from benchmarks.processes import free_port
+from benchmarks.processes import fetch, free_port
 
 HF_HOME = photos.ROOT / "data" / "benchmarks" / "hf_home"
 RESULTS = photos.ROOT / "benchmarks" / "RESULTS.md"
@@ -83,6 +82,14 @@ def _other(figures: report.Figures, name: str, server: AbstractContextManager[st
 
 
 def _panoptes(figures: report.Figures, weights: Path) -> None:
+    _ours(figures, "panoptes", weights, {})
+
+
+def _panoptes_haproxy(figures: report.Figures, weights: Path) -> None:
+    _ours(figures, "haproxy", weights, {"RAY_SERVE_ENABLE_HA_PROXY": "1"})
+
+
+def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str, str]) -> None:
     env = {
         "HF_HOME": str(_hf_home(weights)),
         "HF_HUB_OFFLINE": "1",
@@ -91,27 +98,24 @@ def _panoptes(figures: report.Figures, weights: Path) -> None:
         "RATE_LIMIT_ENABLED": "false",
         "API_KEY": "",
     }
-    with Application(free_port(), env) as panoptes:
+    with Application(free_port(), env | serve_env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, WARM_UP_CLIENTS, WARM_UP_SECONDS)
-        before = _batches(panoptes)
         for clients in CLIENTS:
-            measured = load.measure(url, clients, figures.seconds)
-            figures.add("panoptes", measured)
-            after = _batches(panoptes)
-            # Every request is one image, and a count is exact where Ray's histogram sum is not.
-            mean = measured.answered / (after - before) if after > before else math.nan
-            figures.mean_batches.setdefault(clients, []).append(mean)
-            before = after
-        figures.ready_seconds.append(panoptes.ready_seconds)
-        figures.memory_bytes.append(panoptes.memory_bytes())
+            before = _served(panoptes)
+            figures.add(name, load.measure(url, clients, figures.seconds))
+            after = _served(panoptes)
+            mean = (after["items"] - before["items"]) / (after["batches"] - before["batches"])
+            figures.mean_batches.setdefault((name, clients), []).append(mean)
+        if name == "panoptes":
+            figures.ready_seconds.append(panoptes.ready_seconds)
+            figures.memory_bytes.append(panoptes.memory_bytes())
 
 
-def _batches(panoptes: Application) -> float:
-    """Forward passes since the start, as exported."""
-    time.sleep(panoptes.metrics_delay_s)
-    pattern = r"^ray_panoptes_batch_size_count(?:\{.*\})? (\S+)$"
-    return sum(float(value) for value in re.findall(pattern, panoptes.metrics(), flags=re.MULTILINE))
+def _served(panoptes: Application) -> dict[str, Any]:
+    """What /v1/models says of CLIP."""
+    served: dict[str, Any] = json.loads(fetch(f"{panoptes.url}/v1/models"))["data"][0]
+    return served
 
 
 def _hf_home(weights: Path) -> Path:
@@ -124,6 +128,7 @@ SUBJECTS: dict[str, Callable[[report.Figures, Path], None]] = {
     "plain": _plain,
     "litserve": _litserve,
     "panoptes": _panoptes,
+    "haproxy": _panoptes_haproxy,
 }
 
 

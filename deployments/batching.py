@@ -22,10 +22,14 @@ class Batcher(Generic[Item, Result]):
     `compute` gets a list of items and the number of batches that compute now, its own included, and returns as many
     results in the same order. When it raises and the batch had several items, each is computed again alone, so that a
     bad item fails alone. An item whose caller is gone before its batch starts is not computed.
+
+    Attributes:
+        items, batches: how many were started so far; their quotient is the mean batch.
     """
 
     def __init__(self, compute: Callable[[list[Item], int], Sequence[Result]], max_size: int, slots: int = 1) -> None:
         self._compute = compute
+        self.items = self.batches = 0
         self._max_size, self._slots = max_size, slots
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._running: dict[asyncio.Task[None], int] = {}
@@ -60,6 +64,8 @@ class Batcher(Generic[Item, Result]):
                 return
             task = asyncio.get_running_loop().create_task(self._work(batch, len(self._running) + 1))
             self._running[task] = len(batch)
+            self.items += len(batch)
+            self.batches += 1
             task.add_done_callback(self._finished)
 
     def _worth_a_batch(self) -> bool:

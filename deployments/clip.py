@@ -36,12 +36,14 @@ PROBE_TIMEOUT_S = 25.0
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A replica's word on its model. `queue`: images that wait in this replica for a batch."""
+    """A replica's word on its model. `queue`: images that wait for a batch; `items` were computed in `batches`."""
 
     name: str
     device: str
     load_time_ms: float
     queue: int
+    items: int
+    batches: int
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,10 @@ class Clip:
 
     async def status(self) -> ModelStatus:
         """How this replica is; answers while the model computes."""
-        model = self._model
-        return ModelStatus("clip", model.device.name, model.load_time_s * 1000, self._batcher.waiting)
+        model, batcher = self._model, self._batcher
+        return ModelStatus(
+            "clip", model.device.name, model.load_time_s * 1000, batcher.waiting, batcher.items, batcher.batches
+        )
 
     async def check_health(self) -> None:
         """Raises when the model or its device fails, so that Serve replaces the replica."""

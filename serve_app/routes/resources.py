@@ -147,6 +147,8 @@ async def models(services: Wired) -> ModelList:
         device=state.status.device if state.status else None,
         replicas=state.replicas,
         queue=state.status.queue if state.status else None,
+        items=state.status.items if state.status else None,
+        batches=state.status.batches if state.status else None,
         error=state.error,
     )
     return ModelList(data=[clip])

@@ -159,6 +159,8 @@ class ServedModel(BaseModel):
     device: str | None
     replicas: int
     queue: int | None = Field(description="Items that wait for a batch in the replica that answered.")
+    items: int | None = Field(description="Items that this replica computed since it started.")
+    batches: int | None = Field(description="In how many forward passes: their quotient is the mean batch.")
     error: str | None
 
 
@@ -185,6 +187,8 @@ class ModelList(BaseModel):
                             "device": "cpu",
                             "replicas": 1,
                             "queue": 0,
+                            "items": 12_345,
+                            "batches": 1_029,
                             "error": None,
                         }
                     ],

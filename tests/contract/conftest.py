@@ -12,7 +12,7 @@ from tests.doubles.images import ImageServer
 API_KEY = "the-key-of-the-guarded-application"
 IMAGE_HOST = "127.0.0.2"
 
-# The same code under /guarded: with a key and a rate, without CLIP, with room for a single request.
+# The same code under /guarded: with a key and a rate, without CLIP, with room for two requests.
 GUARDED = {
     "name": "guarded",
     "route_prefix": "/guarded",
@@ -20,6 +20,7 @@ GUARDED = {
     "args": {
         "clip_enabled": False,
         "api_key": API_KEY,
+        "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
         "rate_limit_per_minute": 8,
         "fetch_allow_private": IMAGE_HOST,
@@ -28,9 +29,8 @@ GUARDED = {
     "deployments": [
         {
             "name": "Ingress",
-            "max_ongoing_requests": 2,
-            "max_queued_requests": 1,
-            "backpressure_config": {"status_code": 503, "retry_after_s": 1},
+            "max_ongoing_requests": 16,
+            "max_queued_requests": 4,
             "ray_actor_options": {"num_cpus": 0.1},
         }
     ],

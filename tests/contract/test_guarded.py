@@ -46,7 +46,7 @@ def test_past_the_rate_429_and_later_admitted(guarded: httpx.Client) -> None:
 
 
 def test_without_room_503_with_retry_after_and_room_again(guarded: httpx.Client, image_server: ImageServer) -> None:
-    # Two requests hold the replica's places at a host that does not answer, one may wait, the others are sent away.
+    # Two requests hold the places at a host that does not answer, the others are sent away.
     body = {"image": {"url": f"{image_server.url}/hang"}, "labels": ["a"]}
     wait_for_the_rate(guarded)
     with ThreadPoolExecutor(8) as threads:
@@ -54,6 +54,9 @@ def test_without_room_503_with_retry_after_and_room_again(guarded: httpx.Client,
     turned_away = [answer for answer in answers if answer.status_code == 503]
     assert turned_away, [answer.status_code for answer in answers]
     assert all(answer.headers["Retry-After"] == "1" for answer in turned_away)
+    assert {answer.json()["error"] for answer in turned_away} == {"overloaded"}
+    held = [answer for answer in answers if answer.status_code not in {429, 503}]
+    assert [answer.json()["error"] for answer in held] == ["fetch_timeout", "fetch_timeout"]
     assert guarded.get("/health").status_code == 200
 
 

@@ -51,7 +51,7 @@ class ClipDouble(ClipClient):
         return np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
 
     async def state(self) -> ModelState:
-        return ModelState(ModelStatus("clip", "cpu", 1.0, 0), 1, None)
+        return ModelState(ModelStatus("clip", "cpu", 1.0, queue=0, items=0, batches=0), 1, None)
 
     async def _prepare(self) -> None:
         if self.before is not None:
