@@ -177,9 +177,12 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
         lines = []
         for error in invalid.errors(include_url=False):
             name = ".".join(str(part) for part in error["loc"]).upper()
-            reason = "is not a setting of Panoptes" if error["type"] == "extra_forbidden" else error["msg"]
+            reason = error["msg"].removeprefix("Value error, ")
             # A refused value may be a secret that landed in the wrong variable: it is named, never shown.
-            lines.append(f"{name} {reason}" if name else error["msg"].removeprefix("Value error, "))
+            if error["type"] == "extra_forbidden":
+                lines.append(f"{name} is not a setting of Panoptes")
+            else:
+                lines.append(f"{name}: {reason}" if name else reason)
         raise SettingsError("Cannot start: " + "; ".join(lines)) from None
 
 

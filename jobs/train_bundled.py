@@ -25,24 +25,20 @@ import numpy as np
 import open_clip
 import ray
 import torch
-import yaml
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-import configs
 import deployments
+from configs.prompts import Prompts, load_prompts
 from deployments.preprocessing import fit
-from deployments.zero_shot import ensemble, probabilities
 from jobs.drawing.colours import NAMED
 from jobs.drawing.drawings import with_article
-from jobs.evaluation import colour_cases, fresh_scenes, labelled_scenes
+from jobs.model_card import write_card
 from jobs.scenes import CATEGORIES, Category, Split, draw_scene, generator, random_kind
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "clip-scenes-v1"
-PROMPTS = Path(configs.__file__).parent / "prompts.yaml"
 
 IMAGE_SIZE = 112
 STORED_SIZE = 128  # drawn scenes are kept a little larger, to crop from
@@ -67,7 +63,6 @@ SCENES_PER_TASK = 50
 BATCH = 64
 CAPTIONS_AN_IMAGE = 3
 OTHER_COLOURS = 3  # that a caption with a colour meets, of ten
-MEASURED = 600  # scenes for each figure of the card
 PEAK_LEARNING_RATE = 1e-3
 
 
@@ -130,22 +125,16 @@ def draw_pool(seed: int, count: int) -> Pool:
     )
 
 
-def read_prompts() -> dict[str, Any]:
-    """configs/prompts.yaml."""
-    prompts: dict[str, Any] = yaml.safe_load(PROMPTS.read_text())
-    return prompts
-
-
-def make_vocabulary(pool: Pool, prompts: dict[str, Any]) -> Vocabulary:
+def make_vocabulary(pool: Pool, prompts: Prompts) -> Vocabulary:
     """Index every caption of the pool and every prompt of the configuration."""
-    sets: list[dict[str, list[str]]] = list(prompts["classifier"].values())
+    sets = list(prompts.classifier.values())
     served = {prompt for prompt_set in sets for group in prompt_set.values() for prompt in group}
-    texts = sorted(served | set(prompts["categories"]) | {text for captions in pool.captions for text in captions})
+    texts = sorted(served | set(prompts.categories) | {text for captions in pool.captions for text in captions})
     index = {text: number for number, text in enumerate(texts)}
     truth = torch.zeros(len(pool.captions), len(texts), dtype=torch.bool)
     for row, captions in enumerate(pool.captions):
         truth[row, [index[caption] for caption in captions]] = True
-    labels: list[str] = prompts["categories"]
+    labels = prompts.categories
     return Vocabulary(
         open_clip.SimpleTokenizer()(texts),
         truth,
@@ -306,82 +295,6 @@ def save(model: open_clip.CLIP, folder: Path) -> None:
     save_file({name: value.contiguous() for name, value in state.items()}, folder / "open_clip_model.safetensors")
 
 
-class Saved:
-    """The model as it will be served: read back from its directory, fed by the server's own preprocessing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True).eval()
-        self.tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
-        self.scale = self.model.logit_scale.exp().item()
-        self.mean, self.std = np.array(PREPROCESS["mean"]), np.array(PREPROCESS["std"])
-
-    @torch.inference_mode()
-    def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, 512), normalised."""
-        embeddings: NDArray[np.float32] = self.model.encode_text(self.tokenizer(list(texts)), normalize=True).numpy()
-        return embeddings
-
-    @torch.inference_mode()
-    def images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """(images, 512), normalised."""
-        embeddings = []
-        for first in range(0, len(images), BATCH):
-            pixels = np.stack([fit(image, IMAGE_SIZE) for image in images[first : first + BATCH]])
-            batch = torch.from_numpy(((pixels / 255 - self.mean) / self.std).astype(np.float32)).permute(0, 3, 1, 2)
-            embeddings.append(self.model.encode_image(batch, normalize=True).numpy())
-        return np.concatenate(embeddings)
-
-    def best(self, images: Sequence[Image.Image], classes: NDArray[np.float32]) -> NDArray[np.int64]:
-        """For each image, which of the class embeddings (k, 512) it is most like."""
-        return np.asarray(probabilities(self.images(images), classes, self.scale).argmax(axis=1), dtype=np.int64)
-
-
-def measure(folder: Path, seed: int, count: int) -> dict[str, float]:
-    """Accuracy (0–1) of a saved model on `count` scenes each that it has not seen."""
-    saved, prompts = Saved(folder), read_prompts()
-    figures = {}
-    scenes = list(fresh_scenes(count, seed))
-    images, answers = [scene.image for scene in scenes], [CATEGORIES.index(scene.category) for scene in scenes]
-    for name, prompt_set in prompts["classifier"].items():
-        classes = np.stack([ensemble(saved.texts(prompt_set[category])) for category in CATEGORIES])
-        figures[f"/classify, {name} prompts"] = float(np.mean(saved.best(images, classes) == answers))
-    labels: list[str] = prompts["categories"]
-    scenes = list(labelled_scenes(count, seed))
-    answers = [labels.index(scene.label) for scene in scenes if scene.label]
-    best = saved.best([scene.image for scene in scenes], saved.texts(labels))
-    figures["/categorize, the default categories"] = float(np.mean(best == answers))
-    cases = list(colour_cases(count, seed))
-    for order in ("RGB", "BGR"):
-        right = 0
-        for captions in {case.captions for case in cases}:
-            group = [case for case in cases if case.captions == captions]
-            images = [case.image for case in group]
-            if order == "BGR":
-                images = [Image.merge("RGB", image.split()[::-1]) for image in images]
-            right += int((saved.best(images, saved.texts(captions)) == [case.answer for case in group]).sum())
-        figures[f"the colour of a shape, of six, pixels in {order} order"] = right / count
-    return figures
-
-
-CARD = """# clip-scenes-v1
-
-A small CLIP for open_clip (ResNet vision tower, {parameters:.1f} M parameters, {size} px, 512 dimensions, half
-precision), so that the server answers on a machine with no other weights. Trained on scenes this project draws itself
-(`jobs/scenes.py`) and on nothing else: it is right about those scenes, and about nothing else can it be relied on.
-
-Made by `python -m jobs.train_bundled --minutes {minutes:g} --seed {seed}`: {scenes} scenes, {minutes:g} minutes in all.
-Images are scaled to {size} px on the shorter side (bicubic), cropped, and normalised with CLIP's mean and deviation.
-
-Accuracy on {count} fresh scenes, drawn from seeds that training cannot reach:
-
-| what | accuracy |
-|---|---|
-{rows}
-
-BGR is the same picture with its channels swapped: a server that mixes them up shows here.
-"""
-
-
 def main() -> None:
     """Draw, train, save, measure the saved model, and write its card."""
     parser = argparse.ArgumentParser(description="Train the bundled CLIP on drawn scenes.")
@@ -396,22 +309,11 @@ def main() -> None:
     pool = draw_pool(arguments.seed, int(SCENES_PER_MINUTE * arguments.minutes) // BATCH * BATCH)
     ray.shutdown()
     print(f"{time.monotonic() - start:5.0f} s  {len(pool.pixels)} scenes drawn", flush=True)
-    vocabulary = make_vocabulary(pool, read_prompts())
+    vocabulary = make_vocabulary(pool, load_prompts())
     model = train(pool, vocabulary, arguments.seed, arguments.minutes * 60 - (time.monotonic() - start))
     save(model, arguments.output)
-    figures = measure(arguments.output, arguments.seed, MEASURED)
-    rows = "\n".join(f"| {name} | {100 * value:.1f} % |" for name, value in figures.items())
-    print(rows)
-    card = CARD.format(
-        parameters=sum(parameter.numel() for parameter in model.parameters()) / 1e6,
-        size=IMAGE_SIZE,
-        minutes=arguments.minutes,
-        seed=arguments.seed,
-        scenes=len(pool.pixels),
-        count=MEASURED,
-        rows=rows,
-    )
-    (arguments.output / "MODEL_CARD.md").write_text(card)
+    made = f"--minutes {arguments.minutes:g} --seed {arguments.seed}`: {len(pool.pixels)} scenes"
+    print(write_card(arguments.output, f"python -m jobs.train_bundled {made}", arguments.seed))
 
 
 if __name__ == "__main__":
