@@ -56,7 +56,7 @@ class TextEmbeddings:
 
 @serve.deployment
 class Clip:
-    """One replica: one model, one batch at a time.
+    """One replica: one model and what waits for it.
 
     Images arrive as uint8 arrays (n, size, size, 3) that `preprocessing.fit` made, with the size of the weights.
     """
@@ -104,6 +104,8 @@ class Clip:
         return TextEmbeddings(np.stack([known[text][0] for text in texts]), sum(known[text][1] for text in texts))
 
     async def _encode_missing(self, texts: list[str]) -> None:
+        # What is known already becomes the newest, so that the missing ones do not push it out.
+        self._remember({text: self._texts[text] for text in texts if text in self._texts})
         missing = [text for text in texts if text not in self._texts]
         count = self._model.count_tokens
         lengths = await asyncio.to_thread(lambda: [count(text) for text in missing])

@@ -109,14 +109,8 @@ def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image
         image.load()
         turn = UPRIGHT.get(_orientation(image))
         rgb = _to_rgb(image)
-        return (
-            (rgb.transpose(turn), (height, width) if turn in SIDEWAYS else (width, height))
-            if turn
-            else (
-                rgb,
-                (width, height),
-            )
-        )
+        size = (height, width) if turn in SIDEWAYS else (width, height)
+        return rgb if turn is None else rgb.transpose(turn), size
     except Exception as error:  # as above, for broken pixel data
         raise InvalidImage(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
 
