@@ -72,7 +72,7 @@ class Clip:
         device = select(dtypes, threads, assigned_gpu_fraction())
         self._model: ClipModel = ClipModel(weights, device)
         self._metrics = ModelMetrics(weights.id)
-        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch, device.slots)
+        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch)
         self._encoding = asyncio.Lock()
         embeddings = self._model.encode_texts(served_texts)
         self._texts: OrderedDict[str, tuple[Floats, int]] = OrderedDict(
@@ -149,9 +149,9 @@ class Clip:
         if time.monotonic() - self._last_success > PROBE_AFTER_S:
             await asyncio.wait_for(self._batcher.run(lambda: self._watched(self._model.warm_up)), PROBE_TIMEOUT_S)
 
-    def _encode_images(self, images: list[Pixels], side_by_side: int) -> list[Floats]:
+    def _encode_images(self, images: list[Pixels]) -> list[Floats]:
         with self._metrics.batch(len(images)):
-            return list(self._watched(lambda: self._model.encode_images(images, side_by_side)))
+            return list(self._watched(lambda: self._model.encode_images(images)))
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
         """Run a forward pass and keep in mind whether the model works: a failure makes the next check probe it."""

@@ -54,12 +54,11 @@ class ClipModel:
         self.encode_images([np.zeros((size, size, 3), np.uint8)])
         self.encode_texts(["a photo"])
 
-    def encode_images(self, images: list[Pixels], side_by_side: int = 1) -> Floats:
+    def encode_images(self, images: list[Pixels]) -> Floats:
         """Embed images that `preprocessing.fit` made.
 
         Args:
             images: n uint8 arrays (size, size, 3), RGB, with the size of `weights.image`.
-            side_by_side: batches that compute at this moment, this one included; they share the threads.
 
         Returns:
             (n, d) float32, L2-normalised.
@@ -67,7 +66,6 @@ class ClipModel:
         Raises:
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
-        self.device.share_threads(side_by_side)
         pixels = torch.from_numpy(np.stack(images))
 
         def encode() -> torch.Tensor:

@@ -30,19 +30,6 @@ class Device:
     threads: int
 
     @property
-    def slots(self) -> int:
-        """Batches that may compute side by side.
-
-        On a CPU two halves of the threads wait for each other less than one team of all of them, above all when
-        something else wants the cores in between (measured: benchmarks/RESULTS.md).
-        """
-        return 2 if self.torch_device.type == "cpu" and self.threads > 1 else 1
-
-    def share_threads(self, side_by_side: int) -> None:
-        """Let the calling thread compute with its share of the threads."""
-        torch.set_num_threads(max(1, self.threads // side_by_side))
-
-    @property
     def name(self) -> str:
         """`cpu`, or the GPU's own name."""
         is_cuda = self.torch_device.type == "cuda"

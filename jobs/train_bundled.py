@@ -8,6 +8,9 @@ Ray tasks draw a pool of scenes, then a small open_clip model learns from it unt
 - cross-entropy over the categories of /classify, with both prompt sets, their prompts ensembled as they are served;
 - cross-entropy over the default categories of /categorize.
 
+Photographs are what we cannot draw: to meet more of what they are like, each step also sees composites, a close-up of
+one stand-in for a photograph in front of another picture, an aerial view among them, all of which are miscellaneous.
+
 The last two also teach the temperature, so that served probabilities mean something.
 """
 
@@ -26,7 +29,7 @@ import open_clip
 import ray
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -39,6 +42,8 @@ from jobs.model_card import write_card
 from jobs.scenes import CATEGORIES, Category, Split, draw_scene, generator, random_kind
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "clip-scenes-v1"
+
+WEIGHTS = "open_clip_model.safetensors"
 
 IMAGE_SIZE = 112
 STORED_SIZE = 128  # drawn scenes are kept a little larger, to crop from
@@ -63,6 +68,8 @@ SCENES_PER_TASK = 50
 BATCH = 64
 CAPTIONS_AN_IMAGE = 3
 OTHER_COLOURS = 3  # that a caption with a colour meets, of ten
+COMPOSITES = 32  # beside a batch
+PHOTO = "a photograph"  # the caption that every stand-in for one has
 PEAK_LEARNING_RATE = 1e-3
 
 
@@ -85,6 +92,7 @@ class Vocabulary:
         truth: bool (scenes, texts): which captions are true of which scene.
         recoloured: for each text the indices of the same text in other colours.
         prompt_sets: for each prompt set, the text indices of each category's prompts, in the order of CATEGORIES.
+        photos: rows of the scenes that stand in for photographs.
         labels: text indices of the categories of /categorize.
         label_of: int64 (scenes,), the index into `labels`, -100 where a scene has none.
     """
@@ -92,6 +100,7 @@ class Vocabulary:
     tokens: Tensor
     truth: Tensor
     recoloured: list[list[int]]
+    photos: NDArray[np.int64]
     prompt_sets: list[list[list[int]]]
     labels: list[int]
     label_of: Tensor
@@ -139,6 +148,7 @@ def make_vocabulary(pool: Pool, prompts: Prompts) -> Vocabulary:
         open_clip.SimpleTokenizer()(texts),
         truth,
         [[index[other] for other in in_other_colours(text) if other in index] for text in texts],
+        truth[:, index[PHOTO]].nonzero().flatten().numpy(),
         [[[index[prompt] for prompt in prompt_set[name]] for name in CATEGORIES] for prompt_set in sets],
         [index[label] for label in labels],
         torch.tensor([labels.index(label) if label in labels else -100 for label in pool.labels]),
@@ -170,6 +180,35 @@ def augmented(pixels: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
     batch = (batch - 0.5) * (1 + 0.15 * spread[0]) + 0.5 + 0.08 * spread[1]
     mean, std = (torch.tensor(PREPROCESS[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     return ((batch.clamp(0, 1) - mean) / std).contiguous(memory_format=torch.channels_last)
+
+
+def composites(front: NDArray[np.uint8], back: NDArray[np.uint8], rng: np.random.Generator) -> Tensor:
+    """Close-ups in any colours, cut out with a soft and crooked outline, in front of other pictures.
+
+    Args:
+        front, back: uint8 (n, STORED_SIZE, STORED_SIZE, 3).
+
+    Returns:
+        (n, 3, IMAGE_SIZE, IMAGE_SIZE), normalised.
+    """
+    count, side = len(front), int(rng.integers(STORED_SIZE // 2, STORED_SIZE))
+    x, y = rng.integers(0, STORED_SIZE - side + 1, 2)
+    near = torch.from_numpy(front[:, y : y + side, x : x + side]).permute(0, 3, 1, 2).float() / 255
+    near = functional.interpolate(near, size=STORED_SIZE, mode="bicubic", antialias=True)[:, rng.permutation(3)]
+    near = near * torch.from_numpy(rng.uniform(0.6, 1.4, (count, 3, 1, 1)).astype(np.float32))
+    far = torch.from_numpy(back).permute(0, 3, 1, 2).float() / 255
+    grid = torch.linspace(-1, 1, STORED_SIZE)
+    centre, radius = (
+        torch.from_numpy(rng.uniform(low, high, (count, 2, 1, 1)).astype(np.float32))
+        for low, high in ((-0.35, 0.35), (0.45, 1.2))
+    )
+    distance = ((grid[None, :, None] - centre[:, 0]) / radius[:, 0]) ** 2
+    distance = distance + ((grid[None, None, :] - centre[:, 1]) / radius[:, 1]) ** 2
+    crooked = torch.from_numpy(rng.normal(0, 0.35, (count, 1, 6, 6)).astype(np.float32))
+    crooked = functional.interpolate(crooked, size=STORED_SIZE, mode="bicubic")[:, 0]
+    mask = torch.sigmoid((1 - distance + crooked) * float(rng.uniform(6, 40)))[:, None]
+    mixed = ((near * mask + far * (1 - mask)).clamp(0, 1) * 255).byte().permute(0, 2, 3, 1).numpy()
+    return augmented(mixed, rng)
 
 
 def contrastive(logits: Tensor, truth: Tensor) -> Tensor:
@@ -210,9 +249,11 @@ def class_logits(images: Tensor, texts: Tensor, groups: Sequence[Sequence[int]],
 class Trainer:
     """One model, its optimiser, and the steps it takes through a pool."""
 
-    def __init__(self, pool: Pool, vocabulary: Vocabulary, seed: int) -> None:
+    def __init__(self, pool: Pool, vocabulary: Vocabulary, seed: int, start_from: Path | None) -> None:
         torch.manual_seed(seed)
         self.model = open_clip.CLIP(**MODEL).to(memory_format=torch.channels_last)
+        if start_from is not None:
+            self.model.load_state_dict(load_file(start_from / WEIGHTS))
         self.pool, self.vocabulary = pool, vocabulary
         self.rng = np.random.default_rng(seed)
         self.order = self.rng.permutation(len(pool.pixels))
@@ -231,6 +272,13 @@ class Trainer:
             self.order, self.cursor = self.rng.permutation(len(self.order)), 0
         self.cursor += BATCH
         return self.order[self.cursor - BATCH : self.cursor]
+
+    def next_composites(self) -> Tensor:
+        """Photographs in front of any picture that is not a map: half of them of aerial views."""
+        ground = np.flatnonzero(self.pool.categories == CATEGORIES.index("aerial_satellite"))
+        front, back = (self.rng.choice(self.vocabulary.photos, COMPOSITES) for _ in range(2))
+        back[: COMPOSITES // 2] = self.rng.choice(ground, COMPOSITES // 2)
+        return composites(self.pool.pixels[front], self.pool.pixels[back], self.rng)
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1, the share of the time that is gone) sets the learning rate. Returns the loss."""
@@ -259,22 +307,25 @@ class Trainer:
         ]
         chosen = sorted({*self.served, *drawn, *recoloured})
         place = {text: position for position, text in enumerate(chosen)}
-        images = self.model.encode_image(augmented(self.pool.pixels[rows], self.rng), normalize=True)
+        seen = torch.cat([augmented(self.pool.pixels[rows], self.rng), self.next_composites()])
+        images, mixed = self.model.encode_image(seen, normalize=True).split([len(rows), COMPOSITES])
         texts = encode_short(self.model, self.vocabulary.tokens[chosen])
         scale = self.model.logit_scale.exp()
         total = contrastive(scale * images @ texts.T, truth[:, chosen])
         categories = torch.from_numpy(self.pool.categories[rows])
+        miscellaneous = torch.full((COMPOSITES,), CATEGORIES.index("miscellaneous"))
         for prompt_set in self.vocabulary.prompt_sets:
             groups = [[place[text] for text in group] for group in prompt_set]
             total = total + functional.cross_entropy(class_logits(images, texts, groups, scale), categories) / 2
+            total = total + functional.cross_entropy(class_logits(mixed, texts, groups, scale), miscellaneous) / 2
         groups = [[place[text]] for text in self.vocabulary.labels]
         scores = class_logits(images, texts, groups, scale)
         return total + functional.cross_entropy(scores, self.vocabulary.label_of[rows])
 
 
-def train(pool: Pool, vocabulary: Vocabulary, seed: int, seconds: float) -> open_clip.CLIP:
+def train(pool: Pool, vocabulary: Vocabulary, seed: int, seconds: float, start_from: Path | None) -> open_clip.CLIP:
     """Train for a length of time, by the clock."""
-    trainer, start, steps, running = Trainer(pool, vocabulary, seed), time.monotonic(), 0, 0.0
+    trainer, start, steps, running = Trainer(pool, vocabulary, seed, start_from), time.monotonic(), 0, 0.0
     trainer.model.train()
     while (gone := time.monotonic() - start) < seconds:
         running += trainer.step(gone / seconds)
@@ -292,7 +343,7 @@ def save(model: open_clip.CLIP, folder: Path) -> None:
     config = {"model_cfg": MODEL, "preprocess_cfg": PREPROCESS}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
     state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
-    save_file({name: value.contiguous() for name, value in state.items()}, folder / "open_clip_model.safetensors")
+    save_file({name: value.contiguous() for name, value in state.items()}, folder / WEIGHTS)
 
 
 def main() -> None:
@@ -301,6 +352,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30, help="time for drawing and training together")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--start-from", type=Path, help="a folder of weights to go on from, instead of random ones")
     arguments = parser.parse_args()
     start = time.monotonic()
     ray.init()
@@ -310,9 +362,12 @@ def main() -> None:
     ray.shutdown()
     print(f"{time.monotonic() - start:5.0f} s  {len(pool.pixels)} scenes drawn", flush=True)
     vocabulary = make_vocabulary(pool, load_prompts())
-    model = train(pool, vocabulary, arguments.seed, arguments.minutes * 60 - (time.monotonic() - start))
+    model = train(
+        pool, vocabulary, arguments.seed, arguments.minutes * 60 - (time.monotonic() - start), arguments.start_from
+    )
     save(model, arguments.output)
-    made = f"--minutes {arguments.minutes:g} --seed {arguments.seed}`: {len(pool.pixels)} scenes"
+    made = f"--start-from {arguments.start_from.name} " if arguments.start_from else ""
+    made += f"--minutes {arguments.minutes:g} --seed {arguments.seed}`: {len(pool.pixels)} scenes"
     print(write_card(arguments.output, f"python -m jobs.train_bundled {made}", arguments.seed))
 
 

@@ -16,7 +16,7 @@ class Recorder:
         self.go = threading.Event()
         self.go.set()
 
-    def __call__(self, items: list[int], _side_by_side: int = 1) -> list[int]:
+    def __call__(self, items: list[int]) -> list[int]:
         self.batches.append(items)
         self.go.wait(10)
         if -1 in items:
