@@ -53,7 +53,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2, help="times each is measured; the medians count (default: 2)")
-    parser.add_argument("--seconds", type=float, default=15, help="of each single measurement (default: 15)")
+    parser.add_argument("--seconds", type=float, default=12, help="of each single measurement (default: 12)")
     only_help = "print these alone; RESULTS.md stays as it is"
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help=only_help)
     return parser.parse_args()

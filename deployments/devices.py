@@ -5,7 +5,9 @@ one (ray #41432): each replica caps itself at the fraction it was given. Ray als
 which is 1 for a fraction: the thread count is set here, from the configuration.
 """
 
+import ctypes
 import logging
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from deployments.errors import ModelFailed
 logger = logging.getLogger("ray.serve.panoptes.devices")
 
 MOST_AUTOMATIC_THREADS = 8
+M_ARENA_MAX = -8  # malloc.h
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 
 
@@ -47,6 +50,7 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
     Raises:
         ModelFailed: the machine has a GPU, it was assigned, and torch cannot use it.
     """
+    _share_malloc_arenas()
     count = threads or min(cores(), MOST_AUTOMATIC_THREADS)
     torch.set_num_threads(count)
     if gpu_fraction and not torch.cuda.is_available():
@@ -59,6 +63,12 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
     else:
         device = torch.device("cpu")
     return Device(device, getattr(torch, dtypes[device.type]), count)
+
+
+def _share_malloc_arenas() -> None:
+    """Keep glibc from giving every thread an arena of its own, which holds on to memory that a batch left behind."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def assigned_gpu_fraction() -> float:
