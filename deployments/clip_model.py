@@ -64,8 +64,12 @@ class ClipModel:
             (n, d) float32, L2-normalised.
 
         Raises:
+            ValueError: an image of another shape.
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
+        expected = (self.weights.image.size, self.weights.image.size, 3)
+        if any(image.shape != expected for image in images):
+            raise ValueError(f"an image has another shape than {expected}: make it with preprocessing.fit")
         pixels = torch.from_numpy(np.stack(images))
 
         def encode() -> torch.Tensor:

@@ -160,4 +160,5 @@ def test_the_bundled_weights_are_small_and_half_precision() -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 12_000_000
     header = (folder / "open_clip_model.safetensors").read_bytes()
     entries = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])
-    assert {entry["dtype"] for name, entry in entries.items() if name != "__metadata__"} == {"F16"}
+    types = {entry["dtype"] for name, entry in entries.items() if name != "__metadata__"}
+    assert types - {"I64"} == {"F16"}  # the counters of batch normalisation are whole numbers
