@@ -105,7 +105,7 @@ def _facts(figures: Figures) -> list[str]:
         "## CLIP over HTTP",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores of {_cpu()}, {versions}. "
-        f"`python -m benchmarks.run {options}`, which `make bench` calls with its defaults.",
+        f"`python -m benchmarks.run {options}`; `make bench` calls it with its defaults.",
         "",
         f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "
         "for all. Each client sends its next photo when the last is answered; everything runs on the same cores, the "

@@ -11,7 +11,9 @@ import pytest
 from benchmarks.application import Application
 from tests.paths import PROJECT
 
-EXAMPLES = re.findall(r"```bash\n(curl [^\n]*)\n```\n```json\n(.*?)\n```", (PROJECT / "README.md").read_text(), re.DOTALL)
+EXAMPLES = re.findall(
+    r"```bash\n(curl [^\n]*)\n```\n```json\n(.*?)\n```", (PROJECT / "README.md").read_text(), re.DOTALL
+)
 assert len(EXAMPLES) >= 3, "the README lost its first requests"
 
 
