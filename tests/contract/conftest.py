@@ -30,7 +30,7 @@ GUARDED = {
         {
             "name": "Ingress",
             "max_ongoing_requests": 16,
-            "max_queued_requests": 4,
+            "max_queued_requests": 64,
             "ray_actor_options": {"num_cpus": 0.1},
         }
     ],
