@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     clip_threads: int | None = Field(
         None, ge=0, le=256, description="CPU threads of a CLIP replica, instead of the registry's; 0: all, at most 8."
     )
-    clip_max_batch: int = Field(32, ge=1, le=1024, description="Most images in one forward pass.")
+    clip_max_batch: int = Field(16, ge=1, le=1024, description="Most images in one forward pass; more on a GPU.")
     prompt_set: str = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
 
     api_key: SecretStr = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")

@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from open_clip.pretrained import download_pretrained_from_hf
 
-from deployments.devices import Device
+from deployments.devices import Device, keep_freed_memory
 from deployments.errors import ModelFailed, PromptTooLong, WeightsNotFound
+from deployments.packed import pack
 from deployments.weights import ClipWeights, cached_checkpoint
 
-TEXT_BATCH = 64
+TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: no batch needs more memory than one of images
 LONGEST_TEXT = 2_000  # characters
 
 Floats = NDArray[np.float32]
@@ -40,12 +41,15 @@ class ClipModel:
         started = time.perf_counter()
         self.weights, self.device = weights, device
         self._model: Any = _load(weights).eval().requires_grad_(False).to(device.torch_device, device.dtype)
+        if device.torch_device.type == "cpu" and device.dtype == torch.float32:
+            pack(self._model)
         self._tokenizer: Any = open_clip.get_tokenizer(weights.architecture)
         self._context: int = self._tokenizer.context_length
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (weights.image.mean, weights.image.std))
         self._mean, self._std = mean.to(device.torch_device), std.to(device.torch_device)
         self.logit_scale = float(self._model.logit_scale.exp())
         self.warm_up()
+        keep_freed_memory()
         self.load_time_s = time.perf_counter() - started
 
     def warm_up(self) -> None:

@@ -20,7 +20,9 @@ from deployments.errors import ModelFailed
 logger = logging.getLogger("ray.serve.panoptes.devices")
 
 MOST_AUTOMATIC_THREADS = 8
-M_ARENA_MAX = -8  # malloc.h
+# malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+LARGEST_KEPT = 1 << 26  # bytes; several times the largest tensor of a batch of 16
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 
 
@@ -50,7 +52,7 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
     Raises:
         ModelFailed: the machine has a GPU, it was assigned, and torch cannot use it.
     """
-    _share_malloc_arenas()
+    _share_malloc_arena()
     count = threads or min(cores(), MOST_AUTOMATIC_THREADS)
     torch.set_num_threads(count)
     if gpu_fraction and not torch.cuda.is_available():
@@ -65,10 +67,26 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
     return Device(device, getattr(torch, dtypes[device.type]), count)
 
 
-def _share_malloc_arenas() -> None:
+def _share_malloc_arena() -> None:
     """Keep glibc from giving every thread an arena of its own, which holds on to memory that a batch left behind."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+    if libc := _glibc():
+        libc.mallopt(M_ARENA_MAX, 1)
+
+
+def keep_freed_memory() -> None:
+    """Make glibc keep the activations of one batch for the next; to be called when a model is loaded and warm.
+
+    By default every large tensor is mapped afresh and given back, and the kernel clears its pages each time: up to a
+    tenth of the time of a batch of 32.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def assigned_gpu_fraction() -> float:
