@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
 PACKAGES := configs deployments jobs serve_app
 SOURCES := $(PACKAGES) benchmarks tests
+# What pyproject.toml overrides away.
+OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
 .PHONY: help setup serve test unit check format evaluate train bench lock clean
@@ -26,10 +28,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
-	@$(BIN)/python -m configs
+	@$(BIN)/python -m configs --write data/serve_config.yaml
 	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in about half a minute."
 	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
-	@FORWARDED_ALLOW_IPS= $(BIN)/serve run serve_config.yaml
+	@FORWARDED_ALLOW_IPS= $(BIN)/serve run data/serve_config.yaml
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@$(BIN)/python -m pytest
@@ -60,6 +62,7 @@ bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and Lit
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --upgrade \
+		$(addprefix --no-emit-package ,$(OVERRIDDEN)) \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## Remove the environment and everything that was generated

@@ -20,10 +20,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest import mock
 
 import yaml
 
 from benchmarks.processes import ProcessTree, StartError, fetch, is_free
+from configs.serving import enabled_only
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 180.0
@@ -83,7 +85,7 @@ class Application:
             configured = configure(source, self._port, self._env, self._overrides)
             configured["applications"][0]["args"] |= self._arguments
             configured["applications"] += self._beside
-            config.write_text(yaml.safe_dump(configured))
+            config.write_text(yaml.safe_dump(self._enabled_only(configured)))
             command = [*self._command, str(config)]
             self._tree = ProcessTree(command, cwd=ROOT, env=self._environment(), log=self.log_path, folder=self._folder)
             self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
@@ -138,6 +140,11 @@ class Application:
         if self._folder is None:
             raise RuntimeError("the application is not running")
         return self._folder
+
+    def _enabled_only(self, config: dict[str, Any]) -> dict[str, Any]:
+        """The config without what is switched off, as `make serve` has it; the environment decides, so it is set."""
+        with mock.patch.dict(os.environ, self._env):
+            return enabled_only(config)
 
     def _environment(self) -> dict[str, str]:
         """This process's environment without a way into another cluster, and with a folder for Ray alone."""

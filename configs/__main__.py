@@ -1,14 +1,25 @@
-"""`python -m configs`: check the settings of this environment and print those that differ from their defaults."""
+"""`python -m configs`: check the settings of this environment and print those that differ from their defaults.
 
+`--write FILE` also writes the Serve config that they mean: serve_config.yaml without what is switched off.
+"""
+
+import argparse
 import sys
+from pathlib import Path
 
-from configs.settings import Settings, SettingsError, load_settings
+from configs.serving import write_enabled
+from configs.settings import PROJECT, Settings, SettingsError, load_settings
 
 
 def main() -> int:
     """Print the settings that were changed, secrets hidden; exit code 2 and one line when one is impossible."""
+    parser = argparse.ArgumentParser(prog="python -m configs", description="Check the settings of this environment.")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the Serve config that they mean")
+    options = parser.parse_args()
     try:
         settings = load_settings()
+        if options.write:
+            write_enabled(PROJECT / "serve_config.yaml", options.write)
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,14 +1,15 @@
 """The prompts that CLIP is asked, read from the file that the model registry names."""
 
 from functools import cache
-from typing import Self
+from typing import Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from configs.registry import FOLDER, load_registry
 
-CATEGORIES = ("maps", "aerial_satellite", "miscellaneous")
+Category = Literal["maps", "aerial_satellite", "miscellaneous"]
+CATEGORIES: tuple[Category, ...] = ("maps", "aerial_satellite", "miscellaneous")
 
 
 class Prompts(BaseModel):

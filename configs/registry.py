@@ -49,8 +49,56 @@ class ClipEntry(_Entry):
     checkpoints: dict[str, Checkpoint]
 
 
+class BundledFile(Bundled):
+    """Bundled weights that are one file; `options` are what the model's class is built with."""
+
+    file: str
+    options: dict[str, str | int] = {}
+
+
+class FileEntry(_Entry):
+    """A model whose weights are one file: where its library looks for it (`file`), whence it comes, and ours.
+
+    `options` are what the model's class is built with.
+    """
+
+    task: str
+    id: str
+    file: str
+    url: str
+    licence: str | None
+    bundled: BundledFile
+    options: dict[str, str | int] = {}
+
+
+class BlurEntry(_Entry):
+    """Blur has no weights; `threads` are OpenCV's."""
+
+    threads: int = Field(ge=0)
+
+
+class QualityEntry(_Entry):
+    """The three measures of quality. `dtype` is by device type, `threads` as in ClipEntry."""
+
+    threads: int = Field(ge=0)
+    dtype: dict[str, str]
+    brisque: FileEntry
+    nima_technical: FileEntry
+    nima_aesthetic: FileEntry
+
+
+class EmotionEntry(_Entry):
+    """The emotion network; its face detector is a setting."""
+
+    threads: int = Field(ge=0)
+    network: FileEntry
+
+
 class Registry(_Entry):
     clip: ClipEntry
+    blur: BlurEntry
+    quality: QualityEntry
+    emotion: EmotionEntry
 
 
 @cache

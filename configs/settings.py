@@ -46,6 +46,52 @@ class Settings(BaseSettings):
     clip_max_batch: int = Field(16, ge=1, le=1024, description="Most images in one forward pass; more on a GPU.")
     prompt_set: str = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
 
+    blur_enabled: bool = Field(True, description="Off: no Blur deployment.")
+    blur_threshold: float = Field(100.0, ge=0, description="Laplacian variance below which a picture is blurry.")
+    quality_enabled: bool = Field(True, description="Off: no Quality deployment, and no need of pyiqa (noncommercial).")
+    quality_threads: int | None = Field(
+        None,
+        ge=0,
+        le=256,
+        description="CPU threads of a Quality replica, instead of the registry's; 0: all, at most 8.",
+    )
+    quality_max_megapixels: float = Field(
+        4, gt=0, le=100, description="Larger pictures are scaled down before their quality is measured."
+    )
+    emotion_enabled: bool = Field(True, description="Off: no Emotion deployment.")
+    deepface_detector: Literal["opencv", "yunet", "ssd", "centerface"] = Field(
+        "opencv", description="DeepFace's face detector; all but opencv need their file in DEEPFACE_HOME or a download."
+    )
+    emotion_max_side: int = Field(
+        1280,
+        ge=64,
+        le=10_000,
+        description="Longest side in pixels at which faces are looked for; more finds smaller ones.",
+    )
+    analyzer_timeout_s: float = Field(
+        30, gt=0, le=3600, description="Time for one analyser on one image; what is late is missing from the answer."
+    )
+    max_batch_size: int = Field(20, ge=1, le=1000, description="Most images of one /v1/analyze/batch request.")
+
+    clusterer_enabled: bool = Field(True, description="Off: no Clusterer deployment, /v1/cluster answers 503.")
+    clusterer_threads: int = Field(
+        0, ge=0, le=256, description="CPU threads of a Clusterer replica; 0: all, at most 8."
+    )
+    max_cluster_embeddings: int = Field(
+        20_000, ge=2, le=1_000_000, description="Most embeddings of one /v1/cluster request."
+    )
+
+    llm_enabled: bool = Field(True, description="Off: no Llm deployment, /v1/analyze/llm answers 503.")
+    llm_model: str = Field(
+        "anthropic/claude-opus-4-6", description="LiteLLM's name of the vision model asked by default."
+    )
+    llm_fallbacks: Names = Field((), description="Models asked in turn when the provider of the first one fails.")
+    llm_timeout_s: float = Field(45, gt=0, le=600, description="Time for one answer of a provider.")
+    llm_base_url: str = Field("", description="OpenAI-compatible server that answers for openai/… models.")
+    anthropic_api_key: SecretStr = Field(SecretStr(""), description="Key for anthropic/… models.")
+    openai_api_key: SecretStr = Field(SecretStr(""), description="Key for openai/… models.")
+    gemini_api_key: SecretStr = Field(SecretStr(""), description="Key for gemini/… models.")
+
     api_key: SecretStr = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")
     rate_limit_enabled: bool = Field(True, description="Limit POST requests by API key or client address.")
     rate_limit_per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
@@ -71,6 +117,9 @@ class Settings(BaseSettings):
     max_concurrent_requests: int = Field(
         200, ge=1, description="POST requests under way in an ingress replica; keep max_ongoing_requests above it."
     )
+    max_concurrent_pictures: int = Field(
+        8, ge=1, le=1000, description="Pictures analysed side by side in an ingress replica; each is there whole."
+    )
     decode_threads: int = Field(2, ge=1, le=64, description="Threads of an ingress replica that decode images.")
 
     @classmethod
@@ -84,7 +133,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, dotenv_settings, init_settings
 
-    @field_validator("fetch_allow_private", "trusted_proxies", mode="before")
+    @field_validator("fetch_allow_private", "trusted_proxies", "llm_fallbacks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -104,7 +153,7 @@ class Settings(BaseSettings):
                 ipaddress.ip_network(entry, strict=False)
         return value
 
-    @field_validator("api_key")
+    @field_validator("api_key", "anthropic_api_key", "openai_api_key", "gemini_api_key")
     @classmethod
     def _sendable(cls, value: SecretStr) -> SecretStr:
         if not all("!" <= character <= "~" for character in value.get_secret_value()):
@@ -141,6 +190,14 @@ class Settings(BaseSettings):
             raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
         return self
 
+    @field_validator("llm_base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise ValueError("must be http(s)://HOST…")
+        return value
+
     @property
     def max_image_bytes(self) -> int:
         return int(self.max_image_mb * MEGABYTE)
@@ -152,6 +209,10 @@ class Settings(BaseSettings):
     @property
     def max_request_bytes(self) -> int:
         return int(self.max_request_mb * MEGABYTE)
+
+    @property
+    def quality_max_pixels(self) -> int:
+        return int(self.quality_max_megapixels * 1_000_000)
 
     @property
     def max_pixels(self) -> int:

@@ -2,21 +2,16 @@
 
 import asyncio
 import logging
-import math
-import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from ray import serve
 
-from deployments.batching import Batcher
-from deployments.errors import ModelFailed
 from deployments.metrics import ModelMetrics
+from deployments.replica import ModelStatus, Worker
 from deployments.weights import ClipWeights
 from deployments.zero_shot import ensemble
 
@@ -24,26 +19,9 @@ logger = logging.getLogger("ray.serve.panoptes.clip")
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
-Value = TypeVar("Value")
 
 CACHED_TEXTS = 10_000
 TEXT_CHUNK = 64
-
-# A model that has not finished a batch for this long is asked to prove itself at the next health check.
-PROBE_AFTER_S = 30.0
-PROBE_TIMEOUT_S = 25.0
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """A replica's word on its model. `queue`: images that wait for a batch; `items` were computed in `batches`."""
-
-    name: str
-    device: str
-    load_time_ms: float
-    queue: int
-    items: int
-    batches: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +30,14 @@ class TextEmbeddings:
 
     vectors: Floats
     tokens: int
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """`vectors`: (images, d), L2-normalised; `logits`: (images, classes), cosine similarities times the temperature."""
+
+    vectors: Floats
+    logits: Floats
 
 
 @serve.deployment
@@ -72,14 +58,13 @@ class Clip:
         device = select(dtypes, threads, assigned_gpu_fraction())
         self._model: ClipModel = ClipModel(weights, device)
         self._metrics = ModelMetrics(weights.id)
-        self._batcher: Batcher[Pixels, Floats] = Batcher(self._encode_images, max_batch)
+        self._worker: Worker[Pixels, Floats] = Worker(self._encode_images, self._model.warm_up, max_batch)
         self._encoding = asyncio.Lock()
         embeddings = self._model.encode_texts(served_texts)
         self._texts: OrderedDict[str, tuple[Floats, int]] = OrderedDict(
             (text, (embedding, self._model.count_tokens(text)))
             for text, embedding in zip(served_texts, embeddings, strict=True)
         )
-        self._last_success = time.monotonic()
         logger.info(
             "%s ready on %s with %d threads in %.1f s",
             weights.id, device.name, device.threads, self._model.load_time_s,
@@ -87,7 +72,7 @@ class Clip:
 
     async def embed_images(self, pixels: Pixels) -> Floats:
         """(n, size, size, 3) -> (n, d), L2-normalised."""
-        return np.stack(await self._batcher.submit(list(pixels)))
+        return np.stack(await self._worker.submit(list(pixels)))
 
     async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
         """Embed texts; each is computed once and then remembered (the newest 10,000).
@@ -112,7 +97,7 @@ class Clip:
         # Chunk by chunk, so that images get their turn in between and a caller that left costs one chunk at most.
         for start in range(0, len(missing), TEXT_CHUNK):
             chunk = missing[start : start + TEXT_CHUNK]
-            embeddings = await self._batcher.run(partial(self._watched, partial(self._model.encode_texts, chunk)))
+            embeddings = await self._worker.run(partial(self._model.encode_texts, chunk))
             self._remember(dict(zip(chunk, zip(embeddings, lengths[start:], strict=False), strict=True)))
 
     def _remember(self, entries: dict[str, tuple[Floats, int]]) -> None:
@@ -122,11 +107,11 @@ class Clip:
         while len(self._texts) > max(CACHED_TEXTS, len(entries)):
             self._texts.popitem(last=False)
 
-    async def score(self, pixels: Pixels, classes: list[list[str]]) -> Floats:
+    async def score(self, pixels: Pixels, classes: list[list[str]]) -> ImageScores:
         """Compare every image with every class, which is the ensemble of its prompts.
 
-        Returns:
-            (images, classes) logits: cosine similarities times the model's temperature.
+        Raises:
+            PromptTooLong: a prompt does not fit; no image was computed.
         """
         # Texts first: a prompt that is too long is refused before any image is computed.
         texts = (await self.embed_texts([prompt for prompts in classes for prompt in prompts])).vectors
@@ -135,30 +120,16 @@ class Clip:
         means = np.stack(
             [ensemble(texts[end - len(prompts) : end]) for end, prompts in zip(ends, classes, strict=True)]
         )
-        return np.asarray(self._model.logit_scale * images @ means.T, dtype=np.float32)
+        return ImageScores(images, np.asarray(self._model.logit_scale * images @ means.T, dtype=np.float32))
 
-    async def status(self) -> ModelStatus:
+    async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is; answers while the model computes."""
-        model, batcher = self._model, self._batcher
-        return ModelStatus(
-            "clip", model.device.name, model.load_time_s * 1000, batcher.waiting, batcher.items, batcher.batches
-        )
+        return (self._worker.status("clip", self._model.device.name, self._model.load_time_s),)
 
     async def check_health(self) -> None:
         """Raises when the model or its device fails, so that Serve replaces the replica."""
-        if time.monotonic() - self._last_success > PROBE_AFTER_S:
-            await asyncio.wait_for(self._batcher.run(lambda: self._watched(self._model.warm_up)), PROBE_TIMEOUT_S)
+        await self._worker.check_health()
 
     def _encode_images(self, images: list[Pixels]) -> list[Floats]:
         with self._metrics.batch(len(images)):
-            return list(self._watched(lambda: self._model.encode_images(images)))
-
-    def _watched(self, compute: Callable[[], Value]) -> Value:
-        """Run a forward pass and keep in mind whether the model works: a failure makes the next check probe it."""
-        try:
-            value = compute()
-        except ModelFailed:
-            self._last_success = -math.inf
-            raise
-        self._last_success = time.monotonic()
-        return value
+            return list(self._model.encode_images(images))

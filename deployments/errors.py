@@ -3,7 +3,11 @@
 ModelError
 ├── PromptTooLong        a text that does not fit the text tower
 ├── WeightsNotFound      a checkpoint that is neither cached nor reachable
-└── ModelFailed          the model or its device broke; the replica fails its health check
+├── ModelFailed          the model or its device broke; the replica fails its health check
+├── LlmModelUnknown      a language model that belongs to no provider which can be asked
+├── LlmKeyMissing        the provider of a language model has no key here
+├── LlmProviderFailed    no provider answered, fallbacks included
+└── LlmAnswerInvalid     a language model answered, twice, something else than was asked
 """
 
 
@@ -28,3 +32,33 @@ class WeightsNotFound(ModelError):
 
 class ModelFailed(ModelError):
     """A forward pass failed or gave values that are not finite."""
+
+
+class LlmModelUnknown(ModelError):
+    """The name of a language model is malformed or of no known provider; the message names the providers."""
+
+
+class LlmKeyMissing(ModelError):
+    """The provider of the language model has no key; the message names the variable that holds it."""
+
+
+class LlmProviderFailed(ModelError):
+    """A provider refused, broke or took too long. `retry_after_s`: how long it asks to wait, None if it did not say."""
+
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message, retry_after_s)
+        self.message, self.retry_after_s = message, retry_after_s
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class LlmAnswerInvalid(ModelError):
+    """What the language model answered is not what was asked for; `problems` says why."""
+
+    def __init__(self, problems: str) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return f"LLM response parsing failed: {self.problems}"

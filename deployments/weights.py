@@ -2,19 +2,24 @@
 
 import json
 import logging
+import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
-from configs.registry import Bundled, ClipEntry
+from configs.registry import Bundled, ClipEntry, FileEntry
 from deployments.errors import WeightsNotFound
 from deployments.preprocessing import ImageSpec
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
+
+Policy = Literal["auto", "hub", "bundled"]
+Source = Literal["hub", "bundled", "builtin", "provider"]
 
 # open_clip's own names for a checkpoint in a repository, in the order in which it looks for them.
 CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -23,21 +28,19 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class ClipWeights:
-    """The CLIP weights that are served.
+class Weights:
+    """The weights that are served as a model.
 
-    `id` is what every `model` field says. From the hub `architecture` is open_clip's name and `repository` where its
-    checkpoint lies; bundled weights are a folder with their own config, `architecture` is then open_clip's
-    `local-dir:` name and `repository` is None.
+    `name` is the model's own, whatever its weights are; `id` is what every `model` field says. `source` is `builtin`
+    for a method that has no weights and `provider` for a model that others run.
     """
 
+    name: str
+    task: str
     id: str
-    source: Literal["hub", "bundled"]
-    architecture: str
-    repository: str | None
-    revision: str | None
-    image: ImageSpec
-    dimensions: int
+    source: Source
+    revision: str | None = None
+    licence: str | None = None
 
     @property
     def statement(self) -> str:
@@ -47,10 +50,43 @@ class ClipWeights:
                 f"{self.id} was trained on scenes that Panoptes draws itself: it is right about those and nothing "
                 "else. For photographs serve a hub checkpoint (WEIGHTS=hub)."
             )
-        return f"{self.id} from the Hugging Face hub, revision {self.revision or 'newest'}."
+        if self.source == "hub":
+            return f"{self.id} as its authors published it, revision {self.revision or 'newest'}."
+        if self.source == "provider":
+            return f"{self.id} at its provider, by LiteLLM."
+        return f"{self.id}, a method without weights."
 
 
-def choose_clip(entry: ClipEntry, model: str, policy: Literal["auto", "hub", "bundled"]) -> ClipWeights:
+@dataclass(frozen=True, kw_only=True)
+class ClipWeights(Weights):
+    """The CLIP weights that are served.
+
+    From the hub `architecture` is open_clip's name and `repository` where its checkpoint lies; bundled weights are a
+    folder with their own config, `architecture` is then open_clip's `local-dir:` name and `repository` is None.
+    """
+
+    name: str = "clip"
+    task: str = "zero-shot image classification and embeddings"
+    architecture: str
+    repository: str | None
+    image: ImageSpec
+    dimensions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileWeights(Weights):
+    """Weights that are one file.
+
+    `path` is the file where it is there; otherwise the model's library fetches it from `url` when it loads.
+    `options` are what the model's class is built with.
+    """
+
+    path: str | None
+    url: str
+    options: Mapping[str, Any]
+
+
+def choose_clip(entry: ClipEntry, model: str, policy: Policy) -> ClipWeights:
     """Decide between the hub checkpoint `model` and the bundled weights.
 
     `auto` takes the hub's when they are in the local cache or the hub answers within 5 s, and the bundled ones
@@ -70,8 +106,52 @@ def choose_clip(entry: ClipEntry, model: str, policy: Literal["auto", "hub", "bu
         chosen = hub
     else:
         chosen = _bundled_clip(entry.bundled)
-    logger.warning("CLIP serves %s", chosen.statement)
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
     return chosen
+
+
+def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> FileWeights:
+    """Decide between the published file of a model and the bundled one, as `choose_clip` does.
+
+    Args:
+        name: the model's own name.
+        entry: the model in the registry.
+        cache: the folder in which the model's library keeps its files.
+        policy: where to take the weights from.
+    """
+    cached = cache / entry.file
+    if policy == "hub" or (policy == "auto" and (cached.is_file() or _answers(lambda: _url_exists(entry.url)))):
+        path = str(cached) if cached.is_file() else None
+        chosen = FileWeights(
+            name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
+        )
+    else:
+        directory = PROJECT / entry.bundled.directory
+        if not (directory / entry.bundled.file).is_file():
+            raise WeightsNotFound(f"the bundled weights {directory.name} are missing: reinstall, or set WEIGHTS=hub")
+        chosen = FileWeights(
+            name,
+            entry.task,
+            entry.bundled.id,
+            "bundled",
+            licence=entry.licence,
+            path=str(directory / entry.bundled.file),
+            url=entry.url,
+            options=entry.bundled.options,
+        )
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
+    return chosen
+
+
+def torch_home() -> Path:
+    """Where torch keeps downloaded files: TORCH_HOME, or `torch` in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+
+
+def deepface_home() -> Path:
+    """Where DeepFace keeps its files: DEEPFACE_HOME, or the user's home."""
+    return Path(os.environ.get("DEEPFACE_HOME", "~")).expanduser()
 
 
 def cached_checkpoint(repository: str, revision: str | None) -> str | None:
@@ -82,19 +162,27 @@ def cached_checkpoint(repository: str, revision: str | None) -> str | None:
 
 def _available(repository: str, revision: str | None) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
-    if cached_checkpoint(repository, revision):
-        return True
+    return bool(cached_checkpoint(repository, revision)) or _answers(lambda: _hub_has(repository, revision))
+
+
+def _answers(ask: Callable[[], bool]) -> bool:
+    """What `ask` says of the hub; False when it says nothing within 5 s or may not be asked."""
     if constants.HF_HUB_OFFLINE:
         return False
     # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
     thread = ThreadPoolExecutor(max_workers=1)
     try:
-        return thread.submit(_hub_has, repository, revision).result(timeout=HUB_DECISION_S)
+        return thread.submit(ask).result(timeout=HUB_DECISION_S)
     except Exception as error:  # a proxy that cannot be used, a name that does not resolve: each means no hub
-        logger.info("The hub does not answer for %s (%s)", repository, type(error).__name__)
+        logger.info("The hub does not answer (%s)", type(error).__name__)
         return False
     finally:
         thread.shutdown(wait=False)
+
+
+def _url_exists(url: str) -> bool:
+    with httpx.Client(timeout=HUB_DECISION_S, follow_redirects=True) as client:
+        return client.head(url).is_success
 
 
 def _hub_has(repository: str, revision: str | None) -> bool:

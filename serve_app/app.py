@@ -1,16 +1,32 @@
-"""The one place where deployments are bound together: `serve run serve_config.yaml` calls `build`."""
+"""The one place where deployments are bound together: `serve run serve_config.yaml` calls `build`.
 
+A deployment's module is imported when it is switched on: what is off needs neither its library nor its extra.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 from ray.serve import Application
 
 from configs.prompts import served_texts
-from configs.registry import load_registry
-from configs.settings import SettingsError, load_settings
-from deployments.clip import Clip
-from deployments.weights import choose_clip
+from configs.registry import Registry, load_registry
+from configs.settings import Settings, SettingsError, load_settings
+from deployments.weights import Weights, choose_clip, choose_file, deepface_home, torch_home
+from serve_app.handles import Deployed
 from serve_app.ingress import Ingress
+
+Bind = Callable[[Settings, Registry], Deployed]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A deployment that can be switched on: the module it needs, the extra which brings that, and how it is bound."""
+
+    module: str
+    extra: str
+    bind: Bind
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -22,14 +38,92 @@ def build(args: dict[str, Any]) -> Application:
     Raises:
         SettingsError: a setting is unknown or impossible, or needs an extra that is not installed.
     """
-    settings = load_settings(args)
-    if not settings.clip_enabled:
-        return Ingress.bind(settings, None, None)  # type: ignore[no-any-return,attr-defined]
-    if find_spec("open_clip") is None:
-        raise SettingsError("Cannot start: CLIP needs `pip install 'panoptes[clip]'`; CLIP_ENABLED=false runs without.")
-    entry = load_registry().clip
+    settings, registry = load_settings(args), load_registry()
+    deployed: dict[str, Deployed] = {}
+    for name, part in PARTS.items():
+        switch = f"{name}_enabled".lower()
+        if not getattr(settings, switch):
+            continue
+        if find_spec(part.module) is None:
+            raise SettingsError(
+                f"Cannot start: {name} needs `pip install 'panoptes[{part.extra}]'`; "
+                f"{switch.upper()}=false runs without."
+            )
+        deployed[name] = part.bind(settings, registry)
+    return Ingress.bind(settings, deployed)  # type: ignore[no-any-return,attr-defined]
+
+
+def _clip(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.clip import Clip  # noqa: PLC0415
+
+    entry = registry.clip
     weights = choose_clip(entry, settings.clip_model_name, settings.weights)
     threads = entry.threads if settings.clip_threads is None else settings.clip_threads
     texts = served_texts(settings.prompt_set)
-    clip = Clip.bind(weights, entry.dtype, threads, settings.clip_max_batch, texts)  # type: ignore[attr-defined]
-    return Ingress.bind(settings, clip, weights)  # type: ignore[no-any-return,attr-defined]
+    return _bound(Clip, (weights,), weights, entry.dtype, threads, settings.clip_max_batch, texts)
+
+
+def _blur(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.blur import BLUR, Blur  # noqa: PLC0415
+
+    return _bound(Blur, (BLUR,), registry.blur.threads)
+
+
+def _quality(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.quality import Quality  # noqa: PLC0415
+
+    entry, cache = registry.quality, torch_home() / "hub" / "pyiqa"
+    weights = (
+        choose_file("pyiqa_brisque", entry.brisque, cache, settings.weights),
+        choose_file("pyiqa_nima_technical", entry.nima_technical, cache, settings.weights),
+        choose_file("pyiqa_nima_aesthetic", entry.nima_aesthetic, cache, settings.weights),
+    )
+    threads = entry.threads if settings.quality_threads is None else settings.quality_threads
+    return _bound(Quality, weights, weights, entry.dtype, threads, settings.quality_max_pixels)
+
+
+def _emotion(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.emotion import WEIGHTS_FOLDER, Emotion  # noqa: PLC0415
+
+    entry = registry.emotion
+    weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.weights)
+    return _bound(
+        Emotion, (weights,), weights, settings.deepface_detector, entry.threads, settings.emotion_max_side
+    )  # fmt: skip
+
+
+def _clusterer(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.clusterer import Clusterer  # noqa: PLC0415
+
+    method = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
+    return _bound(Clusterer, (method,), settings.max_cluster_embeddings, settings.clusterer_threads)
+
+
+def _llm(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.vision_llm import Llm, LlmConfig  # noqa: PLC0415
+
+    keys = {
+        "anthropic": settings.anthropic_api_key.get_secret_value(),
+        "openai": settings.openai_api_key.get_secret_value(),
+        "gemini": settings.gemini_api_key.get_secret_value(),
+    }
+    config = LlmConfig(
+        settings.llm_model, settings.llm_fallbacks, keys, settings.llm_base_url, settings.llm_timeout_s
+    )  # fmt: skip
+    weights = Weights("llm", "photo assessment by a vision language model", settings.llm_model, "provider")
+    return _bound(Llm, (weights,), config)
+
+
+def _bound(deployment: Any, models: tuple[Weights, ...], *arguments: Any) -> Deployed:
+    return Deployed(deployment.bind(*arguments), models)
+
+
+# By their names in the Serve config; `<NAME>_ENABLED` switches each.
+PARTS = {
+    "Clip": Part("open_clip", "clip", _clip),
+    "Blur": Part("cv2", "opencv", _blur),
+    "Quality": Part("pyiqa", "quality", _quality),
+    "Emotion": Part("deepface", "emotion", _emotion),
+    "Clusterer": Part("numpy", "", _clusterer),
+    "Llm": Part("litellm", "llm", _llm),
+}

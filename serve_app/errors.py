@@ -11,15 +11,19 @@ PanoptesError                    500 internal_error
 ├── TooLarge                     413 payload_too_large
 │   └── ImageTooLarge            413 image_too_large
 ├── ValidationFailed             422 validation_error
+├── LlmUnknown                   422 llm_unknown
+├── LlmUnparsable                422 llm_unparsable
 ├── RateLimited                  429 rate_limited         Retry-After
 ├── Slow
 │   ├── UploadTimeout            408 upload_timeout
 │   └── DeadlineExceeded         504 deadline_exceeded
+├── LlmFailed                    502 llm_failed           Retry-After where the provider says so
 ├── FetchFailed                  502 fetch_failed
 │   └── FetchTimeout             504 fetch_timeout
 └── Unavailable                  503 unavailable          Retry-After
     ├── Overloaded               503 overloaded           Retry-After
     ├── ModelUnavailable         503 model_unavailable    Retry-After
+    ├── LlmWithoutKey            503 llm_without_key
     └── ModelDisabled            503 model_disabled
 """
 
@@ -87,6 +91,14 @@ class ValidationFailed(PanoptesError):
     code, status = "validation_error", 422
 
 
+class LlmUnknown(PanoptesError):
+    code, status = "llm_unknown", 422
+
+
+class LlmUnparsable(PanoptesError):
+    code, status = "llm_unparsable", 422
+
+
 class RateLimited(PanoptesError):
     code, status = "rate_limited", 429
 
@@ -101,6 +113,10 @@ class UploadTimeout(Slow):
 
 class DeadlineExceeded(Slow):
     code, status = "deadline_exceeded", 504
+
+
+class LlmFailed(PanoptesError):
+    code, status = "llm_failed", 502
 
 
 class FetchFailed(PanoptesError):
@@ -121,6 +137,10 @@ class Overloaded(Unavailable):
 
 class ModelUnavailable(Unavailable):
     code = "model_unavailable"
+
+
+class LlmWithoutKey(Unavailable):
+    code = "llm_without_key"
 
 
 class ModelDisabled(Unavailable):

@@ -4,96 +4,218 @@ import asyncio
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
+import ray
 from numpy.typing import NDArray
 from ray import serve
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from deployments.clip import ModelStatus, TextEmbeddings
-from deployments.errors import ModelError, PromptTooLong
-from deployments.weights import ClipWeights
-from serve_app.errors import InvalidPrompt, ModelDisabled, ModelUnavailable, Overloaded
+from deployments.clip import ImageScores, TextEmbeddings
+from deployments.clusterer import InvalidClustering
+from deployments.errors import (
+    LlmAnswerInvalid,
+    LlmKeyMissing,
+    LlmModelUnknown,
+    LlmProviderFailed,
+    ModelError,
+    PromptTooLong,
+)
+from deployments.replica import ModelStatus
+from deployments.vision_llm import LlmAnswer, LlmQuestion
+from deployments.weights import ClipWeights, Weights
+from serve_app import errors
 from serve_app.middleware import weights_used
+
+if TYPE_CHECKING:
+    from deployments.figures import BlurFigures, Face, QualityFigures
 
 STATUS_TIMEOUT_S = 3.0
 # An argument goes into the message itself, which costs less than the object store, up to half of gRPC's limit.
 LARGEST_VALUE = 2 * 1024 * 1024
 REPLICAS_REMEMBERED_S = 2.0
+# What a model says of its input, by what the client is told.
+OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
+    PromptTooLong: errors.InvalidPrompt,
+    LlmModelUnknown: errors.LlmUnknown,
+    LlmAnswerInvalid: errors.LlmUnparsable,
+    LlmKeyMissing: errors.LlmWithoutKey,
+}
+QUALITY_MODELS = ("pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
 
+Pixels = NDArray[np.uint8]
 Value = TypeVar("Value")
 Value_co = TypeVar("Value_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class ModelState:
-    """What /health and /v1/models say of a model. `status` is None when it does not answer; `error` then says why."""
+class Deployed:
+    """A deployment that is bound into the application, and the models that it serves."""
 
-    status: ModelStatus | None
+    handle: DeploymentHandle[Any]
+    models: tuple[Weights, ...]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """What /health and /v1/models say of a deployment's models, in their order.
+
+    `statuses` is None when it does not answer; `error` then says why.
+    """
+
+    statuses: tuple[ModelStatus, ...] | None
     replicas: int
     error: str | None
 
 
-class ClipClient:
-    """The ingress's view of the CLIP deployment; pixels are (n, size, size, 3) uint8 that `Decoder.fit` made."""
+class ModelClient:
+    """The ingress's view of a deployment.
 
-    def __init__(self, handle: DeploymentHandle[Any] | None, weights: ClipWeights | None) -> None:
-        self._handle, self._weights = handle, weights
-        self._by_value = handle.options(_by_reference=False) if handle else None
+    Attributes:
+        deployment: its name in the Serve config; `<NAME>_ENABLED` switches it on and off.
+        names: the models' own names, which stand in /health even when it is switched off.
+        models: what it serves; empty when it is switched off.
+    """
+
+    def __init__(self, deployment: str, names: tuple[str, ...], deployed: Deployed | None) -> None:
+        self.deployment, self.names = deployment, names
+        self.models = deployed.models if deployed else ()
+        self._handle = deployed.handle if deployed else None
+        self._by_value = deployed.handle.options(_by_reference=False) if deployed else None
         self._replicas = 0
         self._replicas_at = -REPLICAS_REMEMBERED_S
 
     @property
     def enabled(self) -> bool:
-        return self._handle is not None
+        return bool(self.models)
+
+    def announce(self) -> None:
+        """Say in the weights header that these models help to answer; ModelDisabled when they are switched off."""
+        if not self.enabled:
+            raise errors.ModelDisabled(f"{self._off}: ask the operator to enable it.")
+        weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.source != "builtin")
+
+    async def state(self) -> ModelState:
+        """How the models are, within a few seconds even when they are not there."""
+        if self._handle is None:
+            return ModelState(None, 0, self._off)
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                replicas = await self._count_replicas()
+                if not replicas:
+                    why = f"no replica is running yet: see the logs of the deployment {self.deployment}"
+                    return ModelState(None, 0, why)
+                return ModelState(await self._handle.status.remote(), replicas, None)
+        except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
+            return ModelState(None, self._replicas, f"does not answer ({type(error).__name__})")
+
+    @property
+    def _off(self) -> str:
+        return f"{self.deployment} is switched off here ({self.deployment.upper()}_ENABLED=false)"
+
+    def _use(self, bytes_sent: int = 0) -> DeploymentHandle[Any]:
+        self.announce()
+        return cast("DeploymentHandle[Any]", self._handle if bytes_sent > LARGEST_VALUE else self._by_value)
+
+    async def _count_replicas(self) -> int:
+        if time.monotonic() - self._replicas_at > REPLICAS_REMEMBERED_S:
+            self._replicas = await asyncio.to_thread(running_replicas, self.deployment)
+            self._replicas_at = time.monotonic()
+        return self._replicas
+
+
+class ClipClient(ModelClient):
+    """CLIP; pixels are (n, size, size, 3) uint8 that `Decoder` made."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Clip", ("clip",), deployed)
 
     @property
     def weights(self) -> ClipWeights:
         """The weights that are served; ModelDisabled when CLIP is switched off."""
-        if self._weights is None:
-            raise ModelDisabled("CLIP is switched off here (CLIP_ENABLED=false): ask the operator to enable it.")
-        return self._weights
+        self.announce()
+        return cast("ClipWeights", self.models[0])
 
-    async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    async def embed_images(self, pixels: Pixels) -> NDArray[np.float32]:
         """(n, size, size, 3) -> (n, d), L2-normalised."""
-        return await _answer(self._use(pixels).embed_images.remote(pixels))
+        return await _answer(self._use(pixels.nbytes).embed_images.remote(pixels))
 
     async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
         """Embed texts; InvalidPrompt for one that does not fit."""
         return await _answer(self._use().embed_texts.remote(texts))
 
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
-        """(n images, k classes) logits; a class is the list of its prompts. InvalidPrompt for one that does not fit."""
-        return await _answer(self._use(pixels).score.remote(pixels, classes))
+    async def score(self, pixels: Pixels, classes: list[list[str]]) -> ImageScores:
+        """Embeddings, and (n images, k classes) logits; a class is the list of its prompts. InvalidPrompt as above."""
+        return await _answer(self._use(pixels.nbytes).score.remote(pixels, classes))
 
-    async def state(self) -> ModelState:
-        """How the model is, within a few seconds even when it is not there."""
-        if self._handle is None:
-            return ModelState(None, 0, "switched off (CLIP_ENABLED=false)")
-        try:
-            async with asyncio.timeout(STATUS_TIMEOUT_S):
-                replicas = await self._count_replicas()
-                if not replicas:
-                    return ModelState(None, 0, "no replica is running yet: see the logs of the deployment Clip")
-                return ModelState(await self._handle.status.remote(), replicas, None)
-        except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
-            return ModelState(None, self._replicas, f"does not answer ({type(error).__name__})")
 
-    def _use(self, pixels: NDArray[np.uint8] | None = None) -> DeploymentHandle[Any]:
-        weights_used.get().add(f"clip={self.weights.id}")
-        assert self._handle is not None and self._by_value is not None  # noqa: S101, PT018 - they come together
-        if pixels is not None and pixels.nbytes > LARGEST_VALUE:
-            return self._handle
-        return self._by_value
+class Picture:
+    """A decoded image on its way to the analysers: handed over once, however many of them look at it.
 
-    async def _count_replicas(self) -> int:
-        if time.monotonic() - self._replicas_at > REPLICAS_REMEMBERED_S:
-            self._replicas = await asyncio.to_thread(running_replicas, "Clip")
-            self._replicas_at = time.monotonic()
-        return self._replicas
+    `pixels` is (h, w, 3) uint8, RGB, upright.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.nbytes = pixels.nbytes
+        self._pixels: Any = pixels
+
+    async def hand_over(self) -> Any:
+        """What a deployment is called with: a large picture's place in the object store, a small one's pixels."""
+        if self.nbytes > LARGEST_VALUE and isinstance(self._pixels, np.ndarray):
+            self._pixels = await asyncio.to_thread(ray.put, self._pixels)
+        return self._pixels
+
+
+class AnalyzerClient(ModelClient, Generic[Value]):
+    """A deployment that looks at a whole picture."""
+
+    async def analyze(self, picture: Picture) -> Value:
+        """What it says of the picture; call `picture.hand_over` once before several look at it side by side."""
+        return await _answer(self._use(picture.nbytes).analyze.remote(await picture.hand_over()))
+
+
+class ClustererClient(ModelClient):
+    """Clustering: the bytes of a request in, the bytes of its answer out."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Clusterer", ("clusterer",), deployed)
+
+    async def cluster(self, body: bytes) -> bytes:
+        """The answer to a ClusterRequest in JSON; ValidationFailed for one that is not valid."""
+        return await _answer(self._use(len(body)).cluster.remote(body))
+
+
+class LlmClient(ModelClient):
+    """The vision language model."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Llm", ("llm",), deployed)
+
+    async def analyze(self, question: LlmQuestion) -> LlmAnswer:
+        """Ask; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
+        return await _answer(self._use(len(question.jpeg)).analyze.remote(question))
+
+
+class Models:
+    """Every deployment that the ingress may ask, by the name of its setting."""
+
+    def __init__(self, deployed: dict[str, Deployed]) -> None:
+        """`deployed`: what is bound, by the deployment's name; the others are switched off."""
+        self.clip = ClipClient(deployed.get("Clip"))
+        self.blur: AnalyzerClient[BlurFigures] = AnalyzerClient("Blur", ("blur",), deployed.get("Blur"))
+        self.quality: AnalyzerClient[QualityFigures] = AnalyzerClient(
+            "Quality", QUALITY_MODELS, deployed.get("Quality")
+        )
+        self.emotion: AnalyzerClient[list[Face]] = AnalyzerClient("Emotion", ("deepface",), deployed.get("Emotion"))
+        self.clusterer = ClustererClient(deployed.get("Clusterer"))
+        self.llm = LlmClient(deployed.get("Llm"))
+
+    def all(self) -> tuple[ModelClient, ...]:
+        """Every client, CLIP first."""
+        return (self.clip, self.blur, self.quality, self.emotion, self.clusterer, self.llm)
 
 
 def running_replicas(deployment: str) -> int:
@@ -119,10 +241,19 @@ async def _answer(call: Call[Value]) -> Value:
         # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
         call.cancel()
         raise
-    except PromptTooLong as error:
-        # Ray hands the model's error over inside its own, which prints a stack trace.
-        raise InvalidPrompt(f"{getattr(error, 'cause', error)}.") from error
     except BackPressureError as error:
-        raise Overloaded("Too many requests wait for this model: try again.", retry_after_s=1) from error
+        raise errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1) from error
     except (ModelError, RayActorError, DeploymentUnavailableError) as error:
-        raise ModelUnavailable("The model failed or is being replaced: try again.", retry_after_s=5) from error
+        # Ray hands a model's error over inside its own, which prints a stack trace.
+        raise _ours(getattr(error, "cause", error)) from error
+
+
+def _ours(error: Exception) -> errors.PanoptesError:
+    if isinstance(error, InvalidClustering):
+        return errors.ValidationFailed(str(error), detail=error.problems)
+    if isinstance(error, LlmProviderFailed):
+        return errors.LlmFailed(str(error), retry_after_s=error.retry_after_s)
+    for theirs, ours in OUR_ERRORS.items():
+        if isinstance(error, theirs):
+            return ours(f"{error}.")
+    return errors.ModelUnavailable("The model failed or is being replaced: try again.", retry_after_s=5)

@@ -36,6 +36,8 @@ UPRIGHT = {
 }
 SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
+JPEG_QUALITY = 90
+
 # Our own limit stands before any pixel is allocated; Pillow's only warns.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -151,6 +153,28 @@ class Decoder:
         def work() -> Decoded:
             image, (width, height) = _upright(_open(data, self._max_pixels), size)
             return Decoded(fit(image, size), width, height)
+
+        return await self._run(work)
+
+    async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, NDArray[np.uint8] | None]:
+        """Decode an image at its full size, `pixels` being (h, w, 3), and with `size` also make it what CLIP wants."""
+
+        def work() -> tuple[Decoded, NDArray[np.uint8] | None]:
+            image = decode(data, self._max_pixels)
+            fitted = None if size is None else fit(image, size)
+            return Decoded(np.asarray(image, dtype=np.uint8), image.width, image.height), fitted
+
+        return await self._run(work)
+
+    async def jpeg(self, data: bytes, longest_side: int) -> bytes:
+        """Decode an image and encode it as a JPEG of at most `longest_side` pixels, without anything but its pixels."""
+
+        def work() -> bytes:
+            image = decode(data, self._max_pixels, shortest_side=longest_side)
+            image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+            return buffer.getvalue()
 
         return await self._run(work)
 

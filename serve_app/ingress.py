@@ -2,21 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
 from ray import serve
-from ray.serve.handle import DeploymentHandle
 
 from configs.settings import Settings
-from deployments.weights import ClipWeights
 from serve_app import errors
 from serve_app.fetch import Fetcher
-from serve_app.handles import ClipClient
+from serve_app.handles import Deployed, Models
 from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
-from serve_app.routes import categorizer, classifier, home, resources
+from serve_app.routes import analysis, categorizer, classifier, home, resources
 from serve_app.security import (
     ApiKeyMiddleware,
     BodyLimitMiddleware,
@@ -44,7 +41,7 @@ def make_api(services: Services) -> FastAPI:
     api.state.services = services
     # The middleware asks for the key; the dependency makes /docs able to send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
-    for router in (home.router, classifier.router, categorizer.router, resources.router):
+    for router in (home.router, classifier.router, categorizer.router, analysis.router, resources.router):
         api.include_router(router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
@@ -61,14 +58,12 @@ def make_api(services: Services) -> FastAPI:
 @serve.deployment
 @serve.ingress()
 class Ingress:
-    """One replica of the front door. `clip` is None when CLIP is switched off."""
+    """One replica of the front door. `deployed` holds what is switched on, by the deployment's name."""
 
-    def __init__(
-        self, settings: Settings, clip: DeploymentHandle[Any] | None, clip_weights: ClipWeights | None
-    ) -> None:
+    def __init__(self, settings: Settings, deployed: dict[str, Deployed]) -> None:
         self._services = Services(
             settings=settings,
-            clip=ClipClient(clip, clip_weights),
+            models=Models(deployed),
             decoder=Decoder(settings.decode_threads, settings.max_pixels),
             fetcher=Fetcher(
                 allow_private=settings.fetch_allow_private,

@@ -4,7 +4,7 @@ from html import escape
 
 from starlette.responses import HTMLResponse
 
-from deployments.weights import ClipWeights
+from deployments.weights import Weights
 
 # Swagger's page loads its script from a CDN and brings its own policy; these pages load nothing at all.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
@@ -37,9 +37,9 @@ def _page(title: str, body: str) -> HTMLResponse:
     return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
 
-def home_page(weights: ClipWeights | None, routes: dict[str, str]) -> HTMLResponse:
+def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
     """The page at `/`: the weights that are served, a form for /classify, the routes with their summaries."""
-    statement = weights.statement if weights else "CLIP is switched off here."
+    statements = "".join(f"<li>{escape(model.name)}: {escape(model.statement)}</li>" for model in weights)
     rows = "".join(
         f"<tr><td><code>{escape(route)}</code></td><td>{escape(what)}</td></tr>" for route, what in routes.items()
     )
@@ -47,7 +47,8 @@ def home_page(weights: ClipWeights | None, routes: dict[str, str]) -> HTMLRespon
         "Panoptes",
         f"""<p>Looks at pictures with many eyes. <a href="docs">API documentation</a> ·
 <a href="health">health</a> · <a href="categorize">sort images</a> · <a href="image">find images</a></p>
-<p><strong>Weights:</strong> {escape(statement)}</p>
+<h2>Weights</h2>
+<ul>{statements or "<li>Every model is switched off here.</li>"}</ul>
 <form action="classify" method="post" enctype="multipart/form-data">
 <label>Is this picture a map or an aerial photo?<br><input type="file" name="file" accept="image/*" required></label>
 <button>Classify</button>

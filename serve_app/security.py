@@ -31,8 +31,8 @@ logger = logging.getLogger("ray.serve.panoptes.security")
 
 PUBLIC_ROUTES = frozenset({"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health"})
 
-# Files arrive in multipart forms on these; elsewhere a body holds one image, as it is or in base64.
-MANY_FILES_ROUTES = frozenset({"/categorize", "/image", "/video"})
+# Many images or vectors arrive on these; elsewhere a body holds one image, as it is or in base64.
+LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/analyze/batch", "/v1/cluster"})
 FORM_OVERHEAD = MEGABYTE
 
 
@@ -152,7 +152,7 @@ class BodyLimitMiddleware:
         self._one_form = settings.max_image_bytes + FORM_OVERHEAD
 
     def _limit(self, scope: Scope, headers: Headers) -> int:
-        if route_path(scope) in MANY_FILES_ROUTES:
+        if route_path(scope) in LARGE_ROUTES:
             return self._many
         return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from configs.settings import Settings
 from serve_app.errors import InvalidRequest, PanoptesError, TooLarge
 from serve_app.fetch import Fetcher
-from serve_app.handles import ClipClient
+from serve_app.handles import ClipClient, Models
 from serve_app.images import Decoded, Decoder
 from serve_app.metrics import images_total
 from serve_app.schemas.common import ImageInput, decode_base64
@@ -28,15 +28,28 @@ class Services:
     """Settings, the doors for bytes and pixels, and the models."""
 
     settings: Settings
-    clip: ClipClient
+    models: Models
     decoder: Decoder
     fetcher: Fetcher
     started_at: float = field(default_factory=time.time)
+    # Whole pictures are large: only so many are under way at a time in a replica.
+    pictures: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pictures", asyncio.Semaphore(self.settings.max_concurrent_pictures))
+
+    @property
+    def clip(self) -> ClipClient:
+        return self.models.clip
+
+    def check_size(self, data: bytes) -> None:
+        """TooLarge for a file that is larger than an image may be."""
+        if len(data) > self.settings.max_image_bytes:
+            raise TooLarge(f"An image may have at most {self.settings.max_image_mb:g} MB: send a smaller one.")
 
     async def fit_for_clip(self, data: bytes) -> Decoded:
         """An image as CLIP takes it; TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""
-        if len(data) > self.settings.max_image_bytes:
-            raise TooLarge(f"An image may have at most {self.settings.max_image_mb:g} MB: send a smaller one.")
+        self.check_size(data)
         return await self.decoder.fit(data, self.clip.weights.image.size)
 
     async def read(self, image: ImageInput) -> bytes:

@@ -1,6 +1,8 @@
 """Random choices: every drawing function takes its decisions from the one generator that it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +13,8 @@ T = TypeVar("T")
 Rng = np.random.Generator
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
+
+_SHORTER_SIDE: ContextVar[tuple[int, int]] = ContextVar("shorter side", default=(180, 300))
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,21 @@ def between(rng: Rng, low: float, high: float) -> float:
     return float(rng.uniform(low, high))
 
 
+@contextmanager
+def canvas(low: int, high: int) -> Iterator[None]:
+    """What is drawn inside has a shorter side of `low` to `high` pixels, `high` not included."""
+    token = _SHORTER_SIDE.set((low, high))
+    try:
+        yield
+    finally:
+        _SHORTER_SIDE.reset(token)
+
+
 def canvas_size(rng: Rng) -> tuple[int, int]:
-    """Width and height of a picture: the shorter side 180–300 pixels, the aspect ratio up to 1.9 either way."""
-    short = int(rng.integers(180, 300))
+    """Width and height of a picture: the shorter side 180–299 pixels, or as `canvas` says, the aspect ratio up to 1.9
+    either way.
+    """
+    short = int(rng.integers(*_SHORTER_SIDE.get()))
     long = int(short * between(rng, 1.0, 1.9) ** between(rng, 0.2, 1.0))
     return (short, long) if maybe(rng, 0.35) else (long, short)
 

@@ -162,8 +162,9 @@ async def _score(services: Services, route: str, files: list[UploadFile], catego
     async with counted(route, len(files)):
         images = await gather_bounded(files, fit, services.settings.decode_threads)
         try:
-            return await services.clip.score(stack(images), [[template.format(category)] for category in categories])
+            scores = await services.clip.score(stack(images), [[template.format(category)] for category in categories])
         except InvalidPrompt as error:
             raise InvalidPrompt(
                 "One of your categories is too long, maximum number of characters per category is 77"
             ) from error
+        return scores.logits

@@ -1,13 +1,16 @@
 """Family A: is this picture a map or an aerial photo? And the health of everything."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Response, UploadFile
 
 from configs.prompts import CATEGORIES, load_prompts
 from deployments.zero_shot import softmax
+from serve_app.classification import decide
+from serve_app.handles import ModelClient, ModelState
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
 from serve_app.services import Services, Wired, counted
@@ -15,11 +18,9 @@ from serve_app.version import VERSION
 
 router = APIRouter(tags=["Classifier"])
 
-MAP_THRESHOLD = 0.4
-MISCELLANEOUS_THRESHOLD = 0.6
-
 
 @router.get("/health", summary="Health of the service and of each model", responses={503: {"model": Health}})
+@router.get("/v1/health", summary="The same as /health", responses={503: {"model": Health}}, tags=["Analysis"])
 async def health(services: Wired, response: Response) -> Health:
     """Never asks for a key; 503 when CLIP is enabled and does not answer."""
     report = await report_health(services)
@@ -37,45 +38,61 @@ async def classify(services: Wired, file: Annotated[UploadFile, File(description
         data = await file.read()
         image = await services.fit_for_clip(data)
         prompts = load_prompts().classifier[services.settings.prompt_set]
-        logits = await services.clip.score(image.pixels[None], [list(prompts[category]) for category in CATEGORIES])
-        return decide(file.filename or "", len(data), softmax(logits[0]).tolist())
-
-
-def decide(filename: str, size: int, probabilities: list[float]) -> Classification:
-    """The answer for the probabilities of `CATEGORIES`."""
-    maps, aerial, miscellaneous = probabilities
-    wanted = (maps > MAP_THRESHOLD or aerial > MAP_THRESHOLD) and miscellaneous < MISCELLANEOUS_THRESHOLD
-    confidence, category = max(zip(probabilities, CATEGORIES, strict=True))
-    return Classification(
-        filename=filename,
-        file_size_bytes=size,
-        is_map_or_aerial=wanted,
-        confidence=confidence,
-        classification=category,
-        probabilities=Probabilities(maps=maps, aerial_satellite=aerial, miscellaneous=miscellaneous),
-        would_download=wanted,
-        timestamp=datetime.now(UTC).isoformat(),
-    )
+        scores = await services.clip.score(image.pixels[None], [list(prompts[category]) for category in CATEGORIES])
+        decision = decide(softmax(scores.logits[0]).tolist())
+        return Classification(
+            filename=file.filename or "",
+            file_size_bytes=len(data),
+            is_map_or_aerial=decision.is_map_or_aerial,
+            confidence=decision.confidence,
+            classification=decision.category,
+            probabilities=Probabilities(**decision.probabilities),
+            would_download=decision.is_map_or_aerial,
+            timestamp=datetime.now(UTC).isoformat(),
+        )
 
 
 async def report_health(services: Services) -> Health:
-    """Every model's state; CLIP decides whether the service is healthy."""
-    state = await services.clip.state()
-    loaded = state.status is not None
-    clip = ModelHealth(
-        name="clip",
-        loaded=loaded,
-        load_time_ms=state.status.load_time_ms if state.status else None,
-        error=state.error,
-        weights=services.clip.weights.id if services.clip.enabled else None,
-        replicas=state.replicas,
-    )
+    """Every model's state. CLIP decides whether the service is healthy, the others whether it is whole."""
+    states = await asyncio.gather(*(client.state() for client in services.models.all()))
+    models = [
+        model for client, state in zip(services.models.all(), states, strict=True) for model in _models(client, state)
+    ]
+    clip = states[0]
+    answers = [
+        bool(state.statuses) for client, state in zip(services.models.all(), states, strict=True) if client.enabled
+    ]
+    if services.clip.enabled and not clip.statuses:
+        status: Literal["ok", "degraded", "unhealthy"] = "unhealthy"
+    else:
+        status = "ok" if all(answers) and services.clip.enabled else "degraded"
     return Health(
-        status="ok" if loaded else "unhealthy" if services.clip.enabled else "degraded",
+        status=status,
         version=VERSION,
         environment=services.settings.environment,
         uptime_seconds=round(time.time() - services.started_at, 3),
-        models=[clip],
-        classifier="loaded" if loaded else "failed",
-        message=services.clip.weights.statement if loaded else f"CLIP: {state.error}",
+        models=models,
+        classifier="loaded" if clip.statuses else "failed",
+        message=services.clip.models[0].statement if clip.statuses else f"CLIP: {clip.error}",
     )
+
+
+def _models(client: ModelClient, state: ModelState) -> list[ModelHealth]:
+    if not client.enabled:
+        return [ModelHealth(name=name, loaded=False, error=state.error) for name in client.names]
+    if state.statuses is None:
+        return [
+            ModelHealth(name=model.name, loaded=False, error=state.error, weights=model.id, replicas=state.replicas)
+            for model in client.models
+        ]
+    return [
+        ModelHealth(
+            name=model.name,
+            loaded=status.error is None,
+            load_time_ms=status.load_time_ms,
+            error=status.error,
+            weights=model.id,
+            replicas=state.replicas,
+        )
+        for model, status in zip(client.models, state.statuses, strict=True)
+    ]

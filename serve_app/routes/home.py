@@ -18,7 +18,7 @@ router = APIRouter(tags=["Home"])
 )
 async def home(request: Request, services: Wired) -> Response:
     """A page, or with `Accept: application/json` the same facts as JSON."""
-    weights = services.clip.weights if services.clip.enabled else None
+    weights = [model for client in services.models.all() for model in client.models]
     routes = {
         f"{method.upper()} {path}": operation["summary"]
         for path, operations in request.app.openapi()["paths"].items()
@@ -28,7 +28,7 @@ async def home(request: Request, services: Wired) -> Response:
         facts = {
             "name": "Panoptes",
             "version": VERSION,
-            "weights": {"clip": weights.id} if weights else {},
+            "weights": {model.name: model.id for model in weights},
             "docs": "/docs",
             "routes": routes,
         }

@@ -8,8 +8,11 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 
 from configs.prompts import load_prompts
+from deployments.replica import ModelStatus
+from deployments.weights import ClipWeights, Weights
 from deployments.zero_shot import softmax
 from serve_app.errors import InvalidRequest, ModelNotFound, TooLarge
+from serve_app.handles import ModelState
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.resources import (
@@ -117,8 +120,8 @@ async def classify(request: ClassifyRequest, services: Wired) -> ClassifyRespons
     template = request.template or load_prompts().template
     async with counted("/v1/classify"):
         image = await services.fit_for_clip(await services.read(request.image))
-        logits = await services.clip.score(stack([image]), [[template.format(label)] for label in labels])
-    ranked = sorted(zip(softmax(logits[0]).tolist(), labels, strict=True), reverse=True)
+        scores = await services.clip.score(stack([image]), [[template.format(label)] for label in labels])
+    ranked = sorted(zip(softmax(scores.logits[0]).tolist(), labels, strict=True), reverse=True)
     return ClassifyResponse(
         model=services.clip.weights.id,
         image_id=request.image.image_id,
@@ -131,24 +134,33 @@ async def classify(request: ClassifyRequest, services: Wired) -> ClassifyRespons
 @router.get("/models", summary="Every served model with its exact weights", responses=KEY_ERRORS)
 async def models(services: Wired) -> ModelList:
     """A model that is switched off is not listed."""
-    if not services.clip.enabled:
-        return ModelList(data=[])
-    weights, state = services.clip.weights, await services.clip.state()
-    clip = ServedModel(
+    clients = [client for client in services.models.all() if client.enabled]
+    states = await asyncio.gather(*(client.state() for client in clients))
+    return ModelList(
+        data=[
+            _served(services, weights, state, status)
+            for client, state in zip(clients, states, strict=True)
+            for weights, status in zip(client.models, state.statuses or [None] * len(client.models), strict=True)
+        ]
+    )
+
+
+def _served(services: Services, weights: Weights, state: ModelState, status: ModelStatus | None) -> ServedModel:
+    return ServedModel(
         id=weights.id,
         created=int(services.started_at),
         owned_by="panoptes" if weights.source == "bundled" else weights.id.partition("/")[0],
-        name=CLIP,
-        task="zero-shot image classification and embeddings",
+        name=weights.name,
+        task=weights.task,
         source=weights.source,
         revision=weights.revision,
+        licence=weights.licence,
         statement=weights.statement,
-        dimensions=weights.dimensions,
-        device=state.status.device if state.status else None,
+        dimensions=weights.dimensions if isinstance(weights, ClipWeights) else None,
+        device=status.device if status else None,
         replicas=state.replicas,
-        queue=state.status.queue if state.status else None,
-        items=state.status.items if state.status else None,
-        batches=state.status.batches if state.status else None,
-        error=state.error,
+        queue=status.queue if status else None,
+        items=status.items if status else None,
+        batches=status.batches if status else None,
+        error=status.error if status else state.error,
     )
-    return ModelList(data=[clip])

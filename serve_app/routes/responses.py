@@ -29,6 +29,14 @@ MODEL_ERRORS = _errors(
     {503: "The model is overloaded, being replaced or switched off.", 504: "No answer before the deadline."},
 )
 FETCH_ERRORS = _errors(ErrorBody, {502: "The URL cannot be fetched."})
+LLM_ERRORS = _errors(
+    ErrorBody,
+    {
+        422: "The request is not valid, the model is unknown, or its answer was twice not what was asked for.",
+        502: "The provider failed, or the URL cannot be fetched; `Retry-After` where the provider says so.",
+        503: "There is no key for the provider, or the deployment is overloaded, being replaced or switched off.",
+    },
+)
 NOT_FOUND_ERRORS = _errors(ErrorBody, {404: "There is no such model here; the message names the one that is."})
 
 CATEGORIZER_ERRORS = (

@@ -39,9 +39,14 @@ class ImageInput(BaseModel):
     @field_validator("data")
     @classmethod
     def _plain_base64(cls, value: str | None) -> str | None:
-        if value is not None and value.startswith("data:"):
-            raise ValueError("send plain base64, without the data-URI prefix")
-        return value
+        return plain_base64(value)
+
+
+def plain_base64(value: str | None) -> str | None:
+    """The value; ValueError for a data URI."""
+    if value is not None and value.startswith("data:"):
+        raise ValueError("send plain base64, without the data-URI prefix")
+    return value
 
 
 Label = Annotated[str, Field(min_length=1, max_length=1000)]

@@ -152,10 +152,13 @@ class ServedModel(BaseModel):
     owned_by: str
     name: str
     task: str
-    source: Literal["hub", "bundled"]
+    source: Literal["hub", "bundled", "builtin", "provider"] = Field(
+        description="Whence the weights are; builtin: a method without weights, provider: a model that others run."
+    )
     revision: str | None
+    licence: str | None = Field(description="Where the model's code or weights are not free for every use.")
     statement: str = Field(description="What these weights are and are not.")
-    dimensions: int
+    dimensions: int | None = Field(description="Of an embedding.")
     device: str | None
     replicas: int
     queue: int | None = Field(description="Items that wait for a batch in the replica that answered.")
@@ -182,6 +185,7 @@ class ModelList(BaseModel):
                             "task": "zero-shot image classification and embeddings",
                             "source": "hub",
                             "revision": None,
+                            "licence": None,
                             "statement": "openai/clip-vit-base-patch32 from the Hugging Face hub, revision newest.",
                             "dimensions": 512,
                             "device": "cpu",

@@ -55,9 +55,9 @@ async def test_a_text_that_is_too_long_is_refused_before_anything_is_computed(re
 
 
 async def test_a_model_that_works_is_healthy_while_idle(replica: Any) -> None:
-    replica._last_success = time.monotonic() - 1000
+    replica._worker._last_success = time.monotonic() - 1000
     await replica.check_health()
-    assert time.monotonic() - replica._last_success < 60
+    assert time.monotonic() - replica._worker._last_success < 60
 
 
 async def test_a_model_that_fails_fails_its_next_health_check(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:

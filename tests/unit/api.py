@@ -1,4 +1,4 @@
-"""The HTTP application over a double of CLIP, without Ray: for what happens before a model is asked."""
+"""The HTTP application over doubles of the models, without Ray: for what happens around them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,64 +9,144 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import Settings
-from deployments.clip import ModelStatus, TextEmbeddings
+from deployments.clip import ImageScores, TextEmbeddings
+from deployments.figures import BlurFigures, Face, QualityFigures
 from deployments.preprocessing import ImageSpec
-from deployments.weights import ClipWeights
+from deployments.replica import ModelStatus
+from deployments.vision_llm import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
+from deployments.weights import ClipWeights, Weights
 from serve_app.fetch import Fetcher
-from serve_app.handles import ClipClient, ModelState
+from serve_app.handles import AnalyzerClient, ClipClient, ClustererClient, LlmClient, Models, ModelState, Picture
 from serve_app.images import Decoder
 from serve_app.ingress import make_api
 from serve_app.services import Services
 
 WEIGHTS = ClipWeights(
-    "test/double", "bundled", "none", None, None, ImageSpec(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)), dimensions=4
+    id="test/double",
+    source="bundled",
+    architecture="none",
+    repository=None,
+    image=ImageSpec(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    dimensions=4,
 )
 
 
-class ClipDouble(ClipClient):
-    """Answers at once: an image is its mean colour, a text its length. `fails` is raised instead when set."""
+class Scripted:
+    """What every double can be told: `fails` is raised instead of an answer, `before` is awaited first."""
 
-    def __init__(self) -> None:
-        super().__init__(None, WEIGHTS)
-        self.fails: Exception | None = None
-        self.before: Callable[[], Any] | None = None
+    fails: Exception | None = None
+    before: Callable[[], Any] | None = None
 
-    @property
-    def enabled(self) -> bool:
-        return True
-
-    async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        await self._prepare()
-        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1) + 1
-        vectors = np.concatenate([means, np.ones((len(pixels), 1))], axis=1)
-        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
-
-    async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
-        await self._prepare()
-        vectors = np.array([[len(text), 1, 1, 1] for text in texts], np.float32)
-        return TextEmbeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts))
-
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
-        await self._prepare()
-        return np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
-
-    async def state(self) -> ModelState:
-        return ModelState(ModelStatus("clip", "cpu", 1.0, queue=0, items=0, batches=0), 1, None)
-
-    async def _prepare(self) -> None:
+    async def prepare(self) -> None:
         if self.before is not None:
             await self.before()
         if self.fails is not None:
             raise self.fails
 
+    async def state(self) -> ModelState:
+        names = [model.name for model in self.models]  # type: ignore[attr-defined]
+        return ModelState(tuple(ModelStatus(name, "cpu", 1.0, queue=0, items=0, batches=0) for name in names), 1, None)
+
+
+class ClipDouble(Scripted, ClipClient):
+    """Answers at once: an image is its mean colour, a text its length."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (WEIGHTS,)
+
+    async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        await self.prepare()
+        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1) + 1
+        vectors = np.concatenate([means, np.ones((len(pixels), 1))], axis=1)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+    async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
+        await self.prepare()
+        vectors = np.array([[len(text), 1, 1, 1] for text in texts], np.float32)
+        return TextEmbeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts))
+
+    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
+        logits = np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
+        return ImageScores(await self.embed_images(pixels), logits)
+
+
+class AnalyzerDouble(Scripted, AnalyzerClient[Any]):
+    """Answers with `figures`, and remembers the shapes of the pictures that it saw."""
+
+    def __init__(self, name: str, *models: str, figures: object) -> None:
+        super().__init__(name, models, None)
+        self.models = tuple(Weights(model, "a double", f"test/{model}", "bundled") for model in models)
+        self.figures, self.seen = figures, list[tuple[int, ...]]()
+
+    async def analyze(self, picture: Picture) -> Any:
+        self.announce()
+        await self.prepare()
+        self.seen.append((await picture.hand_over()).shape)
+        return self.figures
+
+
+class ClustererDouble(Scripted, ClustererClient):
+    """Answers with the length of what it got."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("clusterer", "a double", "test/clusterer", "builtin"),)
+
+    async def cluster(self, body: bytes) -> bytes:
+        await self.prepare()
+        return b'{"bytes": %d}' % len(body)
+
+
+class LlmDouble(Scripted, LlmClient):
+    """Likes every picture, and remembers the questions."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("llm", "a double", "test/llm", "provider"),)
+        self.questions: list[LlmQuestion] = []
+
+    async def analyze(self, question: LlmQuestion) -> LlmAnswer:
+        await self.prepare()
+        self.questions.append(question)
+        analysis = LlmPhotoAnalysis(overall_score=8, composition="centered", background_quality="calm", summary="Fine.")
+        return LlmAnswer(analysis, "test/llm-1", 42, 7)
+
+
+HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 30, "h": 40})
+
+
+class Doubles(Models):
+    """Every model as a double."""
+
+    clip: ClipDouble
+    blur: AnalyzerDouble
+    quality: AnalyzerDouble
+    emotion: AnalyzerDouble
+    clusterer: ClustererDouble
+    llm: LlmDouble
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.clip = ClipDouble()
+        self.blur = AnalyzerDouble("Blur", "blur", figures=BlurFigures(312.5, 150.0))
+        self.quality = AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityFigures(14.0, 6.5, 5.5))
+        self.emotion = AnalyzerDouble("Emotion", "deepface", figures=[HAPPY])
+        self.clusterer, self.llm = ClustererDouble(), LlmDouble()
+
 
 @asynccontextmanager
-async def client(clip: ClipClient | None = None, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    clip: ClipClient | None = None, models: Models | None = None, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an application with these settings, without a rate limit unless they say so."""
     chosen = Settings.model_construct(**{"rate_limit_enabled": False, **settings})
+    chosen_models = models or Doubles()
+    if clip:
+        chosen_models.clip = clip
     services = Services(
         settings=chosen,
-        clip=clip or ClipDouble(),
+        models=chosen_models,
         decoder=Decoder(1, chosen.max_pixels),
         fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
     )

@@ -9,7 +9,7 @@ import pytest
 
 from serve_app import errors
 from serve_app.errors import ModelUnavailable, Overloaded, PanoptesError
-from serve_app.handles import ClipClient
+from serve_app.handles import Models
 from tests.unit.api import ClipDouble, client
 from tests.unit.test_images import encoded, two_halves
 
@@ -203,7 +203,7 @@ async def test_a_template_needs_one_place_for_the_label(template: str) -> None:
 
 
 async def test_a_switched_off_model_answers_503_and_is_not_listed() -> None:
-    async with client(ClipClient(None, None)) as api:
+    async with client(models=Models({})) as api:
         answer = await api.post("/classify", files={"file": ("a.png", PNG)})
         assert (answer.status_code, answer.json()["error"]) == (503, "model_disabled")
         assert (await api.get("/v1/models")).json()["data"] == []
@@ -219,7 +219,8 @@ async def test_home_is_a_page_for_people_and_json_for_programs() -> None:
     assert page.headers["Content-Type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "test/double" in page.text
-    assert facts.json()["weights"] == {"clip": "test/double"}
+    assert facts.json()["weights"]["clip"] == "test/double"
+    assert facts.json()["weights"]["pyiqa_brisque"] == "test/pyiqa_brisque"
     assert "POST /classify" in facts.json()["routes"]
 
 

@@ -6,6 +6,7 @@ import yaml
 from ray.serve.schema import ServeDeploySchema
 
 from configs.settings import load_settings
+from serve_app.app import PARTS
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "serve_config.yaml").read_text())
 
@@ -28,7 +29,7 @@ def test_ray_accepts_it() -> None:
 
 def test_every_deployment_says_everything() -> None:
     deployments = CONFIG["applications"][0]["deployments"]
-    assert {deployment["name"] for deployment in deployments} == {"Ingress", "Clip"}
+    assert {deployment["name"] for deployment in deployments} == {"Ingress", *PARTS}
     for deployment in deployments:
         assert deployment.keys() >= SAID_ON_PURPOSE, deployment["name"]
         assert deployment["autoscaling_config"].keys() >= {"min_replicas", "max_replicas", "target_ongoing_requests"}

@@ -1,0 +1,149 @@
+"""Emotion: the faces of a picture and what they express, through DeepFace (Serengil and Ozpinar 2021)."""
+
+import logging
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+
+from deployments.errors import ModelFailed, WeightsNotFound
+from deployments.figures import Face
+from deployments.metrics import ModelMetrics
+from deployments.replica import ModelStatus, Worker
+from deployments.weights import FileWeights, deepface_home
+
+logger = logging.getLogger("ray.serve.panoptes.emotion")
+
+Pixels = NDArray[np.uint8]
+
+SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
+WEIGHTS_FOLDER = Path(".deepface", "weights")
+
+
+class EmotionModel:
+    """DeepFace on its onnx engine, with one face detector.
+
+    Attributes:
+        load_time_s: seconds from nothing to warmed up.
+    """
+
+    def __init__(self, weights: FileWeights, detector: str, max_side: int) -> None:
+        """Load and warm up. Faces are looked for in a picture of at most `max_side` pixels on its long side.
+
+        Raises:
+            WeightsNotFound: a file of the network or of the detector is neither there nor reachable.
+        """
+        started = time.perf_counter()
+        self._weights, self._detector, self._max_side = weights, detector, max_side
+        # DeepFace reads both when it is imported.
+        os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
+        os.environ["DEEPFACE_HOME"] = str(_home(weights))
+        from deepface import DeepFace  # noqa: PLC0415
+        from deepface.modules.exceptions import FaceNotDetected  # noqa: PLC0415
+
+        self._deepface: Any = DeepFace
+        self._no_face: type[Exception] = FaceNotDetected
+        try:
+            DeepFace.build_model(task="facial_attribute", model_name="Emotion")
+            self.warm_up()
+        except (ValueError, OSError) as error:
+            raise WeightsNotFound(
+                f"{weights.id} or the face detector {detector!r} cannot be loaded ({error}). Put the file into "
+                "$DEEPFACE_HOME/.deepface/weights, allow its download, or set WEIGHTS=bundled with "
+                "DEEPFACE_DETECTOR=opencv."
+            ) from error
+        self.load_time_s = time.perf_counter() - started
+
+    def warm_up(self) -> None:
+        """One search for faces and one pass of the network; raises when either is broken."""
+        self.faces(np.zeros((64, 64, 3), np.uint8))
+        self._analyze(np.zeros((64, 64, 3), np.uint8), "skip")
+
+    def faces(self, image: Pixels) -> list[Face]:
+        """The faces of an RGB image (h, w, 3) of 0–255, regions in its own pixels; an empty list when there is none.
+
+        Raises:
+            ModelFailed: the detector failed, or a score is not finite.
+        """
+        height, width = image.shape[:2]
+        if min(height, width) < SMALLEST_FACE:
+            return []
+        scale = min(1.0, self._max_side / max(height, width))
+        size = (max(SMALLEST_FACE, round(width * scale)), max(SMALLEST_FACE, round(height * scale)))
+        small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        try:
+            found = self._analyze(np.ascontiguousarray(small[:, :, ::-1]), self._detector)
+        except self._no_face:
+            return []
+        except cv2.error as error:
+            raise ModelFailed(f"OpenCV failed: {error}") from error
+        return [_face(entry, scale) for entry in found]
+
+    def _analyze(self, bgr: Any, detector: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._deepface.analyze(
+            bgr, actions=("emotion",), detector_backend=detector, silent=True
+        )
+        return found
+
+
+def _face(entry: dict[str, Any], scale: float) -> Face:
+    scores = {name: float(score) for name, score in entry["emotion"].items()}
+    if not np.isfinite(list(scores.values())).all():
+        raise ModelFailed("the emotion network gave a score that is not finite")
+    region = {side: round(entry["region"][side] / scale) for side in ("x", "y", "w", "h")}
+    # Haar cascades give a weight that is not bounded, DeepFace passes it on.
+    confidence = min(1.0, max(0.0, float(entry["face_confidence"])))
+    return Face(str(entry["dominant_emotion"]), scores, confidence, region)
+
+
+def _home(weights: FileWeights) -> Path:
+    """The folder in which DeepFace finds its files: the user's own, or one of links with the bundled network in it."""
+    own = deepface_home()
+    if weights.source == "hub":
+        return own
+    home = Path(tempfile.mkdtemp(prefix="panoptes-deepface-"))
+    folder = home / WEIGHTS_FOLDER
+    folder.mkdir(parents=True)
+    assert weights.path is not None  # noqa: S101 - bundled weights are there
+    bundled = Path(weights.path)
+    (folder / bundled.name).symlink_to(bundled)
+    theirs = own / WEIGHTS_FOLDER
+    for file in theirs.iterdir() if theirs.is_dir() else ():
+        if file.name != bundled.name:  # detectors, which are not bundled
+            (folder / file.name).symlink_to(file)
+    return home
+
+
+@serve.deployment
+class Emotion:
+    """One replica; images arrive as uint8 arrays (h, w, 3), RGB."""
+
+    def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
+        cv2.setNumThreads(threads)
+        self._weights = weights
+        self._model = EmotionModel(weights, detector, max_side)
+        self._metrics = ModelMetrics(weights.id)
+        self._worker: Worker[Pixels, list[Face]] = Worker(self._find, self._model.warm_up)
+        logger.info("%s ready with the detector %s in %.1f s", weights.id, detector, self._model.load_time_s)
+
+    async def analyze(self, image: Pixels) -> list[Face]:
+        """The faces of one image."""
+        return (await self._worker.submit([image]))[0]
+
+    async def status(self) -> tuple[ModelStatus, ...]:
+        """How this replica is."""
+        return (self._worker.status(self._weights.name, "cpu", self._model.load_time_s),)
+
+    async def check_health(self) -> None:
+        """Raises when the network or the detector fails, so that Serve replaces the replica."""
+        await self._worker.check_health()
+
+    def _find(self, images: list[Pixels]) -> list[list[Face]]:
+        with self._metrics.batch(len(images)):
+            return [self._model.faces(image) for image in images]

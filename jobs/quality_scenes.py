@@ -1,0 +1,55 @@
+"""The scenes of the bundled quality measures, for training and evaluation: drawn sharp and clean, then spoilt.
+
+`pristine` draws a scene of jobs/scenes.py without its camera, on a larger canvas; `degraded` spoils one.
+"""
+
+from typing import NamedTuple
+
+from PIL import Image, ImageOps
+
+from jobs.drawing.chance import Rng, between, canvas, pick
+from jobs.drawing.distortions import KINDS as DISTORTIONS
+from jobs.drawing.distortions import distorted
+from jobs.scenes import KINDS, LIKE_AERIAL_VIEWS
+
+# Shorter side in pixels: near enough to the 224 that NIMA looks at for a grade to look alike in all of them
+SMALLEST, LARGEST = 256, 416
+# These are hazy, blurred or coarse as they are drawn: nobody could say what spoilt them
+SPOILT = ("photo/bokeh", "photo/vagueness")
+LIKE_PHOTOS = tuple(name for name in KINDS if name.startswith("photo/") and name not in SPOILT)
+TEXTURED = tuple(f"photo/{name}" for name in LIKE_AERIAL_VIEWS)
+DRAWINGS = tuple(name for name in KINDS if name.startswith(("drawing/", "map/", "page", "sign")))
+
+
+class DegradedScene(NamedTuple):
+    """An RGB picture, what spoilt it (one of distortions.KINDS) and how much (0–1)."""
+
+    image: Image.Image
+    kind: str
+    severity: float
+
+
+def pristine(rng: Rng) -> Image.Image:
+    """A scene as no camera has spoilt it: half of them like photographs, a quarter full of texture, a quarter drawings.
+
+    Its tones are spread from black to white, as a loss of contrast could not be told from a pale scene otherwise.
+
+    Returns:
+        RGB, the shorter side 256–415 pixels.
+    """
+    kinds = pick(rng, (LIKE_PHOTOS, LIKE_PHOTOS, TEXTURED, DRAWINGS))
+    with canvas(SMALLEST, LARGEST):
+        image = KINDS[pick(rng, kinds)].draw(rng).image.convert("RGB")
+    return ImageOps.autocontrast(image, cutoff=0.5, preserve_tone=True)
+
+
+def degraded(rng: Rng, kind: str | None = None, scene: Image.Image | None = None) -> DegradedScene:
+    """Spoil a scene to any severity, evenly.
+
+    Args:
+        kind: one of distortions.KINDS; any when None.
+        scene: what to spoil; a new pristine one when None.
+    """
+    scene = scene or pristine(rng)
+    kind, severity = kind or pick(rng, DISTORTIONS), between(rng, 0, 1)
+    return DegradedScene(distorted(rng, scene, kind, severity), kind, severity)

@@ -1,0 +1,123 @@
+"""Family C: everything that the models say of a photo, clusters of embeddings, a vision language model's word."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from deployments.clusterer import ClusterRequest, ClusterResponse
+from deployments.vision_llm import LlmQuestion
+from serve_app.analysis import Analysis
+from serve_app.errors import ValidationFailed
+from serve_app.routes.responses import FETCH_ERRORS, LLM_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
+from serve_app.schemas.analysis import (
+    AnalyzeRequest,
+    AnalyzeResponse,
+    BatchAnalyzeRequest,
+    BatchAnalyzeResponse,
+    ImageAnalysisResult,
+    LlmAnalyzeRequest,
+    LlmAnalyzeResponse,
+    StreamedResult,
+)
+from serve_app.schemas.common import ImageInput
+from serve_app.services import Wired, counted
+
+router = APIRouter(prefix="/v1", tags=["Analysis"])
+
+NDJSON = "application/x-ndjson"
+# What vision language models look at: more pixels cost tokens and are scaled down by the providers themselves.
+LLM_LONG_SIDE = 1568
+
+
+@router.post("/analyze", summary="Analyse one image", responses=UPLOAD_ERRORS | MODEL_ERRORS)
+async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
+    """Every analyser looks at the image side by side; what cannot be said of it stands in `result.error`."""
+    analysis = Analysis(services, request, "/v1/analyze")
+    return AnalyzeResponse(result=await analysis.of(request.image, raise_limits=True))
+
+
+@router.post(
+    "/analyze/batch",
+    summary="Analyse several images",
+    response_model=BatchAnalyzeResponse,
+    responses=UPLOAD_ERRORS
+    | MODEL_ERRORS
+    | {200: {"content": {NDJSON: {"schema": StreamedResult.model_json_schema()}}}},
+)
+async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
+    """Each image on its own. With `Accept: application/x-ndjson` each result is a line, sent as soon as it is there."""
+    most = services.settings.max_batch_size
+    if len(request.images) > most:
+        raise ValidationFailed(f"images: {len(request.images)} images, at most {most}: send several requests.")
+    analysis = Analysis(services, request, "/v1/analyze/batch")
+    if NDJSON in http.headers.get("accept", ""):
+        return StreamingResponse(_stream(analysis, request.images), media_type=NDJSON)
+    started = time.perf_counter()
+    results = await asyncio.gather(*(analysis.of(image, raise_limits=False) for image in request.images))
+    succeeded = sum(result.error is None for result in results)
+    return BatchAnalyzeResponse(
+        total=len(results),
+        succeeded=succeeded,
+        failed=len(results) - succeeded,
+        results=results,
+        total_processing_time_ms=round((time.perf_counter() - started) * 1000, 1),
+    )
+
+
+async def _stream(analysis: Analysis, images: list[ImageInput]) -> AsyncIterator[str]:
+    async def one(index: int, image: ImageInput) -> tuple[int, ImageAnalysisResult]:
+        return index, await analysis.of(image, raise_limits=False)
+
+    tasks = [asyncio.create_task(one(index, image)) for index, image in enumerate(images)]
+    try:
+        for ready in asyncio.as_completed(tasks):
+            index, result = await ready
+            yield StreamedResult(index=index, **dict(result)).model_dump_json() + "\n"
+    finally:
+        for task in tasks:  # of a client that went away
+            task.cancel()
+
+
+@router.post(
+    "/cluster",
+    summary="Cluster embeddings (DBSCAN, cosine distance)",
+    response_model=ClusterResponse,
+    responses=UPLOAD_ERRORS | MODEL_ERRORS,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": ClusterRequest.model_json_schema()}},
+        }
+    },
+)
+async def cluster(request: Request, services: Wired) -> Response:
+    """The body goes to the clusterer as it is: 20,000 embeddings are 200 MB of JSON, too much to be parsed here."""
+    services.models.clusterer.announce()
+    return Response(await services.models.clusterer.cluster(await request.body()), media_type="application/json")
+
+
+@router.post(
+    "/analyze/llm",
+    summary="Ask a vision language model about one image",
+    responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS | LLM_ERRORS,
+)
+async def analyze_llm(request: LlmAnalyzeRequest, services: Wired) -> LlmAnalyzeResponse:
+    """The image is fetched, checked and scaled down here: a provider sees its pixels, never its URL."""
+    services.models.llm.announce()
+    async with counted("/v1/analyze/llm"):
+        data = await services.read(ImageInput(url=request.image_url, data=request.image, image_id=None))
+        services.check_size(data)
+        jpeg = await services.decoder.jpeg(data, LLM_LONG_SIDE)
+        question = LlmQuestion(jpeg, request.model, request.custom_prompt, request.max_tokens, request.language)
+        answer = await services.models.llm.analyze(question)
+    return LlmAnalyzeResponse(
+        ref_id=request.ref_id,
+        analysis=answer.analysis,
+        model_used=answer.model_used,
+        tokens_used=answer.tokens_used,
+        processing_ms=answer.processing_ms,
+    )
