@@ -58,6 +58,8 @@ evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print 
 
 bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m benchmarks.analysis
+	@$(BIN)/python -m benchmarks.clustering
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }

@@ -115,6 +115,20 @@ class Application:
         assert self._tree is not None
         return self._tree.pids()
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """User and system time so far, by deployment, `serve` for Serve's own processes and `ray` for the rest."""
+        ticks: dict[str, float] = {}
+        for pid in self.pids():
+            title = Path(f"/proc/{pid}/cmdline").read_text()
+            kind = "ray"
+            if title.startswith("ray::ServeReplica:"):
+                kind = title.rstrip("\0 ").rpartition(":")[2]
+            elif title.startswith(("ray::ServeController", "ray::ProxyActor")):
+                kind = "serve"
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks[kind] = ticks.get(kind, 0) + int(fields[11]) + int(fields[12])
+        return {kind: count / os.sysconf("SC_CLK_TCK") for kind, count in ticks.items()}
+
     @property
     def metrics_delay_s(self) -> float:
         """From an observation to its line at the metrics endpoint, in seconds: an export, and the agent's own pass."""

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from configs.registry import load_registry
+
 if TYPE_CHECKING:
     import open_clip
 
@@ -20,6 +22,7 @@ CONFIG = "open_clip_config.json"
 # Stands for the commit that a download would have had: nobody can mistake it for a real one.
 COMMIT = hashlib.sha1(b"random weights for a benchmark", usedforsecurity=False).hexdigest()
 SEED = 20
+SUPPORT_VECTORS, BRISQUE_FEATURES = 774, 36  # of the published SVM
 
 
 def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Path:
@@ -43,6 +46,24 @@ def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Pat
     reference.parent.mkdir(parents=True, exist_ok=True)
     reference.write_text(commit)
     return snapshot / WEIGHTS
+
+
+def make_quality(torch_home: Path) -> None:
+    """Write pyiqa's three checkpoints with random weights where it keeps its downloads, unless they are there."""
+    import torch  # noqa: PLC0415
+
+    from deployments.nima import build_nima  # noqa: PLC0415
+
+    entry, folder = load_registry().quality, torch_home / "hub" / "pyiqa"
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(SEED)
+    brisque = folder / entry.brisque.file
+    if not brisque.exists():
+        vectors, features = SUPPORT_VECTORS, BRISQUE_FEATURES
+        torch.save((torch.randn(vectors) * 10, torch.rand(vectors, features) * 2 - 1), brisque)
+    for network in (entry.nima_technical, entry.nima_aesthetic):
+        if not (folder / network.file).exists():
+            torch.save({"params": build_nima(**network.options).state_dict()}, folder / network.file)
 
 
 def clip_weights(hf_home: Path) -> Path:

@@ -50,6 +50,12 @@ class Clip:
         embeddings: torch.Tensor = self._model.encode_text(self._tokenize(texts), normalize=True)
         return embeddings
 
+    @torch.inference_mode()
+    def embed_image(self, images: torch.Tensor) -> torch.Tensor:
+        """(n, 3, 224, 224) -> (n, d), L2-normalised."""
+        embeddings: torch.Tensor = self._model.encode_image(images, normalize=True)
+        return embeddings
+
     def embed_classes(self) -> torch.Tensor:
         """One embedding a category, (3, d): the normalised mean of its prompts' embeddings."""
         means = torch.stack([self.embed_texts(prompts).mean(dim=0) for prompts in PROMPTS.values()])
@@ -58,6 +64,5 @@ class Clip:
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
         """(n, 3, 224, 224) images and (k, d) text embeddings -> (n, k), each row sums to 1."""
-        embeddings: torch.Tensor = self._model.encode_image(images, normalize=True)
-        logits: torch.Tensor = self._model.logit_scale.exp() * embeddings @ texts.T
+        logits: torch.Tensor = self._model.logit_scale.exp() * self.embed_image(images) @ texts.T
         return logits.softmax(dim=-1)

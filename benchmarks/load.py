@@ -5,6 +5,7 @@ It runs in a process of its own and costs the server little: bodies are built be
 """
 
 import argparse
+import base64
 import json
 import math
 import statistics
@@ -39,12 +40,12 @@ class Load:
 class Clients:
     """Shared by the client threads of one measurement."""
 
-    def __init__(self, url: str, bodies: list[bytes], seconds: float) -> None:
+    def __init__(self, url: str, bodies: list[bytes], content_type: str, seconds: float) -> None:
         """`seconds`: when to stop sending. What is under way by then is waited for and counted."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path
-        self._bodies = bodies
+        self._bodies, self._headers = bodies, {"Content-Type": content_type}
         self._turn = count()
         self._seconds = seconds
         self.latencies: list[float] = []
@@ -80,7 +81,7 @@ class Clients:
         connection.close()
 
     def _send(self, connection: HTTPConnection, body: bytes) -> int:
-        connection.request("POST", self._path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"})
+        connection.request("POST", self._path, body, self._headers)
         response = connection.getresponse()
         response.read()
         return response.status
@@ -103,13 +104,21 @@ def multipart(name: str, jpeg: bytes) -> bytes:
     return head.encode() + jpeg + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def measure(url: str, clients: int, seconds: float) -> Load:
-    """Run the load in its own process.
+def analysis(jpeg: bytes, analyzers: str) -> bytes:
+    """The body of a request of /v1/analyze for these analysers, named with commas between them."""
+    asked = analyzers.split(",")
+    flags = {f"run_{name}": name in asked for name in ("blur", "quality", "emotion", "embedding")}
+    return json.dumps({"image": {"data": base64.b64encode(jpeg).decode()}, **flags}).encode()
+
+
+def measure(url: str, clients: int, seconds: float, analyzers: str = "") -> Load:
+    """Run the load in its own process; with `analyzers` the bodies are those of `analysis`.
 
     Raises:
         RuntimeError: a request was not answered with 200; such figures mean nothing.
     """
     command = [sys.executable, "-m", "benchmarks.load", url, f"--clients={clients}", f"--seconds={seconds}"]
+    command.append(f"--analyzers={analyzers}")
     done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
     load = Load(**json.loads(done.stdout))
     if load.errors or not load.answered:
@@ -123,9 +132,15 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--analyzers", default="", help="blur,quality,…: requests of /v1/analyze instead of forms")
     options = parser.parse_args()
-    bodies = [multipart(photo.name, photo.data) for photo in photos.load()]
-    print(json.dumps(asdict(Clients(options.url, bodies, options.seconds).run(options.clients))))
+    if options.analyzers:
+        bodies = [analysis(photo.data, options.analyzers) for photo in photos.load()]
+        content_type = "application/json"
+    else:
+        bodies = [multipart(photo.name, photo.data) for photo in photos.load()]
+        content_type = f"multipart/form-data; boundary={BOUNDARY}"
+    print(json.dumps(asdict(Clients(options.url, bodies, content_type, options.seconds).run(options.clients))))
 
 
 if __name__ == "__main__":

@@ -98,13 +98,18 @@ def update_section(path: Path, name: str, section: str) -> None:
     path.write_text(text)
 
 
+def machine(*packages: str) -> str:
+    """The day, the cores and the versions of packages, e.g. `2026-11-21, 2 cores of AMD EPYC, torch 2.15.0`."""
+    versions = [f"{name} {version(name)}" for name in packages]
+    return ", ".join([f"{datetime.now(UTC):%Y-%m-%d}", f"{len(os.sched_getaffinity(0))} cores of {_cpu()}", *versions])
+
+
 def _facts(figures: Figures) -> list[str]:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "open_clip_torch", "ray"))
     options = f"--rounds {figures.rounds} --seconds {figures.seconds:g}"
     return [
         "## CLIP over HTTP",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {len(os.sched_getaffinity(0))} cores of {_cpu()}, {versions}. "
+        f"{machine('torch', 'open_clip_torch', 'ray')}. "
         f"`python -m benchmarks.run {options}`; `make bench` calls it with its defaults.",
         "",
         f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "

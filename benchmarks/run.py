@@ -97,7 +97,7 @@ def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str
         "CLIP_MODEL_NAME": "openai/clip-vit-base-patch32",
         "RATE_LIMIT_ENABLED": "false",
         "API_KEY": "",
-    }
+    } | {f"{name}_ENABLED": "false" for name in ("BLUR", "QUALITY", "EMOTION", "CLUSTERER", "LLM")}
     with Application(free_port(), env | serve_env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, WARM_UP_CLIENTS, WARM_UP_SECONDS)

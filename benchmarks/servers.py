@@ -24,6 +24,14 @@ def plain(weights: Path) -> Iterator[str]:
 
 
 @contextmanager
+def plain_analysis(weights: Path, torch_home: Path) -> Iterator[str]:
+    """The plain FastAPI server that analyses; `torch_home` holds pyiqa's files. Yields its address."""
+    command = [sys.executable, "-m", "benchmarks.plain_analysis", f"--torch-home={torch_home}"]
+    with _serving(command, weights) as url:
+        yield url
+
+
+@contextmanager
 def litserve(weights: Path) -> Iterator[str]:
     """The same model on LitServe; yields its address."""
     with _serving([str(LITSERVE_ENVIRONMENT / "bin" / "python"), "-m", "benchmarks.litserve.server"], weights) as url:

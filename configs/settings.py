@@ -86,7 +86,9 @@ class Settings(BaseSettings):
         "anthropic/claude-opus-4-6", description="LiteLLM's name of the vision model asked by default."
     )
     llm_fallbacks: Names = Field((), description="Models asked in turn when the provider of the first one fails.")
-    llm_timeout_s: float = Field(45, gt=0, le=600, description="Time for one answer of a provider.")
+    llm_timeout_s: float = Field(
+        25, gt=0, le=600, description="Time for one call of a provider; repair and fallbacks are further calls."
+    )
     llm_base_url: str = Field("", description="OpenAI-compatible server that answers for openai/… models.")
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="Key for anthropic/… models.")
     openai_api_key: SecretStr = Field(SecretStr(""), description="Key for openai/… models.")
@@ -196,6 +198,8 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
             raise ValueError("must be http(s)://HOST…")
+        if parts.username or parts.password:
+            raise ValueError("must carry no password: OPENAI_API_KEY is sent to it")
         return value
 
     @property

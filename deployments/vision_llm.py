@@ -26,6 +26,8 @@ logger = logging.getLogger("ray.serve.panoptes.llm")
 # addresses of this machine or its network, which must not be a client's to choose.
 KEY_VARIABLES = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
 
+NO_KEY = f"No provider can be asked: set one of {', '.join(KEY_VARIABLES.values())}, or LLM_BASE_URL"
+
 # Segments begin with a letter or digit: a name becomes a part of the provider's URL and must not climb out of it.
 MODEL_NAME = re.compile(r"[a-z0-9][\w.:@-]*(/[a-z0-9][\w.:@-]*)*", re.ASCII | re.IGNORECASE)
 LONGEST_MODEL_NAME = 200
@@ -297,19 +299,24 @@ class Llm:
 
     def __init__(self, config: LlmConfig) -> None:
         started = time.perf_counter()
-        self._llm = VisionLlm(config)
+        # LiteLLM takes seconds and 300 MB, for nothing where no provider can be asked.
+        self._llm = VisionLlm(config) if config.base_url or any(config.api_keys.values()) else None
         self._load_time_ms = (time.perf_counter() - started) * 1000
         self._metrics = ModelMetrics("llm")
         logger.info("%s ready to be asked after %.1f s", config.model, self._load_time_ms / 1000)
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
         """As `VisionLlm.analyze`."""
+        if self._llm is None:
+            raise LlmKeyMissing(NO_KEY)
         with self._metrics.batch(1):
             return await self._llm.analyze(question)
 
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is: `items` are its answers, `batches` its calls of providers."""
-        return (ModelStatus("llm", "provider", self._load_time_ms, 0, self._llm.questions, self._llm.calls),)
+        questions, calls = (self._llm.questions, self._llm.calls) if self._llm else (0, 0)
+        error = None if self._llm else NO_KEY
+        return (ModelStatus("llm", "provider", self._load_time_ms, 0, questions, calls, error),)
 
     async def check_health(self) -> None:
         """Always well: a provider that fails is not mended by another replica."""

@@ -8,9 +8,11 @@ import pytest
 from benchmarks.application import REPORT_INTERVAL, Application
 from benchmarks.processes import free_port
 from tests.doubles.images import ImageServer
+from tests.doubles.llm import LlmServer
 
 API_KEY = "the-key-of-the-guarded-application"
 IMAGE_HOST = "127.0.0.2"
+PROVIDER_KEY = "provider-key-0123456789-that-must-not-leak"
 
 # The same code under /guarded: with a key and a rate, without CLIP, with room for two requests.
 GUARDED = {
@@ -18,7 +20,7 @@ GUARDED = {
     "route_prefix": "/guarded",
     "import_path": "serve_app.app:build",
     "args": {
-        "clip_enabled": False,
+        **{f"{name}_enabled": False for name in ("clip", "blur", "quality", "emotion", "clusterer", "llm")},
         "api_key": API_KEY,
         "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
@@ -38,7 +40,13 @@ GUARDED = {
 
 
 @pytest.fixture(scope="session")
-def panoptes() -> Iterator[Application]:
+def llm_server() -> Iterator[LlmServer]:
+    with LlmServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def panoptes(llm_server: LlmServer) -> Iterator[Application]:
     arguments = {
         "weights": "bundled",
         "rate_limit_enabled": False,
@@ -46,6 +54,8 @@ def panoptes() -> Iterator[Application]:
         "fetch_timeout_s": 5,
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
+        "llm_base_url": llm_server.url,
+        "openai_api_key": PROVIDER_KEY,
     }
     env = {REPORT_INTERVAL: "1000"}  # Ray's 10 s would make the tests of the metrics slow
     with Application(free_port(), env, arguments=arguments, beside=[GUARDED]) as application:

@@ -29,7 +29,7 @@ def test_the_normalised_figure_does_not_move_with_resolution() -> None:
     photo = china().resize((2560, 1708), Image.Resampling.LANCZOS)
     half = photo.resize((1280, 854), Image.Resampling.BOX)
     large, small = measure(np.asarray(photo)), measure(np.asarray(half))
-    assert small.normalized_variance == pytest.approx(large.normalized_variance, rel=0.05)
+    assert small.normalized_variance == pytest.approx(large.normalized_variance, rel=0.1)
     assert abs(small.variance / large.variance - 1) > 0.5
 
 

@@ -238,6 +238,14 @@ async def test_a_caller_that_leaves_ends_the_call(server: LlmServer) -> None:
     assert len(server.requests) == 1
 
 
+async def test_a_replica_without_any_key_says_what_to_set() -> None:
+    replica: Any = Llm.func_or_class(LlmConfig("anthropic/claude-opus-4-6"))
+    (status,) = await replica.status()
+    assert "ANTHROPIC_API_KEY" in status.error
+    with pytest.raises(LlmKeyMissing, match="LLM_BASE_URL"):
+        await replica.analyze(LlmQuestion(JPEG))
+
+
 async def test_a_replica_says_how_it_is(server: LlmServer) -> None:
     replica: Any = Llm.func_or_class(config(server, "openai/repairable"))
     await replica.analyze(LlmQuestion(JPEG))

@@ -1,0 +1,318 @@
+"""Family C over HTTP: real models on real photos, partial answers, batches, streams, clusters, a vision model's double."""
+
+import base64
+import json
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.cluster import DBSCAN
+
+from benchmarks.application import Application
+from tests.contract.test_bad_input import JPEG, animation, grey_16_bit, turned
+from tests.doubles.images import ImageServer
+from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
+from tests.unit.test_images import encoded, png_header, two_halves
+
+ALL = {"run_blur": True, "run_quality": True, "run_emotion": True, "run_embedding": True, "run_classification": True}
+
+
+def inline(data: bytes, image_id: str = "photo") -> dict[str, str]:
+    return {"data": base64.b64encode(data).decode(), "image_id": image_id}
+
+
+def analyze(api: httpx.Client, data: bytes, **flags: bool) -> dict[str, Any]:
+    answer = api.post("/v1/analyze", json={"image": inline(data)} | (flags or ALL))
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]  # type: ignore[no-any-return]
+
+
+def test_a_real_photo_gives_every_field(api: httpx.Client) -> None:
+    answer = api.post("/v1/analyze", json={"image": inline(JPEG)} | ALL)
+    result = answer.json()["result"]
+    assert (result["error"], result["width_px"], result["height_px"]) == (None, 640, 427)
+    assert result["blur"]["laplacian_variance"] > result["blur"]["blur_threshold"] == 100
+    assert not result["blur"]["is_blurry"]
+    assert 1 <= result["quality"]["nima_technical_score"] <= 10
+    assert 1 <= result["aesthetic"]["nima_aesthetic_score"] <= 10
+    assert result["emotion"] is None
+    vector = np.array(result["embedding"]["vector"])
+    assert (result["embedding"]["dimensions"], np.linalg.norm(vector)) == (512, pytest.approx(1, abs=1e-4))
+    assert sum(result["classification"]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    weights = answer.headers["X-Panoptes-Weights"]
+    for name in ("clip", "deepface", "pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic"):
+        assert f"{name}=bundled/" in weights
+
+
+def test_the_embedding_and_the_decision_are_those_of_the_other_routes(api: httpx.Client) -> None:
+    result = analyze(api, JPEG)
+    answer = api.post(
+        "/v1/embeddings", json={"modality": "image", "input": f"data:image/jpeg;base64,{inline(JPEG)['data']}"}
+    )
+    vector = np.array(answer.json()["data"][0]["embedding"])
+    assert float(vector @ np.array(result["embedding"]["vector"])) > 0.99
+    other = api.post("/classify", files={"file": ("a.jpg", JPEG)}).json()
+    assert other["classification"] == result["classification"]["classification"]
+
+
+def test_a_blurred_photo_is_blurry_and_its_quality_is_lower(api: httpx.Client) -> None:
+    from PIL import ImageFilter  # noqa: PLC0415
+
+    photo = Image.open(Path(__file__).parents[2] / "examples" / "house.jpg").convert("RGB")
+    sharp = analyze(api, encoded(photo, "PNG"))
+    soft = analyze(api, encoded(photo.filter(ImageFilter.GaussianBlur(4)), "PNG"))
+    assert soft["blur"]["laplacian_variance"] < sharp["blur"]["laplacian_variance"] / 4
+    assert soft["quality"]["brisque_score"] > sharp["quality"]["brisque_score"]
+    assert soft["quality"]["nima_technical_score"] < sharp["quality"]["nima_technical_score"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(Image.new("RGB", (1, 1)), "PNG"),
+        turned(),
+        encoded(two_halves("RGBA"), "PNG"),
+        grey_16_bit(),
+        encoded(two_halves("CMYK"), "JPEG"),
+        animation(),
+    ],
+    ids=["1x1", "rotated", "rgba", "16 bit", "cmyk", "animated"],
+)
+def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
+    result = analyze(api, data)
+    assert result["blur"]
+    assert result["embedding"]
+    assert result["error"] is None or result["error"].startswith("quality: the image is too small or has no texture")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"this is text", JPEG[: len(JPEG) // 2], png_header(100, 100)],
+    ids=["empty", "text", "truncated", "no pixels"],
+)
+def test_what_is_not_an_image_is_its_results_error(api: httpx.Client, data: bytes) -> None:
+    result = analyze(api, data)
+    assert result["error"].startswith("ImageDecodeError: ")
+    assert result["blur"] is result["embedding"] is result["width_px"] is None
+
+
+def test_limits(api: httpx.Client) -> None:
+    bomb = api.post("/v1/analyze", json={"image": inline(png_header(20_000, 5_001))})
+    large = api.post("/v1/analyze", json={"image": inline(b"\xff\xd8\xff" + bytes(60_000_000))})
+    assert (bomb.status_code, bomb.json()["error"]) == (413, "image_too_large")
+    assert (large.status_code, large.json()["error"]) == (413, "payload_too_large")
+
+
+def by_url(api: httpx.Client, url: str) -> dict[str, Any]:
+    answer = api.post("/v1/analyze", json={"image": {"url": url}})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["result"]  # type: ignore[no-any-return]
+
+
+def test_by_url(api: httpx.Client, image_server: ImageServer) -> None:
+    image_server.files["photo.jpg"] = JPEG
+    result = by_url(api, f"{image_server.url}/file/photo.jpg")
+    assert (result["error"], result["source_url"]) == (None, f"{image_server.url}/file/photo.jpg")
+    assert by_url(api, "http://127.0.0.1:8000/")["error"].startswith("UrlRefused: ")
+    assert by_url(api, f"{image_server.url}/redirect/http://10.0.0.1/a.jpg")["error"].startswith("UrlRefused: ")
+    assert by_url(api, f"{image_server.url}/hang")["error"].startswith("ImageFetchError: ")
+
+
+def test_a_batch_keeps_its_order_and_its_errors_apart(api: httpx.Client) -> None:
+    images = [inline(JPEG, "a"), inline(b"no image", "b"), inline(png_header(20_000, 5_001), "c"), inline(JPEG, "d")]
+    answer = api.post("/v1/analyze/batch", json={"images": images} | ALL)
+    body = answer.json()
+    assert (answer.status_code, body["total"], body["succeeded"], body["failed"]) == (200, 4, 2, 2)
+    assert [result["image_id"] for result in body["results"]] == ["a", "b", "c", "d"]
+    assert body["results"][0]["quality"] == body["results"][3]["quality"]
+    assert body["results"][2]["error"].startswith("ImageTooLarge: ")
+    assert api.post("/v1/analyze/batch", json={"images": [inline(JPEG)] * 21}).status_code == 422
+
+
+def test_a_streamed_batch_comes_line_by_line(api: httpx.Client, image_server: ImageServer) -> None:
+    body = {"images": [{"url": f"{image_server.url}/hang", "image_id": "hangs"}, inline(JPEG, "quick")]}
+    started = time.monotonic()
+    with api.stream("POST", "/v1/analyze/batch", json=body, headers={"Accept": "application/x-ndjson"}) as stream:
+        assert stream.headers["Content-Type"].startswith("application/x-ndjson")
+        arrived = [(json.loads(line)["image_id"], time.monotonic() - started) for line in stream.iter_lines()]
+    assert [name for name, _ in arrived] == ["quick", "hangs"]
+    assert arrived[1][1] - arrived[0][1] > 1  # the first was not held back for the second
+
+
+def blobs(count: int, dimensions: int = 64) -> np.ndarray[Any, np.dtype[np.float64]]:
+    random = np.random.default_rng(7)
+    centres = random.normal(size=(8, dimensions))
+    return centres[random.integers(0, 8, count)] + random.normal(scale=0.35, size=(count, dimensions))
+
+
+def test_clusters_are_scikit_learns(api: httpx.Client) -> None:
+    vectors = blobs(600)
+    ids = [f"photo_{index}" for index in range(len(vectors))]
+    body = {"embeddings": vectors.tolist(), "image_ids": ids, "eps": 0.12, "min_samples": 4}
+    answer = api.post("/v1/cluster", json=body)
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    labels = DBSCAN(eps=0.12, min_samples=4, metric="cosine").fit(vectors).labels_.tolist()
+    assert [one["cluster_id"] for one in found["assignments"]] == labels
+    assert [one["image_id"] for one in found["assignments"]] == ids
+    assert (found["algorithm"], found["eps_used"], found["min_samples_used"]) == ("DBSCAN", 0.12, 4)
+    assert (found["total_images"], found["num_noise"]) == (600, labels.count(-1))
+    assert found["num_clusters"] == len(found["clusters"]) == max(labels) + 1 > 1
+    assert sum(cluster["size"] for cluster in found["clusters"]) + found["num_noise"] == 600
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"embeddings": [[1, 0], [0, 1]]}',
+        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a"]}',
+        b'{"embeddings": [[1, 0]], "image_ids": ["a"]}',
+        b'{"embeddings": [[1, 0], [1]], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[1, 0], [NaN, 1]], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[1, 0], [1e999, 1]], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[1, 0], [0, 0]], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[], []], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[1, 0], ["x", 1]], "image_ids": ["a", "b"]}',
+        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a", "b"], "eps": 0}',
+        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a", "b"], "min_samples": 51}',
+        json.dumps({"embeddings": [[1]] * 20_001, "image_ids": ["a"] * 20_001}).encode(),
+    ],
+    ids=lambda body: body[:60].decode(),
+)
+def test_clusterings_that_are_not_valid(api: httpx.Client, body: bytes) -> None:
+    answer = api.post("/v1/cluster", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]) == (422, "validation_error"), answer.text
+    assert answer.json()["detail"][0].keys() >= {"loc", "msg", "type"}
+
+
+def ask(api: httpx.Client, model: str, **more: Any) -> httpx.Response:
+    return api.post("/v1/analyze/llm", json={"image": inline(JPEG)["data"], "model": f"openai/{model}"} | more)
+
+
+def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image_server: ImageServer) -> None:
+    answer = ask(api, "good", ref_id="r1", language="Dutch")
+    image_server.files["photo.jpg"] = JPEG
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["analysis"]["overall_score"] == ANALYSIS["overall_score"]
+    assert (answer.json()["ref_id"], answer.json()["error"]) == ("r1", None)
+    assert "Dutch" in llm_server.requests[-1].prompt
+    private = f"{image_server.url}/file/photo.jpg"
+    by_address = api.post("/v1/analyze/llm", json={"image_url": private, "model": "openai/good"})
+    assert by_address.status_code == 200, by_address.text
+    assert private not in json.dumps(llm_server.requests[-1].body)
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "code"),
+    [
+        ("fenced", 200, None),
+        ("prose", 200, None),
+        ("repairable", 200, None),
+        ("hopeless", 422, "llm_unparsable"),
+        ("broken", 502, "llm_failed"),
+    ],
+)
+def test_what_a_vision_model_may_do(api: httpx.Client, model: str, status: int, code: str | None) -> None:
+    answer = ask(api, model)
+    assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
+
+
+def test_a_provider_that_is_busy_says_when_to_come_back(api: httpx.Client) -> None:
+    answer = ask(api, "limited")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (502, str(RETRY_AFTER_S))
+
+
+def test_a_provider_without_a_key_is_503_and_an_unknown_one_422(api: httpx.Client) -> None:
+    body = {"image": inline(JPEG)["data"]}
+    keyless = api.post("/v1/analyze/llm", json=body | {"model": "anthropic/claude-opus-4-6"})
+    unknown = api.post("/v1/analyze/llm", json=body | {"model": "nobody/nothing"})
+    assert (keyless.status_code, keyless.json()["error"]) == (503, "llm_without_key")
+    assert "ANTHROPIC_API_KEY" in keyless.json()["message"]
+    assert (unknown.status_code, unknown.json()["error"]) == (422, "llm_unknown")
+
+
+def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Client) -> None:
+    from tests.contract.conftest import PROVIDER_KEY  # noqa: PLC0415
+
+    for model in ("good", "leaky", "forbidden", "broken"):
+        assert PROVIDER_KEY not in ask(api, model).text
+    logs = [panoptes.log_path, *(panoptes.ray_folder / "session_latest" / "logs").rglob("*")]
+    leaks = [log.name for log in logs if log.is_file() and PROVIDER_KEY.encode() in log.read_bytes()]
+    assert leaks == []
+
+
+@pytest.mark.parametrize("body", [{}, {"image": "@@@"}, {"image": "", "image_url": "http://x"}])
+def test_vision_requests_that_are_not_valid(api: httpx.Client, body: dict[str, str]) -> None:
+    assert api.post("/v1/analyze/llm", json=body).status_code in {400, 422}
+
+
+def test_models_and_health_name_everything(api: httpx.Client) -> None:
+    names = {
+        "clip",
+        "blur",
+        "pyiqa_brisque",
+        "pyiqa_nima_technical",
+        "pyiqa_nima_aesthetic",
+        "deepface",
+        "clusterer",
+        "llm",
+    }
+    models = {model["name"]: model for model in api.get("/v1/models").json()["data"]}
+    assert models.keys() == names
+    assert "Noncommercial" in models["pyiqa_brisque"]["licence"]
+    health = api.get("/v1/health").json()
+    assert (health["status"], {model["name"] for model in health["models"]}) == ("ok", names)
+    assert all(model["loaded"] and model["replicas"] == 1 for model in health["models"])
+
+
+def test_a_killed_analyzer_costs_its_part_of_the_answer_alone(panoptes: Application, api: httpx.Client) -> None:
+    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
+    (blur,) = [pid for pid, title in titles.items() if b"ServeReplica:panoptes:Blur" in title]
+    os.kill(blur, signal.SIGKILL)
+    deadline, partial = time.monotonic() + 120, 0
+    while True:
+        result = analyze(api, JPEG, run_blur=True, run_quality=False, run_emotion=False, run_embedding=True)
+        assert result["embedding"]
+        if result["error"] is None:
+            break
+        assert result["error"].startswith("blur: ")
+        partial += 1
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    assert partial > 0
+
+
+def test_200_mixed_requests_at_16_clients(panoptes: Application, api: httpx.Client) -> None:
+    vectors = blobs(50).tolist()
+    ids = [str(index) for index in range(50)]
+
+    def send(number: int) -> int:
+        kind = number % 5
+        if kind == 0:
+            return api.post("/classify", files={"file": ("a.jpg", JPEG)}).status_code
+        if kind == 1:
+            return api.post("/v1/cluster", json={"embeddings": vectors, "image_ids": ids}).status_code
+        if kind == 2:
+            images = [inline(JPEG, "a"), inline(b"broken", "b")]
+            return api.post("/v1/analyze/batch", json={"images": images, "run_emotion": False}).status_code
+        if kind == 3:
+            return ask(api, "good").status_code
+        return api.post("/v1/analyze", json={"image": inline(JPEG)} | ALL).status_code
+
+    with ThreadPoolExecutor(16) as clients:
+        assert set(clients.map(send, range(40))) == {200}  # every buffer has been as full as it gets
+        before = panoptes.memory_bytes()
+        assert set(clients.map(send, range(200))) == {200}
+    grown = panoptes.memory_bytes() - before
+    print(f"memory of the whole application: {before / 1e9:.2f} GB, after 200 requests {grown / 1e6:+.0f} MB")
+    assert grown < 300e6
