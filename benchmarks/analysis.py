@@ -1,4 +1,4 @@
-"""/v1/analyze with models of full size beside a plain server, and beside its own slowest analyser; the second part of `make bench`.
+"""/v1/analyze with models of full size beside a plain server, and beside its slowest analyser; part of `make bench`.
 
 Random weights in the published shapes: CLIP ViT-B/32, two NIMA Inception-ResNet-v2, a BRISQUE SVM. About six minutes.
 """
@@ -85,10 +85,11 @@ def _render(
     lines = [
         "## Photo analysis over HTTP",
         "",
-        f"{report.machine('torch', 'pyiqa', 'ray')}. `python -m benchmarks.analysis --rounds {options.rounds} --seconds {options.seconds:g}`",
+        f"{report.machine('torch', 'pyiqa', 'ray')}. "
+        f"`python -m benchmarks.analysis --rounds {options.rounds} --seconds {options.seconds:g}`",
         "",
-        f"`/v1/analyze` with {ASKED}, models of full size with random weights; {photos.describe(photos.load())}. Plain: "
-        "one FastAPI process that runs the analysers one after the other. Medians of the rounds.",
+        f"`/v1/analyze` with {ASKED}, models of full size with random weights; {photos.describe(photos.load())}. "
+        "Plain: one FastAPI process that runs the analysers one after the other. Medians of the rounds.",
         "",
         "| clients | plain images/s | Panoptes images/s | ratio | plain p50 ms | Panoptes p50 ms |",
         "|--:|--:|--:|--:|--:|--:|",

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from configs.registry import load_registry
+from configs.registry import FileEntry, load_registry
 
 if TYPE_CHECKING:
     import open_clip
@@ -63,7 +63,12 @@ def make_quality(torch_home: Path) -> None:
         torch.save((torch.randn(vectors) * 10, torch.rand(vectors, features) * 2 - 1), brisque)
     for network in (entry.nima_technical, entry.nima_aesthetic):
         if not (folder / network.file).exists():
-            torch.save({"params": build_nima(**network.options).state_dict()}, folder / network.file)
+            torch.save({"params": build_nima(**_options(network)).state_dict()}, folder / network.file)
+
+
+def _options(network: FileEntry) -> Any:
+    """What the network's class is built with; the registry's types are wider than its signature."""
+    return network.options
 
 
 def clip_weights(hf_home: Path) -> Path:

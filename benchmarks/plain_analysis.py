@@ -49,7 +49,7 @@ def create_app(clip: Clip, measures: Measures) -> FastAPI:
     @app.post("/v1/analyze")
     async def analyze(body: dict[str, Any]) -> dict[str, Any]:
         data = base64.b64decode(body["image"]["data"])
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        grey: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
         result: dict[str, Any] = {"blur": float(cv2.Laplacian(grey, cv2.CV_64F).var())}
         result["quality"] = measures.measure(Image.open(io.BytesIO(data)).convert("RGB"))
         result["embedding"] = clip.embed_image(clip.decode(data).unsqueeze(0))[0].tolist()

@@ -247,10 +247,10 @@ class _Search:
             pool.shutdown(cancel_futures=True)
 
     def _neighbours(self, one: slice, other: slice) -> Flags | None:
-        """None when there is nothing to tell: no neighbours, or core points that are one component already."""
+        """None when there is nothing to tell: no neighbours, or all points in one component, which are core then."""
         # The calling thread merges meanwhile. What has one root at any time is one component.
         root = self._roots[one.start]
-        if all(self._core(part).all() and (self._roots[part] == root).all() for part in (one, other)):
+        if (self._roots[one] == root).all() and (self._roots[other] == root).all():
             return None
         near = neighbours(self._units[one], self._units[other], self._eps)
         if one == other:

@@ -5,11 +5,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from jobs.drawing.chance import Rng, between, canvas, pick
 from jobs.drawing.distortions import KINDS as DISTORTIONS
 from jobs.drawing.distortions import distorted
+from jobs.drawing.effects import fractal
 from jobs.scenes import KINDS, LIKE_AERIAL_VIEWS
 
 # Shorter side in pixels: near enough to the 224 that NIMA looks at for a grade to look alike in all of them
@@ -32,7 +34,8 @@ class DegradedScene(NamedTuple):
 def pristine(rng: Rng) -> Image.Image:
     """A scene as no camera has spoilt it: half of them like photographs, a quarter full of texture, a quarter drawings.
 
-    Its tones are spread from black to white, as a loss of contrast could not be told from a pale scene otherwise.
+    Its tones are spread from black to white, and a fine texture lies all over it, as on the surfaces of a photograph:
+    in a pale or a flat scene nobody could say what blur or a loss of contrast took away.
 
     Returns:
         RGB, the shorter side 256–415 pixels.
@@ -40,7 +43,14 @@ def pristine(rng: Rng) -> Image.Image:
     kinds = pick(rng, (LIKE_PHOTOS, LIKE_PHOTOS, TEXTURED, DRAWINGS))
     with canvas(SMALLEST, LARGEST):
         image = KINDS[pick(rng, kinds)].draw(rng).image.convert("RGB")
-    return ImageOps.autocontrast(image, cutoff=0.5, preserve_tone=True)
+    return _textured(rng, ImageOps.autocontrast(image, cutoff=0.5, preserve_tone=True))
+
+
+def _textured(rng: Rng, image: Image.Image) -> Image.Image:
+    """Grains of 6, 3 and 1.5 pixels, of 7 to 9 levels' deviation together."""
+    grain = sum((fractal(rng, image.size, image.width / pixels, 1) for pixels in (6, 3, 1.5)), np.float32(0))
+    grain = (grain - grain.mean()) / grain.std() * between(rng, 7, 9)
+    return Image.fromarray(np.clip(np.asarray(image, np.float32) + grain[..., None], 0, 255).astype(np.uint8))
 
 
 def degraded(rng: Rng, kind: str | None = None, scene: Image.Image | None = None) -> DegradedScene:

@@ -19,7 +19,7 @@ from jobs.training.clip import MODEL, contrastive, encode_short, in_other_colour
 __all__ = ["MODEL", "contrastive", "encode_short", "in_other_colours", "main", "train"]
 
 # Minutes that each takes unless told otherwise, drawing included
-MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 8.0}
+MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 5.0}
 
 
 def train(name: str, output: Path | None = None, minutes: float | None = None, **options: object) -> None:

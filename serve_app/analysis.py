@@ -6,9 +6,9 @@ A failure of one analyser is a part of the answer; a failure of one image is tha
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +37,6 @@ from serve_app.services import Services, counted
 
 logger = logging.getLogger("ray.serve.panoptes.analysis")
 
-CLIP_ANALYZERS = ("embedding", "classification")
 # The measures stand for quality as the analysis API that people know has them.
 HIGH_BRISQUE, MEDIUM_BRISQUE = 25, 50
 HIGH_TECHNICAL, MEDIUM_TECHNICAL = 6.0, 4.5
@@ -52,8 +51,7 @@ class Seen:
     problems: list[str] = field(default_factory=list)
 
 
-Value = TypeVar("Value")
-Look = Callable[[Picture, NDArray[np.uint8] | None, Seen], Awaitable[None]]
+Render = Callable[[Any, Seen], None]
 
 
 class Analysis:
@@ -62,50 +60,68 @@ class Analysis:
     def __init__(self, services: Services, flags: AnalysisFlags, route: str) -> None:
         """ModelDisabled when everything that is asked for is switched off."""
         self._services, self._route = services, route
-        self._looks: dict[str, Look] = {}
-        self._off: list[str] = []
-        wanted = [name for name in ("blur", "quality", "emotion", *CLIP_ANALYZERS) if getattr(flags, f"run_{name}")]
-        for name in wanted:
-            client = self._client(name)
-            if client.enabled:
-                client.announce()
-                self._looks[name] = self._look(name)
-            elif flags.asked(name):
-                self._off.append(f"{name}: {client.deployment} is switched off here")
-        if wanted and not self._looks:
+        models = services.models
+        clients: dict[str, ModelClient] = {
+            "blur": models.blur,
+            "quality": models.quality,
+            "emotion": models.emotion,
+            "embedding": models.clip,
+            "classification": models.clip,
+        }
+        wanted = [name for name in clients if getattr(flags, f"run_{name}")]
+        runs = [name for name in wanted if clients[name].enabled]
+        if wanted and not runs:
             raise ModelDisabled(f"Switched off here: {', '.join(wanted)}. Ask the operator to enable one of them.")
-        self._clip = [name for name in CLIP_ANALYZERS if name in self._looks]
+        for name in runs:
+            clients[name].announce()
+        # Who left a flag out gets what is there; who asked for what is off is told.
+        self._off = [
+            f"{name}: {clients[name].deployment} is switched off here"
+            for name in wanted
+            if name not in runs and flags.asked(name)
+        ]
+        whole: dict[str, tuple[AnalyzerClient[Any], Render]] = {
+            "blur": (models.blur, self._blur),
+            "quality": (models.quality, _quality),
+            "emotion": (models.emotion, _emotion),
+        }
+        self._whole = {name: whole[name] for name in runs if name in whole}
+        self._clip = [name for name in runs if name not in whole]
 
-    async def of(self, image: ImageInput, *, raise_limits: bool) -> ImageAnalysisResult:
-        """Analyse one image.
+    async def of(self, image: ImageInput, *, alone: bool) -> ImageAnalysisResult:
+        """Analyse one image; what is wrong with it is its result's `error`.
 
         Args:
             image: its URL or bytes.
-            raise_limits: raise TooLarge for an image over a limit, which otherwise is its result's `error`.
+            alone: raise TooLarge, and what nobody expected; one of several must not take the others with it.
         """
         started = time.perf_counter()
         result = ImageAnalysisResult(image_id=image.image_id, source_url=image.url, processing_time_ms=0)
         try:
-            async with self._services.pictures, counted(self._route):
-                decoded, fitted = await self._open(image)
-                result.width_px, result.height_px = decoded.width, decoded.height
-                seen = await self._see(Picture(decoded.pixels), fitted)
-                result = result.model_copy(update=seen.fields)
-                result.error = "; ".join(seen.problems) or None
-        except TooLarge as error:
-            if raise_limits:
+            async with counted(self._route):
+                data = await self._services.read(image)
+                self._services.check_size(data)
+                async with self._services.pictures:
+                    decoded, fitted = await self._open(data)
+                    result.width_px, result.height_px = decoded.width, decoded.height
+                    seen = await self._see(Picture(decoded.pixels), fitted)
+            result = result.model_copy(update=seen.fields)
+            result.error = "; ".join(seen.problems) or None
+        except (InvalidRequest, FetchFailed, TooLarge) as error:
+            if alone and isinstance(error, TooLarge):
                 raise
             result.error = _describe(error)
-        except (InvalidRequest, FetchFailed) as error:
-            result.error = _describe(error)
+        except Exception as error:
+            if alone:
+                raise
+            logger.exception("An image of a batch failed")
+            result.error = f"InternalError: failed ({type(error).__name__}): report it with the X-Request-ID"
         result.processing_time_ms = round((time.perf_counter() - started) * 1000, 1)
         return result
 
-    async def _open(self, image: ImageInput) -> tuple[Decoded, NDArray[np.uint8] | None]:
-        data = await self._services.read(image)
-        self._services.check_size(data)
+    async def _open(self, data: bytes) -> tuple[Decoded, NDArray[np.uint8] | None]:
         size = self._services.clip.weights.image.size if self._clip else None
-        if size is not None and len(self._looks) == len(self._clip):
+        if size is not None and not self._whole:
             # Nobody looks at the whole picture: a JPEG may be scaled down while it is decoded.
             decoded = await self._services.decoder.fit(data, size)
             return decoded, decoded.pixels
@@ -113,14 +129,13 @@ class Analysis:
 
     async def _see(self, picture: Picture, fitted: NDArray[np.uint8] | None) -> Seen:
         seen = Seen(problems=list(self._off))
-        looks = {name: look for name, look in self._looks.items() if name not in self._clip}
-        if looks:
+        if self._whole:
             await picture.hand_over()
-        if self._clip:
-            looks[" and ".join(self._clip)] = self._look_with_clip
         async with asyncio.TaskGroup() as group:
-            for name, look in looks.items():
-                group.create_task(self._guarded(name, look(picture, fitted, seen), seen))
+            for name, (client, render) in self._whole.items():
+                group.create_task(self._guarded(name, _look(client, picture, render, seen), seen))
+            if self._clip and fitted is not None:
+                group.create_task(self._guarded(" and ".join(self._clip), self._look_with_clip(fitted, seen), seen))
         return seen
 
     async def _guarded(self, name: str, looking: Awaitable[None], seen: Seen) -> None:
@@ -137,26 +152,9 @@ class Analysis:
             logger.exception("The analyser %s failed", name)
             seen.problems.append(f"{name}: failed ({type(error).__name__}): report it with the X-Request-ID")
 
-    def _client(self, name: str) -> ModelClient:
-        models = self._services.models
-        clients: dict[str, ModelClient] = {
-            "blur": models.blur, "quality": models.quality, "emotion": models.emotion,
-        }  # fmt: skip
-        return clients.get(name, models.clip)
-
-    def _look(self, name: str) -> Look:
-        models = self._services.models
-        looks: dict[str, Look] = {
-            "blur": _looking(models.blur, self._blur),
-            "quality": _looking(models.quality, _quality),
-            "emotion": _looking(models.emotion, _emotion),
-        }
-        return looks.get(name, self._look_with_clip)
-
-    async def _look_with_clip(self, _picture: Picture, fitted: NDArray[np.uint8] | None, seen: Seen) -> None:
+    async def _look_with_clip(self, fitted: NDArray[np.uint8], seen: Seen) -> None:
         """One forward pass for the embedding and the classification."""
         clip, settings = self._services.clip, self._services.settings
-        assert fitted is not None  # noqa: S101 - `_open` fits where CLIP looks
         if "classification" in self._clip:
             prompts = load_prompts().classifier[settings.prompt_set]
             scores = await clip.score(fitted[None], [list(prompts[category]) for category in CATEGORIES])
@@ -179,11 +177,8 @@ class Analysis:
         )
 
 
-def _looking(client: AnalyzerClient[Value], render: Callable[[Value, Seen], None]) -> Look:
-    async def look(picture: Picture, _fitted: NDArray[np.uint8] | None, seen: Seen) -> None:
-        render(await client.analyze(picture), seen)
-
-    return look
+async def _look(client: AnalyzerClient[Any], picture: Picture, render: Render, seen: Seen) -> None:
+    render(await client.analyze(picture), seen)
 
 
 def _quality(figures: QualityFigures, seen: Seen) -> None:
@@ -238,9 +233,3 @@ def _describe(error: PanoptesError) -> str:
     else:
         kind = "ImageFetchError" if isinstance(error, FetchFailed) else "ImageDecodeError"
     return f"{kind}: {error.message}"
-
-
-def outcome(results: Iterator[ImageAnalysisResult]) -> tuple[int, int]:
-    """How many images succeeded and how many did not."""
-    errors = [result.error for result in results]
-    return errors.count(None), len(errors) - errors.count(None)

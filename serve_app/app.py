@@ -93,10 +93,9 @@ def _emotion(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _clusterer(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.clusterer import Clusterer  # noqa: PLC0415
+    from deployments.clusterer import CLUSTERER, Clusterer  # noqa: PLC0415
 
-    method = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
-    return _bound(Clusterer, (method,), settings.max_cluster_embeddings, settings.clusterer_threads)
+    return _bound(Clusterer, (CLUSTERER,), settings.max_cluster_embeddings, settings.clusterer_threads)
 
 
 def _llm(settings: Settings, registry: Registry) -> Deployed:

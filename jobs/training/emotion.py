@@ -20,7 +20,7 @@ from jobs.deepface_crops import SIDE, Grey, detected, loose
 from jobs.drawing.faces import EMOTIONS, draw_face
 from jobs.model_card_emotion import write_card
 from jobs.scenes import Split, generator
-from jobs.training.cores import on_every_core
+from jobs.training.cores import left_for_training, on_every_core
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "emotion-faces-v1"
 WEIGHTS = "facial_expression_model_weights.onnx"
@@ -146,6 +146,6 @@ def run(output: Path | None, minutes: float, seed: int) -> None:
     faces = round(FACES_PER_MINUTE * minutes)
     pool = on_every_core(draw_crops, together, seed, faces, FACES_PER_TASK)
     print(f"{time.monotonic() - start:5.0f} s  {len(pool.pixels)} crops of {faces} faces drawn", flush=True)
-    network = train(pool, seed, minutes * 60 - (time.monotonic() - start))
+    network = train(pool, seed, left_for_training(start, minutes))
     save(network, folder)
     print(write_card(folder, f"python -m jobs.train_bundled emotion --minutes {minutes:g} --seed {seed}", faces, seed))

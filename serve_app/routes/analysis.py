@@ -37,7 +37,7 @@ LLM_LONG_SIDE = 1568
 async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
     """Every analyser looks at the image side by side; what cannot be said of it stands in `result.error`."""
     analysis = Analysis(services, request, "/v1/analyze")
-    return AnalyzeResponse(result=await analysis.of(request.image, raise_limits=True))
+    return AnalyzeResponse(result=await analysis.of(request.image, alone=True))
 
 
 @router.post(
@@ -57,7 +57,7 @@ async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Req
     if NDJSON in http.headers.get("accept", ""):
         return StreamingResponse(_stream(analysis, request.images), media_type=NDJSON)
     started = time.perf_counter()
-    results = await asyncio.gather(*(analysis.of(image, raise_limits=False) for image in request.images))
+    results = await asyncio.gather(*(analysis.of(image, alone=False) for image in request.images))
     succeeded = sum(result.error is None for result in results)
     return BatchAnalyzeResponse(
         total=len(results),
@@ -70,7 +70,7 @@ async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Req
 
 async def _stream(analysis: Analysis, images: list[ImageInput]) -> AsyncIterator[str]:
     async def one(index: int, image: ImageInput) -> tuple[int, ImageAnalysisResult]:
-        return index, await analysis.of(image, raise_limits=False)
+        return index, await analysis.of(image, alone=False)
 
     tasks = [asyncio.create_task(one(index, image)) for index, image in enumerate(images)]
     try:

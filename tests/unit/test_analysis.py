@@ -12,6 +12,7 @@ from deployments.errors import ModelFailed
 from deployments.figures import QualityFigures
 from serve_app.errors import ModelUnavailable
 from serve_app.handles import AnalyzerClient, Models
+from serve_app.images import Decoder
 from tests.unit.api import Doubles, client
 from tests.unit.test_images import encoded, two_halves
 
@@ -218,6 +219,24 @@ async def test_a_bad_image_never_touches_the_others_of_its_batch() -> None:
     assert [result["image_id"] for result in body["results"]] == ["photo", "broken", "photo"]
     assert [result["error"] is None for result in body["results"]] == [True, False, True]
     assert body["total_processing_time_ms"] > 0
+
+
+async def test_what_nobody_expected_is_one_images_error_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Decoder.whole
+
+    async def sometimes(self: Decoder, data: bytes, size: int | None) -> Any:
+        if data == b"strange":
+            raise ZeroDivisionError("/srv/secret.py")
+        return await whole(self, data, size)
+
+    monkeypatch.setattr(Decoder, "whole", sometimes)
+    strange = {"data": base64.b64encode(b"strange").decode()}
+    async with client() as api:
+        batch = await api.post("/v1/analyze/batch", json={"images": [strange, IMAGE]})
+        alone = await api.post("/v1/analyze", json={"image": strange})
+    assert [result["error"] is None for result in batch.json()["results"]] == [False, True]
+    assert "secret" not in batch.text
+    assert alone.status_code == 500
 
 
 async def test_a_batch_has_a_limit_and_is_not_empty() -> None:

@@ -88,6 +88,7 @@ CASES: dict[str, Callable[[np.random.Generator], Case]] = {
     "duplicates, too few": lambda rng: (np.repeat(random(rng, 40, 8), 15, axis=0), 0.01, 16),
     "all identical": lambda rng: (np.repeat(random(rng, 1, 512), 300, axis=0), 0.01, 50),
     "antipodes, eps 2": lambda rng: (np.array([[1.0, 0], [-1, 0], [1, 0], [-1, 0]]), 2.0, 4),
+    "antipodes, eps 2, up to rounding": lambda rng: (np.kron([[1], [-1]], random(rng, 150, 64)), 2.0, 300),
     "antipodes, eps under 2": lambda rng: (np.array([[1.0, 0], [-1, 0], [1, 0], [-1, 0]]), 1.9999, 2),
     "every third degree at three degrees": lambda rng: (on_circle(*range(0, 360, 3)), apart(3), 3),
     "a distance that occurs, 2 dimensions": lambda rng: at_a_distance_that_occurs(rng, 300, 2, 0.01),
@@ -127,6 +128,12 @@ def test_a_distance_that_is_eps_but_for_rounding_is_rounded_as_scikit_learn_does
     assert dbscan(points, eps, min_samples).tolist() == expected.tolist()
 
 
+@pytest.mark.parametrize("block", range(1, 10))
+def test_border_points_are_found_wherever_a_block_ends(block: int) -> None:
+    points, eps, min_samples = shared_border([5, 6, 7, 8, 4, 0, 1, 2, 3])
+    assert dbscan(points, eps, min_samples, block=block).tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_labels_are_those_of_scikit_learn_whatever_is_drawn(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -153,6 +160,31 @@ def test_what_float32_cannot_tell_is_told_in_float64() -> None:
     near = neighbours(rows, columns, eps)
     assert near[0, :2].tolist() == [True, False]
     assert near.sum() == 1
+
+
+def test_what_float64_cannot_tell_goes_by_the_matrix_product() -> None:
+    """Pairs that come out beyond eps when their numbers are summed up in another order."""
+    units = unit_rows(random(np.random.default_rng(2), 600, 512))
+    distances = 1 - units @ units.T
+    otherwise = 1 - np.einsum("ijk,ijk->ij", units[:5, None], units[None, 5:])
+    pairs = np.argwhere(otherwise > distances[:5, 5:])
+    assert len(pairs) > 100
+    for row, column in pairs[:20]:
+        assert neighbours(units, units, float(distances[row, 5 + column]))[row, 5 + column]
+
+
+def test_many_doubtful_pairs_are_not_gathered() -> None:
+    """Copies of two vectors at eps: pair by pair, their 40,000 products would take 330 MB."""
+    units = np.zeros((200, 512))
+    units[:100, 0], units[100:, 0], units[100:, 1] = 1, 0.8, 0.6
+    tracemalloc.start()
+    try:
+        near = neighbours(units, units, 0.2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert near.all()
+    assert peak < 5_000_000
 
 
 def test_the_bound_on_float32_holds_and_is_not_wide() -> None:
@@ -245,6 +277,21 @@ def test_joined_components_have_their_lowest_point_as_root() -> None:
     assert roots.tolist() == [0, 1, 2, 1, 4, 1, 2, 1]
     join(roots, np.array([6]), np.array([7]))
     assert roots.tolist() == [0, 1, 1, 1, 4, 1, 1, 1]
+
+
+@pytest.mark.parametrize("shape", [(1, 500), (500, 1)])
+def test_a_star_is_linked_in_few_rounds(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds: list[int] = []
+
+    def counted(*arguments: Any) -> None:
+        rounds.append(1)
+        join(*arguments)
+
+    monkeypatch.setattr(module, "join", counted)
+    roots = np.arange(501)
+    link(np.ones(shape, np.bool_), roots[: shape[0]].copy(), roots[shape[0] :].copy(), roots)
+    assert not roots.any()
+    assert len(rounds) <= 4
 
 
 def test_blocks_that_were_linked_apart_are_joined_to_the_same_components() -> None:
