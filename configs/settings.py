@@ -17,6 +17,8 @@ from configs.prompts import load_prompts
 from configs.registry import load_registry
 
 MEGABYTE = 1_000_000
+MOST_AUTOMATIC_THREADS = 8
+LLM_PROVIDERS = ("anthropic", "openai", "gemini")
 PROJECT = Path(__file__).resolve().parent.parent
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -87,7 +89,7 @@ class Settings(BaseSettings):
     )
     llm_fallbacks: Names = Field((), description="Models asked in turn when the provider of the first one fails.")
     llm_timeout_s: float = Field(
-        25, gt=0, le=600, description="Time for one call of a provider; repair and fallbacks are further calls."
+        20, gt=0, le=600, description="Time for one call of a provider; repair and fallbacks are further calls."
     )
     llm_base_url: str = Field("", description="OpenAI-compatible server that answers for openai/… models.")
     anthropic_api_key: SecretStr = Field(SecretStr(""), description="Key for anthropic/… models.")
@@ -98,13 +100,18 @@ class Settings(BaseSettings):
     rate_limit_enabled: bool = Field(True, description="Limit POST requests by API key or client address.")
     rate_limit_per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
     rate_limit_burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
-    rate_limit_redis_url: str = Field("", description="redis://… makes the limit exact across ingress replicas.")
+    rate_limit_redis_url: SecretStr = Field(
+        SecretStr(""), description="redis://… makes the limit exact across ingress replicas."
+    )
     trusted_proxies: Names = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
 
     max_image_mb: float = Field(50, gt=0, le=1000, description="Largest uploaded image, in megabytes.")
     max_fetch_mb: float = Field(30, gt=0, le=1000, description="Largest image fetched from a URL, in megabytes.")
     max_megapixels: float = Field(100, gt=0, le=1000, description="Largest image, in millions of pixels.")
     max_request_mb: float = Field(500, gt=0, le=5000, description="Largest request with several files, in megabytes.")
+    max_batch_mb: float = Field(
+        100, gt=0, le=5000, description="Largest request of /v1/analyze/batch, in megabytes of JSON."
+    )
     max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one request.")
     max_categories: int = Field(1000, ge=1, le=10_000, description="Most categories or labels in one request.")
     max_embedding_inputs: int = Field(256, ge=1, le=2048, description="Most inputs of one /v1/embeddings request.")
@@ -180,8 +187,8 @@ class Settings(BaseSettings):
 
     @field_validator("rate_limit_redis_url")
     @classmethod
-    def _redis(cls, value: str) -> str:
-        parts = urlsplit(value)
+    def _redis(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
         if value and (parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.port == 0):
             raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
         return value
@@ -191,6 +198,15 @@ class Settings(BaseSettings):
         if self.max_request_mb < self.max_image_mb:
             raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
         return self
+
+    @field_validator("llm_model", "llm_fallbacks")
+    @classmethod
+    def _llm_provider(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for model in (value,) if isinstance(value, str) else value:
+            provider, slash, name = model.partition("/")
+            if not (slash and name) or provider not in LLM_PROVIDERS:
+                raise ValueError(f"{model!r} is not one of {', '.join(f'{known}/…' for known in LLM_PROVIDERS)}")
+        return value
 
     @field_validator("llm_base_url")
     @classmethod
@@ -211,6 +227,10 @@ class Settings(BaseSettings):
         return int(self.max_fetch_mb * MEGABYTE)
 
     @property
+    def max_batch_bytes(self) -> int:
+        return int(self.max_batch_mb * MEGABYTE)
+
+    @property
     def max_request_bytes(self) -> int:
         return int(self.max_request_mb * MEGABYTE)
 
@@ -221,6 +241,9 @@ class Settings(BaseSettings):
     @property
     def max_pixels(self) -> int:
         return int(self.max_megapixels * 1_000_000)
+
+
+SECRETS = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
 class SettingsError(ValueError):
@@ -234,10 +257,13 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
         arguments: the `args` of the application in its Serve config, weaker than the environment.
 
     Raises:
-        SettingsError: an unknown name in `arguments` or `.env`, or an impossible value.
+        SettingsError: an unknown name in `arguments` or `.env`, an impossible value, or a secret in `arguments`.
     """
+    arguments = arguments or {}
+    for name in arguments.keys() & SECRETS:
+        raise SettingsError(f"Cannot start: {name.upper()} must come from the environment or .env: Serve logs its args")
     try:
-        return Settings(**(arguments or {}))
+        return Settings(**arguments)
     except ValidationError as invalid:
         lines = []
         for error in invalid.errors(include_url=False):
@@ -254,3 +280,8 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
 def cores() -> int:
     """Cores this process may run on."""
     return len(os.sched_getaffinity(0))
+
+
+def threads_for(configured: int) -> int:
+    """CPU threads of a replica; 0 means all cores, at most 8."""
+    return configured or min(cores(), MOST_AUTOMATIC_THREADS)

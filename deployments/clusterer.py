@@ -12,16 +12,16 @@ import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from ray import serve
 
-from configs.settings import cores
+from configs.settings import threads_for
 from deployments.batching import Batcher
 from deployments.dbscan import Cancelled, Floats, Indices, dbscan, has_direction, row_lengths
-from deployments.errors import ModelError, ModelFailed
+from deployments.errors import InvalidClustering, ModelFailed, Problem
 from deployments.metrics import ModelMetrics
 from deployments.replica import ModelStatus
 from deployments.weights import Weights
@@ -30,15 +30,13 @@ logger = logging.getLogger("ray.serve.panoptes.clusterer")
 
 CLUSTERER = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
 MOST_PROBLEMS = 20
-MOST_AUTOMATIC_THREADS = 8
-PROBE = b'{"embeddings": [[1, 0], [1, 0.1], [0, 1]], "image_ids": ["a", "b", "c"]}'
+PROBE = b'{"embeddings": [[1, 0], [1, 0.1]], "image_ids": ["a", "b"]}'
 
 # What is parsed into objects is bounded before it is: a vector by its text, all ids by theirs together.
 LONGEST_ROW = 1 << 20  # bytes
 BYTES_AN_ID = 512
 BYTES_BESIDE = 4096
 
-Problem = dict[str, Any]
 Stop = Callable[[], bool]
 
 _EXAMPLE_IDS: list[JsonValue] = ["photo_001", "photo_002", "photo_003"]
@@ -123,17 +121,6 @@ class ClusterResponse(BaseModel):
     processing_time_ms: float = Field(description="Reading the vectors and clustering them, without waiting.")
 
 
-class InvalidClustering(ModelError):
-    """A request that is not valid; `problems` as FastAPI lists them: `loc`, `msg`, `type`, at most 20."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return str(self.problems[0]["msg"])
-
-
 @dataclass(frozen=True)
 class Vectors:
     """A request that was read: all of it but the embeddings is in `request`, they are (n, d) here."""
@@ -149,7 +136,7 @@ class Clusterer:
     def __init__(self, most: int, threads: int) -> None:
         """Take up to `most` vectors a request and compute with `threads` threads; 0: all cores, at most 8."""
         started = time.perf_counter()
-        self._most, self._threads = most, threads or min(cores(), MOST_AUTOMATIC_THREADS)
+        self._most, self._threads = most, threads_for(threads)
         self._metrics = ModelMetrics(CLUSTERER.id)
         self._batcher: Batcher[_Job, bytes] = Batcher(lambda jobs: [self._compute(job) for job in jobs], 1)
         self._failed = False
@@ -262,11 +249,11 @@ def render(request: ClusterRequest, labels: Indices, milliseconds: float) -> byt
     return response.model_dump_json().encode()
 
 
-# The key of an array `embeddings`, any other string, a bracket; or a quote that nothing closes, which ends the search.
+# The key of an array `embeddings`, any other string, or a quote that nothing closes, which ends the search.
+# A key further down counts like the one on top: a request with such a thing in it is refused in any case.
 _TOKEN = re.compile(
-    rb'(?P<key>"embeddings"[ \t\r\n]*+:[ \t\r\n]*+(?=\[))|"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{}]', re.DOTALL
+    rb'(?P<key>"embeddings"[ \t\r\n]*+:[ \t\r\n]*+(?=\[))|"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<open>")', re.DOTALL
 )
-_DEPTH = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _PLACEHOLDER = b"[[],[]]"  # valid in the place of the embeddings
 
 _OPENED = re.compile(rb"[ \t\r\n]*+\[")
@@ -291,18 +278,14 @@ def _cut(body: bytes, most: int, stop: Stop | None) -> tuple[bytes, _Rows | None
     room = most * BYTES_AN_ID + BYTES_BESIDE
     kept: list[bytes] = []
     rows: _Rows | None = None
-    position = kept_to = cut = depth = 0
-    while token := _TOKEN.search(body, position, cut + room):
+    position = kept_to = cut = 0
+    while (token := _TOKEN.search(body, position, cut + room)) and not token["open"]:
         position = token.end()
-        if token["key"] and depth == 1:
+        if token["key"]:
             rows = _read_rows(body, position, most, stop)
             kept += [body[kept_to:position], _PLACEHOLDER]
             cut += rows.end - position
             position = kept_to = rows.end
-        elif token[0] == b'"':
-            break
-        else:
-            depth += _DEPTH.get(token[0], 0)
     if len(body) - cut > room:
         raise InvalidClustering([_problem("too_long", f"over {room} bytes beside the embeddings: send shorter ids")])
     return b"".join([*kept, body[kept_to:]]), rows
@@ -363,7 +346,9 @@ def _problem(kind: str, message: str, *place: str | int) -> Problem:
 
 
 def _no_list(number: int) -> Problem:
-    message = f"embeddings[{number}] is not a list of numbers: send one list of numbers for each image"
+    message = (
+        f"embeddings[{number}] is not a list of numbers, or over {LONGEST_ROW} bytes: send one list for each image"
+    )
     return _problem("list_type", message, "embeddings", number)
 
 

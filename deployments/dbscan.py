@@ -69,7 +69,7 @@ def dbscan(
     """
     if not (eps > 0 and min_samples >= 1):
         raise ValueError("eps must be above 0 and min_samples at least 1")
-    search = _Search(unit_rows(embeddings, overwrite=overwrite), eps, min_samples, block, threads, stop)
+    search = _Search(unit_rows(embeddings, overwrite=overwrite), float(eps), min_samples, block, threads, stop)
     return search.labels()
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 import ray
 import torch
 
-from configs.settings import cores
+from configs.settings import threads_for
 from deployments.errors import ModelFailed
 
 logger = logging.getLogger("ray.serve.panoptes.devices")
 
-MOST_AUTOMATIC_THREADS = 8
 # malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGEST_KEPT = 1 << 26  # bytes; several times the largest tensor of a batch of 16
@@ -53,7 +52,7 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
         ModelFailed: the machine has a GPU, it was assigned, and torch cannot use it.
     """
     _share_malloc_arena()
-    count = threads or min(cores(), MOST_AUTOMATIC_THREADS)
+    count = threads_for(threads)
     torch.set_num_threads(count)
     if gpu_fraction and not torch.cuda.is_available():
         if NVIDIA_DEVICE.exists():

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from deployments.errors import ModelFailed, WeightsNotFound
 from deployments.figures import Face
 from deployments.metrics import ModelMetrics
 from deployments.replica import ModelStatus, Worker
-from deployments.weights import FileWeights, deepface_home
+from deployments.weights import FileWeights
 
 logger = logging.getLogger("ray.serve.panoptes.emotion")
 
@@ -33,30 +32,32 @@ class EmotionModel:
         load_time_s: seconds from nothing to warmed up.
     """
 
-    def __init__(self, weights: FileWeights, detector: str, max_side: int) -> None:
+    def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
         """Load and warm up. Faces are looked for in a picture of at most `max_side` pixels on its long side.
 
         Raises:
             WeightsNotFound: a file of the network or of the detector is neither there nor reachable.
         """
         started = time.perf_counter()
-        self._weights, self._detector, self._max_side = weights, detector, max_side
-        # DeepFace reads both when it is imported.
-        os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
-        os.environ["DEEPFACE_HOME"] = str(_home(weights))
-        from deepface import DeepFace  # noqa: PLC0415
-        from deepface.modules.exceptions import FaceNotDetected  # noqa: PLC0415
-
-        self._deepface: Any = DeepFace
-        self._no_face: type[Exception] = FaceNotDetected
+        self._weights, self._detector, self._threads, self._max_side = weights, detector, threads, max_side
+        cv2.setNumThreads(threads)
+        os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"  # read when DeepFace is imported
         try:
+            from deepface import DeepFace  # noqa: PLC0415
+            from deepface.models.demography.onnx import Emotion as network  # noqa: N813, PLC0415
+            from deepface.modules.exceptions import FaceNotDetected  # noqa: PLC0415
+
+            self._deepface: Any = DeepFace
+            self._no_face: type[Exception] = FaceNotDetected
+            # DeepFace's own session takes every core, and its file is always the one in its home.
+            network.build_session = self._session
             DeepFace.build_model(task="facial_attribute", model_name="Emotion")
             self.warm_up()
         except (ValueError, OSError) as error:
             raise WeightsNotFound(
                 f"{weights.id} or the face detector {detector!r} cannot be loaded ({error}). Put the file into "
-                "$DEEPFACE_HOME/.deepface/weights, allow its download, or set WEIGHTS=bundled with "
-                "DEEPFACE_DETECTOR=opencv."
+                "$DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set WEIGHTS=bundled "
+                "with DEEPFACE_DETECTOR=opencv."
             ) from error
         self.load_time_s = time.perf_counter() - started
 
@@ -85,6 +86,17 @@ class EmotionModel:
             raise ModelFailed(f"OpenCV failed: {error}") from error
         return [_face(entry, scale) for entry in found]
 
+    def _session(self, file_name: str, source_url: list[str]) -> Any:
+        """The network's session: of our file, or of the one in DeepFace's home, downloaded when it is not there."""
+        import onnxruntime  # noqa: PLC0415
+        from deepface.commons.weight_utils import download_weights_if_necessary  # noqa: PLC0415
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        path = self._weights.path or download_weights_if_necessary(file_name, source_url)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
     def _analyze(self, bgr: Any, detector: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._deepface.analyze(
             bgr, actions=("emotion",), detector_backend=detector, silent=True
@@ -102,32 +114,13 @@ def _face(entry: dict[str, Any], scale: float) -> Face:
     return Face(str(entry["dominant_emotion"]), scores, confidence, region)
 
 
-def _home(weights: FileWeights) -> Path:
-    """The folder in which DeepFace finds its files: the user's own, or one of links with the bundled network in it."""
-    own = deepface_home()
-    if weights.source == "hub":
-        return own
-    home = Path(tempfile.mkdtemp(prefix="panoptes-deepface-"))
-    folder = home / WEIGHTS_FOLDER
-    folder.mkdir(parents=True)
-    assert weights.path is not None  # noqa: S101 - bundled weights are there
-    bundled = Path(weights.path)
-    (folder / bundled.name).symlink_to(bundled)
-    theirs = own / WEIGHTS_FOLDER
-    for file in theirs.iterdir() if theirs.is_dir() else ():
-        if file.name != bundled.name:  # detectors, which are not bundled
-            (folder / file.name).symlink_to(file)
-    return home
-
-
 @serve.deployment
 class Emotion:
     """One replica; images arrive as uint8 arrays (h, w, 3), RGB."""
 
     def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
-        cv2.setNumThreads(threads)
         self._weights = weights
-        self._model = EmotionModel(weights, detector, max_side)
+        self._model = EmotionModel(weights, detector, threads, max_side)
         self._metrics = ModelMetrics(weights.id)
         self._worker: Worker[Pixels, list[Face]] = Worker(self._find, self._model.warm_up)
         logger.info("%s ready with the detector %s in %.1f s", weights.id, detector, self._model.load_time_s)

@@ -2,6 +2,7 @@
 
 ModelError
 ├── PromptTooLong        a text that does not fit the text tower
+├── InvalidClustering    a request to cluster that is not valid
 ├── WeightsNotFound      a checkpoint that is neither cached nor reachable
 ├── ModelFailed          the model or its device broke; the replica fails its health check
 ├── LlmModelUnknown      a language model that belongs to no provider which can be asked
@@ -9,6 +10,10 @@ ModelError
 ├── LlmProviderFailed    no provider answered, fallbacks included
 └── LlmAnswerInvalid     a language model answered, twice, something else than was asked
 """
+
+from typing import Any
+
+Problem = dict[str, Any]
 
 
 class ModelError(Exception):
@@ -24,6 +29,17 @@ class PromptTooLong(ModelError):
 
     def __str__(self) -> str:
         return f"{self.text!r}… is too long: the model reads at most {self.limit} tokens, shorten it"
+
+
+class InvalidClustering(ModelError):
+    """A request that is not valid; `problems` as FastAPI lists them: `loc`, `msg`, `type`, at most 20."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return str(self.problems[0]["msg"])
 
 
 class WeightsNotFound(ModelError):

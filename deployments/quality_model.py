@@ -26,6 +26,7 @@ Pixels = NDArray[np.uint8]
 
 # Below this BRISQUE's second scale has no neighbourhoods left.
 SMALLEST_SIDE = 16
+LONGEST_RATIO = 2
 
 
 class QualityModel:
@@ -43,6 +44,7 @@ class QualityModel:
         Raises:
             WeightsNotFound: a file is neither there nor reachable, or is not what it should be.
         """
+        cv2.setNumThreads(device.threads)
         self.device, self._max_pixels = device, max_pixels
         self._brisque, brisque_s = _timed(lambda: _load_brisque(brisque))
         self._technical, technical_s = _timed(lambda: _load_nima(technical, device))
@@ -66,7 +68,8 @@ class QualityModel:
         try:
             with torch.inference_mode():
                 brisque = self._measure_brisque(tensor)
-                technical, aesthetic = float(self._technical(tensor)), float(self._aesthetic(tensor))
+                centre = _centre(tensor)
+                technical, aesthetic = float(self._technical(centre)), float(self._aesthetic(centre))
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
             raise ModelFailed(f"a quality measure failed: {error}") from error
         if not math.isfinite(technical + aesthetic):
@@ -91,6 +94,14 @@ class QualityModel:
         scale = math.sqrt(self._max_pixels / (height * width))
         size = (max(1, int(width * scale)), max(1, int(height * scale)))
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _centre(tensor: torch.Tensor) -> torch.Tensor:
+    """The middle of a long picture: NIMA scales the shorter side up to its own, and only then cuts out the square."""
+    height, width = tensor.shape[-2:]
+    longest = LONGEST_RATIO * min(height, width)
+    top, left = max(0, (height - longest) // 2), max(0, (width - longest) // 2)
+    return tensor[..., top : top + longest, left : left + longest]
 
 
 def _timed(load: Callable[[], Any]) -> tuple[Any, float]:

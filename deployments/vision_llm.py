@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from ray import serve
 
+from configs.settings import LLM_PROVIDERS
 from deployments.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from deployments.metrics import ModelMetrics
 from deployments.replica import ModelStatus
@@ -24,7 +25,7 @@ logger = logging.getLogger("ray.serve.panoptes.llm")
 
 # The providers that can be asked, and where each one's key comes from. LiteLLM knows many more, but some of them are
 # addresses of this machine or its network, which must not be a client's to choose.
-KEY_VARIABLES = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "gemini": "GEMINI_API_KEY"}
+KEY_VARIABLES = {provider: f"{provider.upper()}_API_KEY" for provider in LLM_PROVIDERS}
 
 NO_KEY = f"No provider can be asked: set one of {', '.join(KEY_VARIABLES.values())}, or LLM_BASE_URL"
 
@@ -181,9 +182,8 @@ class VisionLlm:
         """
         started = time.perf_counter()
         chosen = self._resolve(question.model) if question.model else self._default
-        if not self._key(chosen):
-            variable = KEY_VARIABLES[chosen.provider]
-            raise LlmKeyMissing(f"There is no key for {chosen.provider} here: set {variable} or choose another model")
+        if problem := self._missing_key(chosen):
+            raise LlmKeyMissing(problem)
         tokens: list[int] = []
         failures: list[LlmProviderFailed] = []
         for model in dict.fromkeys((chosen, *filter(self._key, self._fallbacks))):
@@ -279,6 +279,16 @@ class VisionLlm:
         known = ", ".join(f"{provider}/…" for provider in KEY_VARIABLES)
         raise LlmModelUnknown(f"There is no provider for the model {model[:LONGEST_MODEL_NAME]!r}: use one of {known}")
 
+    def problem(self) -> str | None:
+        """Why the configured model cannot be asked."""
+        return self._missing_key(self._default)
+
+    def _missing_key(self, model: _Model) -> str | None:
+        if self._key(model):
+            return None
+        variable = KEY_VARIABLES[model.provider]
+        return f"There is no key for {model.provider} here: set {variable} or choose another model"
+
     def _key(self, model: _Model) -> str:
         key = self._config.api_keys.get(model.provider, "")
         # A server of one's own may want no key, but OpenAI's client wants one.
@@ -303,7 +313,8 @@ class Llm:
         self._llm = VisionLlm(config) if config.base_url or any(config.api_keys.values()) else None
         self._load_time_ms = (time.perf_counter() - started) * 1000
         self._metrics = ModelMetrics("llm")
-        logger.info("%s ready to be asked after %.1f s", config.model, self._load_time_ms / 1000)
+        problem = self._llm.problem() if self._llm else NO_KEY
+        logger.info("%s can be asked", config.model) if problem is None else logger.warning("%s", problem)
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
         """As `VisionLlm.analyze`."""
@@ -315,7 +326,7 @@ class Llm:
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is: `items` are its answers, `batches` its calls of providers."""
         questions, calls = (self._llm.questions, self._llm.calls) if self._llm else (0, 0)
-        error = None if self._llm else NO_KEY
+        error = self._llm.problem() if self._llm else NO_KEY
         return (ModelStatus("llm", "provider", self._load_time_ms, 0, questions, calls, error),)
 
     async def check_health(self) -> None:

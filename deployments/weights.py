@@ -25,6 +25,8 @@ Source = Literal["hub", "bundled", "builtin", "provider"]
 CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 HUB_DECISION_S = 5.0
 PROJECT = Path(__file__).resolve().parent.parent
+# Hosts that did not answer: the next model that has its weights there is decided without waiting again.
+_silent: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Weights:
     source: Source
     revision: str | None = None
     licence: str | None = None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether these are weights which this application loads."""
+        return self.source in {"hub", "bundled"}
 
     @property
     def statement(self) -> str:
@@ -120,7 +127,9 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
         policy: where to take the weights from.
     """
     cached = cache / entry.file
-    if policy == "hub" or (policy == "auto" and (cached.is_file() or _answers(lambda: _url_exists(entry.url)))):
+    if policy == "hub" or (
+        policy == "auto" and (cached.is_file() or _answers(httpx.URL(entry.url).host, lambda: _url_exists(entry.url)))
+    ):
         path = str(cached) if cached.is_file() else None
         chosen = FileWeights(
             name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
@@ -162,19 +171,22 @@ def cached_checkpoint(repository: str, revision: str | None) -> str | None:
 
 def _available(repository: str, revision: str | None) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
-    return bool(cached_checkpoint(repository, revision)) or _answers(lambda: _hub_has(repository, revision))
+    return bool(cached_checkpoint(repository, revision)) or _answers(
+        constants.ENDPOINT, lambda: _hub_has(repository, revision)
+    )
 
 
-def _answers(ask: Callable[[], bool]) -> bool:
-    """What `ask` says of the hub; False when it says nothing within 5 s or may not be asked."""
-    if constants.HF_HUB_OFFLINE:
+def _answers(host: str, ask: Callable[[], bool]) -> bool:
+    """What `ask` says of a host; False when it says nothing within 5 s, said nothing before, or may not be asked."""
+    if constants.HF_HUB_OFFLINE or host in _silent:
         return False
     # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
     thread = ThreadPoolExecutor(max_workers=1)
     try:
         return thread.submit(ask).result(timeout=HUB_DECISION_S)
     except Exception as error:  # a proxy that cannot be used, a name that does not resolve: each means no hub
-        logger.info("The hub does not answer (%s)", type(error).__name__)
+        logger.info("%s does not answer (%s)", host, type(error).__name__)
+        _silent.add(host)
         return False
     finally:
         thread.shutdown(wait=False)

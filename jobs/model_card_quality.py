@@ -75,12 +75,23 @@ def ranked(pairs: Iterable[tuple[float, float]]) -> float:
     return float(np.corrcoef(first, second).item(0, 1))
 
 
-def correlations(score: Score, count: int, seed: int) -> dict[str, float]:
-    """How well a measure of degraded scenes ranks their severities, over all kinds of distortion and for each."""
-    found = [(kind, score(image), severity) for image, kind, severity in degraded_scenes(count, seed)]
-    figures = {"all": ranked((value, severity) for _, value, severity in found)}
-    for kind in KINDS:
-        figures[kind] = ranked((value, severity) for other, value, severity in found if other == kind)
+def correlations(scores: Mapping[str, Score], count: int, seed: int) -> dict[str, dict[str, float]]:
+    """How well measures of degraded scenes rank their severities: over all kinds of distortion, and for each kind.
+
+    Args:
+        scores: the measures by name.
+
+    Returns:
+        For each name the rank correlations by kind, -1 to 1; those over all of them as "all".
+    """
+    scenes = [(kind, severity, [score(image) for score in scores.values()])
+              for image, kind, severity in degraded_scenes(count, seed)]  # fmt: skip
+    figures = {}
+    for column, name in enumerate(scores):
+        figures[name] = {
+            kind: ranked((values[column], severity) for other, severity, values in scenes if kind in (other, "all"))
+            for kind in ("all", *KINDS)
+        }
     return figures
 
 
@@ -98,15 +109,12 @@ def scorer(network: torch.nn.Module) -> Score:
 def measure(folders: Mapping[str, Path], count: int, seed: int) -> dict[str, dict[str, float]]:
     """Rank correlations of the saved `brisque`, `technical` and `aesthetic` weights with what was drawn.
 
-    Those of `technical` are with 1 - severity, so that more is better in all of them.
+    That of the technical score is with 1 - severity, so that 1 is best for all three.
     """
     technical, aesthetic = (scorer(nima.load(folders[name])) for name in ("technical", "aesthetic"))
     compositions = [(aesthetic(image), score) for image, score in composed_scenes(count, seed)]
-    return {
-        "brisque": correlations(scorer(brisque.load(folders["brisque"])), count, seed),
-        "technical": correlations(lambda image: -technical(image), count, seed),
-        "aesthetic": {"all": ranked(compositions)},
-    }
+    degraded = {"brisque": scorer(brisque.load(folders["brisque"])), "technical": lambda image: -technical(image)}
+    return {**correlations(degraded, count, seed), "aesthetic": {"all": ranked(compositions)}}
 
 
 def write_cards(folders: Mapping[str, Path], made: str, counts: Mapping[str, int], seed: int) -> str:

@@ -18,9 +18,17 @@ from deployments.clip import ImageScores
 from deployments.figures import BlurFigures, Face, QualityFigures
 from deployments.zero_shot import softmax
 from serve_app.classification import decide
-from serve_app.errors import FetchFailed, InvalidRequest, ModelDisabled, PanoptesError, TooLarge, UrlRefused
+from serve_app.errors import (
+    DeadlineExceeded,
+    FetchFailed,
+    InvalidRequest,
+    ModelDisabled,
+    PanoptesError,
+    Unavailable,
+    UrlRefused,
+)
 from serve_app.handles import AnalyzerClient, ModelClient, Picture
-from serve_app.images import Decoded
+from serve_app.metrics import analyzer_failures_total
 from serve_app.schemas.analysis import (
     AestheticResult,
     AnalysisFlags,
@@ -37,6 +45,9 @@ from serve_app.services import Services, counted
 
 logger = logging.getLogger("ray.serve.panoptes.analysis")
 
+NOT_SERVED = ("caption", "tags", "objects")
+# Of a request's time, for the analysers and then for the images of a batch: what is there by then is still answered.
+ANALYZER_SHARE, IMAGE_SHARE = 0.9, 0.95
 # The measures stand for quality as the analysis API that people know has them.
 HIGH_BRISQUE, MEDIUM_BRISQUE = 25, 50
 HIGH_TECHNICAL, MEDIUM_TECHNICAL = 6.0, 4.5
@@ -49,6 +60,8 @@ class Seen:
 
     fields: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    unavailable: list[Unavailable] = field(default_factory=list)
+    answered: bool = False
 
 
 Render = Callable[[Any, Seen], None]
@@ -60,6 +73,8 @@ class Analysis:
     def __init__(self, services: Services, flags: AnalysisFlags, route: str) -> None:
         """ModelDisabled when everything that is asked for is switched off."""
         self._services, self._route = services, route
+        now, time_s = asyncio.get_running_loop().time(), services.settings.request_timeout_s
+        self._analyzers_until, self._until = now + ANALYZER_SHARE * time_s, now + IMAGE_SHARE * time_s
         models = services.models
         clients: dict[str, ModelClient] = {
             "blur": models.blur,
@@ -79,7 +94,7 @@ class Analysis:
             f"{name}: {clients[name].deployment} is switched off here"
             for name in wanted
             if name not in runs and flags.asked(name)
-        ]
+        ] + [f"{name}: no model for it is served yet" for name in NOT_SERVED if getattr(flags, f"run_{name}")]
         whole: dict[str, tuple[AnalyzerClient[Any], Render]] = {
             "blur": (models.blur, self._blur),
             "quality": (models.quality, _quality),
@@ -88,69 +103,96 @@ class Analysis:
         self._whole = {name: whole[name] for name in runs if name in whole}
         self._clip = [name for name in runs if name not in whole]
 
-    async def of(self, image: ImageInput, *, alone: bool) -> ImageAnalysisResult:
-        """Analyse one image; what is wrong with it is its result's `error`.
+    async def of(self, image: ImageInput) -> ImageAnalysisResult:
+        """Analyse one image; what is wrong with it, or with some of its analysers, is its result's `error`.
 
-        Args:
-            image: its URL or bytes.
-            alone: raise TooLarge, and what nobody expected; one of several must not take the others with it.
+        Raises:
+            TooLarge: it is over a limit.
+            Unavailable: no analyser was there for it.
         """
         started = time.perf_counter()
         result = ImageAnalysisResult(image_id=image.image_id, source_url=image.url, processing_time_ms=0)
         try:
             async with counted(self._route):
-                data = await self._services.read(image)
-                self._services.check_size(data)
-                async with self._services.pictures:
-                    decoded, fitted = await self._open(data)
-                    result.width_px, result.height_px = decoded.width, decoded.height
-                    seen = await self._see(Picture(decoded.pixels), fitted)
+                seen = await self._open_and_see(image)
             result = result.model_copy(update=seen.fields)
             result.error = "; ".join(seen.problems) or None
-        except (InvalidRequest, FetchFailed, TooLarge) as error:
-            if alone and isinstance(error, TooLarge):
-                raise
+        except (InvalidRequest, FetchFailed) as error:
             result.error = _describe(error)
-        except Exception as error:
-            if alone:
-                raise
-            logger.exception("An image of a batch failed")
-            result.error = f"InternalError: failed ({type(error).__name__}): report it with the X-Request-ID"
         result.processing_time_ms = round((time.perf_counter() - started) * 1000, 1)
         return result
 
-    async def _open(self, data: bytes) -> tuple[Decoded, NDArray[np.uint8] | None]:
+    async def of_one_of_many(self, image: ImageInput) -> ImageAnalysisResult:
+        """As `of`, but nothing is raised: an image must not take the others of its batch with it."""
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self.of(image)
+        except TimeoutError:
+            problem = _describe(DeadlineExceeded("the time for the whole request was over: send fewer images at once."))
+        except PanoptesError as error:
+            problem = _describe(error)
+        except Exception as error:
+            logger.exception("An image of a batch failed")
+            problem = f"InternalError: failed ({type(error).__name__}): report it with the X-Request-ID"
+        elapsed = round((time.perf_counter() - started) * 1000, 1)
+        return ImageAnalysisResult(
+            image_id=image.image_id, source_url=image.url, processing_time_ms=elapsed, error=problem
+        )
+
+    async def _open_and_see(self, image: ImageInput) -> Seen:
+        async with self._services.arrivals:
+            data = await self._services.read(image)
+            self._services.check_size(data)
+            async with self._services.pictures:
+                size, picture, fitted = await self._open(data)
+                del data
+                seen = await self._see(picture, fitted)
+        seen.fields |= {"width_px": size[0], "height_px": size[1]}
+        return seen
+
+    async def _open(self, data: bytes) -> tuple[tuple[int, int], Picture, NDArray[np.uint8]]:
+        """The size of the upright image, the whole picture, and what CLIP sees of it."""
         size = self._services.clip.weights.image.size if self._clip else None
         if size is not None and not self._whole:
             # Nobody looks at the whole picture: a JPEG may be scaled down while it is decoded.
             decoded = await self._services.decoder.fit(data, size)
-            return decoded, decoded.pixels
-        return await self._services.decoder.whole(data, size)
+            return (decoded.width, decoded.height), Picture(decoded.pixels), decoded.pixels
+        decoded, fitted = await self._services.decoder.whole(data, size)
+        return (decoded.width, decoded.height), Picture(decoded.pixels), fitted
 
-    async def _see(self, picture: Picture, fitted: NDArray[np.uint8] | None) -> Seen:
+    async def _see(self, picture: Picture, fitted: NDArray[np.uint8]) -> Seen:
         seen = Seen(problems=list(self._off))
-        if self._whole:
-            await picture.hand_over()
         async with asyncio.TaskGroup() as group:
             for name, (client, render) in self._whole.items():
                 group.create_task(self._guarded(name, _look(client, picture, render, seen), seen))
-            if self._clip and fitted is not None:
+            if self._clip:
                 group.create_task(self._guarded(" and ".join(self._clip), self._look_with_clip(fitted, seen), seen))
+        if seen.unavailable and not seen.answered:
+            raise seen.unavailable[0]
         return seen
 
     async def _guarded(self, name: str, looking: Awaitable[None], seen: Seen) -> None:
         """One analyser within its deadline; what goes wrong with it is said, and the others go on."""
-        deadline_s = self._services.settings.analyzer_timeout_s
+        own = asyncio.get_running_loop().time() + self._services.settings.analyzer_timeout_s
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout_at(min(own, self._analyzers_until)):
                 await looking
+            seen.answered = True
         except TimeoutError:
-            seen.problems.append(f"{name}: no answer within {deadline_s:g} s: try again")
+            self._note(seen, name, "timeout", "no answer in time: try again")
         except PanoptesError as error:
-            seen.problems.append(f"{name}: {error.message}")
+            if isinstance(error, Unavailable):
+                seen.unavailable.append(error)
+            self._note(seen, name, error.code, error.message)
         except Exception as error:  # a broken analyser must not take the others' answers with it
             logger.exception("The analyser %s failed", name)
-            seen.problems.append(f"{name}: failed ({type(error).__name__}): report it with the X-Request-ID")
+            why = f"failed ({type(error).__name__}): report it with the X-Request-ID"
+            self._note(seen, name, "internal_error", why)
+
+    def _note(self, seen: Seen, name: str, reason: str, message: str) -> None:
+        seen.problems.append(f"{name}: {message}")
+        analyzer_failures_total().inc(tags={"analyzer": name, "reason": reason})
 
     async def _look_with_clip(self, fitted: NDArray[np.uint8], seen: Seen) -> None:
         """One forward pass for the embedding and the classification."""
@@ -228,8 +270,9 @@ def _grade(high: bool, medium: bool) -> Literal["low", "medium", "high"]:
 
 def _describe(error: PanoptesError) -> str:
     """An image's own problem as the clients of the analysis API know it: a name, a colon, what to do."""
-    if isinstance(error, UrlRefused | TooLarge):
-        kind = type(error).__name__
-    else:
-        kind = "ImageFetchError" if isinstance(error, FetchFailed) else "ImageDecodeError"
+    kind = type(error).__name__
+    if isinstance(error, FetchFailed):
+        kind = "ImageFetchError"
+    elif isinstance(error, InvalidRequest) and not isinstance(error, UrlRefused):
+        kind = "ImageDecodeError"
     return f"{kind}: {error.message}"

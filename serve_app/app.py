@@ -46,8 +46,8 @@ def build(args: dict[str, Any]) -> Application:
             continue
         if find_spec(part.module) is None:
             raise SettingsError(
-                f"Cannot start: {name} needs `pip install 'panoptes[{part.extra}]'`; "
-                f"{switch.upper()}=false runs without."
+                f"Cannot start: {name} needs the extra {part.extra!r} (`uv pip install -e '.[{part.extra}]'` in the "
+                f"project's folder); {switch.upper()}=false runs without."
             )
         deployed[name] = part.bind(settings, registry)
     return Ingress.bind(settings, deployed)  # type: ignore[no-any-return,attr-defined]

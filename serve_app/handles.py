@@ -15,8 +15,8 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.clip import ImageScores, TextEmbeddings
-from deployments.clusterer import InvalidClustering
 from deployments.errors import (
+    InvalidClustering,
     LlmAnswerInvalid,
     LlmKeyMissing,
     LlmModelUnknown,
@@ -85,8 +85,6 @@ class ModelClient:
         self.models = deployed.models if deployed else ()
         self._handle = deployed.handle if deployed else None
         self._by_value = deployed.handle.options(_by_reference=False) if deployed else None
-        self._replicas = 0
-        self._replicas_at = -REPLICAS_REMEMBERED_S
 
     @property
     def enabled(self) -> bool:
@@ -96,21 +94,22 @@ class ModelClient:
         """Say in the weights header that these models help to answer; ModelDisabled when they are switched off."""
         if not self.enabled:
             raise errors.ModelDisabled(f"{self._off}: ask the operator to enable it.")
-        weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.source != "builtin")
+        weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.has_weights)
 
     async def state(self) -> ModelState:
         """How the models are, within a few seconds even when they are not there."""
         if self._handle is None:
             return ModelState(None, 0, self._off)
+        replicas = 0
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
-                replicas = await self._count_replicas()
+                replicas = (await running_replicas.get()).get(self.deployment, 0)
                 if not replicas:
                     why = f"no replica is running yet: see the logs of the deployment {self.deployment}"
                     return ModelState(None, 0, why)
                 return ModelState(await self._handle.status.remote(), replicas, None)
         except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
-            return ModelState(None, self._replicas, f"does not answer ({type(error).__name__})")
+            return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
 
     @property
     def _off(self) -> str:
@@ -119,12 +118,6 @@ class ModelClient:
     def _use(self, bytes_sent: int = 0) -> DeploymentHandle[Any]:
         self.announce()
         return cast("DeploymentHandle[Any]", self._handle if bytes_sent > LARGEST_VALUE else self._by_value)
-
-    async def _count_replicas(self) -> int:
-        if time.monotonic() - self._replicas_at > REPLICAS_REMEMBERED_S:
-            self._replicas = await asyncio.to_thread(running_replicas, self.deployment)
-            self._replicas_at = time.monotonic()
-        return self._replicas
 
 
 class ClipClient(ModelClient):
@@ -161,11 +154,13 @@ class Picture:
     def __init__(self, pixels: Pixels) -> None:
         self.nbytes = pixels.nbytes
         self._pixels: Any = pixels
+        self._putting = asyncio.Lock()
 
     async def hand_over(self) -> Any:
         """What a deployment is called with: a large picture's place in the object store, a small one's pixels."""
-        if self.nbytes > LARGEST_VALUE and isinstance(self._pixels, np.ndarray):
-            self._pixels = await asyncio.to_thread(ray.put, self._pixels)
+        async with self._putting:
+            if self.nbytes > LARGEST_VALUE and isinstance(self._pixels, np.ndarray):
+                self._pixels = await asyncio.to_thread(ray.put, self._pixels)
         return self._pixels
 
 
@@ -173,7 +168,7 @@ class AnalyzerClient(ModelClient, Generic[Value]):
     """A deployment that looks at a whole picture."""
 
     async def analyze(self, picture: Picture) -> Value:
-        """What it says of the picture; call `picture.hand_over` once before several look at it side by side."""
+        """What it says of the picture."""
         return await _answer(self._use(picture.nbytes).analyze.remote(await picture.hand_over()))
 
 
@@ -196,7 +191,9 @@ class LlmClient(ModelClient):
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
         """Ask; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
-        return await _answer(self._use(len(question.jpeg)).analyze.remote(question))
+        answer: LlmAnswer = await _answer(self._use(len(question.jpeg)).analyze.remote(question))
+        weights_used.get().add(f"llm={answer.model_used}")
+        return answer
 
 
 class Models:
@@ -218,13 +215,33 @@ class Models:
         return (self.clip, self.blur, self.quality, self.emotion, self.clusterer, self.llm)
 
 
-def running_replicas(deployment: str) -> int:
-    """Replicas of a deployment of this application that take requests."""
-    applications = serve.status().applications
-    application = applications.get(serve.get_replica_context().app_name)
-    overview = application.deployments.get(deployment) if application else None
-    states = overview.replica_states if overview else {}
-    return sum(count for state, count in states.items() if state == "RUNNING")
+class RunningReplicas:
+    """Replicas of this application's deployments that take requests: asked once for all of them, and remembered."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._at = -REPLICAS_REMEMBERED_S
+        self._asking = asyncio.Lock()
+
+    async def get(self) -> dict[str, int]:
+        """By deployment, at most two seconds old."""
+        async with self._asking:
+            if time.monotonic() - self._at > REPLICAS_REMEMBERED_S:
+                self._counts = await asyncio.to_thread(_count_replicas)
+                self._at = time.monotonic()
+        return self._counts
+
+
+def _count_replicas() -> dict[str, int]:
+    application = serve.status().applications.get(serve.get_replica_context().app_name)
+    deployments = application.deployments if application else {}
+    return {
+        name: sum(count for state, count in overview.replica_states.items() if state == "RUNNING")
+        for name, overview in deployments.items()
+    }
+
+
+running_replicas = RunningReplicas()
 
 
 class Call(Protocol[Value_co]):

@@ -156,12 +156,15 @@ class Decoder:
 
         return await self._run(work)
 
-    async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, NDArray[np.uint8] | None]:
-        """Decode an image at its full size, `pixels` being (h, w, 3), and with `size` also make it what CLIP wants."""
+    async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, NDArray[np.uint8]]:
+        """Decode an image at its full size, `pixels` being (h, w, 3), and make it what CLIP wants to see.
 
-        def work() -> tuple[Decoded, NDArray[np.uint8] | None]:
+        Without `size` that is nothing, (0, 0, 3).
+        """
+
+        def work() -> tuple[Decoded, NDArray[np.uint8]]:
             image = decode(data, self._max_pixels)
-            fitted = None if size is None else fit(image, size)
+            fitted = np.empty((0, 0, 3), np.uint8) if size is None else fit(image, size)
             return Decoded(np.asarray(image, dtype=np.uint8), image.width, image.height), fitted
 
         return await self._run(work)

@@ -23,6 +23,13 @@ def decode_seconds() -> metrics.Histogram:
 
 
 @cache
+def analyzer_failures_total() -> metrics.Counter:
+    """Analysers that had no answer for an image, by `analyzer` and `reason`: `timeout`, or an error's code."""
+    tags: Any = ("analyzer", "reason")
+    return metrics.Counter("panoptes_analyzer_failures_total", "Analysers without an answer.", tag_keys=tags)
+
+
+@cache
 def cancelled_total() -> metrics.Counter:
     """Requests whose client went away before their answer, by `route`."""
     return metrics.Counter(

@@ -19,6 +19,8 @@ from serve_app.images import Decoded, Decoder
 from serve_app.metrics import images_total
 from serve_app.schemas.common import ImageInput, decode_base64
 
+ARRIVALS_A_PICTURE = 4
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -34,9 +36,13 @@ class Services:
     started_at: float = field(default_factory=time.time)
     # Whole pictures are large: only so many are under way at a time in a replica.
     pictures: asyncio.Semaphore = field(init=False)
+    # Their files are smaller, and one that is still fetched must not keep the others waiting.
+    arrivals: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pictures", asyncio.Semaphore(self.settings.max_concurrent_pictures))
+        most = self.settings.max_concurrent_pictures
+        object.__setattr__(self, "pictures", asyncio.Semaphore(most))
+        object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
 
     @property
     def clip(self) -> ClipClient:

@@ -20,7 +20,7 @@ GAMMA, CONSTANT = 0.05, 153.591
 WORST = 100.0  # the score that a severity of 1 is given
 KERNEL_SIZE, KERNEL_SIGMA = 7, 7 / 6
 SUPPORT_VECTORS = 1_500
-RIDGE = 0.001
+RIDGE = 0.01
 Features = NDArray[np.floating]
 
 

@@ -24,9 +24,9 @@ OUTPUT = Path(deployments.__file__).parent / "bundled"
 FOLDERS = {
     "brisque": "brisque-scenes-v1", "technical": "nima-technical-scenes-v1", "aesthetic": "nima-aesthetic-scenes-v1",
 }  # fmt: skip
-SCENES_PER_MINUTE = 80
+SCENES_PER_MINUTE = 60
 GRADES_A_SCENE = 4
-COMPOSITIONS_PER_MINUTE = 450
+COMPOSITIONS_PER_MINUTE = 400
 SCENES_PER_TASK, COMPOSITIONS_PER_TASK = 25, 250
 TECHNICAL_CROP = 160  # quality shows in any part, and a smaller one is seen twice as fast
 Features = NDArray[np.float32]

@@ -24,11 +24,17 @@ from serve_app.schemas.analysis import (
     StreamedResult,
 )
 from serve_app.schemas.common import ImageInput
-from serve_app.services import Wired, counted
+from serve_app.services import Wired, counted, gather_bounded
 
 router = APIRouter(prefix="/v1", tags=["Analysis"])
 
 NDJSON = "application/x-ndjson"
+# Its parts are among the document's own schemas.
+LINE = {
+    part: value
+    for part, value in StreamedResult.model_json_schema(ref_template="#/components/schemas/{model}").items()
+    if part != "$defs"
+}
 # What vision language models look at: more pixels cost tokens and are scaled down by the providers themselves.
 LLM_LONG_SIDE = 1568
 
@@ -37,27 +43,27 @@ LLM_LONG_SIDE = 1568
 async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
     """Every analyser looks at the image side by side; what cannot be said of it stands in `result.error`."""
     analysis = Analysis(services, request, "/v1/analyze")
-    return AnalyzeResponse(result=await analysis.of(request.image, alone=True))
+    return AnalyzeResponse(result=await analysis.of(request.image))
 
 
 @router.post(
     "/analyze/batch",
     summary="Analyse several images",
     response_model=BatchAnalyzeResponse,
-    responses=UPLOAD_ERRORS
-    | MODEL_ERRORS
-    | {200: {"content": {NDJSON: {"schema": StreamedResult.model_json_schema()}}}},
+    responses=UPLOAD_ERRORS | MODEL_ERRORS | {200: {"content": {NDJSON: {"schema": LINE}}}},
 )
 async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
     """Each image on its own. With `Accept: application/x-ndjson` each result is a line, sent as soon as it is there."""
     most = services.settings.max_batch_size
     if len(request.images) > most:
-        raise ValidationFailed(f"images: {len(request.images)} images, at most {most}: send several requests.")
+        message = f"{len(request.images)} images, at most {most}: send several requests."
+        raise ValidationFailed(message, detail=[{"loc": ["body", "images"], "msg": message, "type": "too_long"}])
     analysis = Analysis(services, request, "/v1/analyze/batch")
     if NDJSON in http.headers.get("accept", ""):
-        return StreamingResponse(_stream(analysis, request.images), media_type=NDJSON)
+        stream = _stream(analysis, request.images, services.settings.max_concurrent_pictures)
+        return StreamingResponse(stream, media_type=NDJSON)
     started = time.perf_counter()
-    results = await asyncio.gather(*(analysis.of(image, alone=False) for image in request.images))
+    results = await gather_bounded(request.images, analysis.of_one_of_many, services.settings.max_concurrent_pictures)
     succeeded = sum(result.error is None for result in results)
     return BatchAnalyzeResponse(
         total=len(results),
@@ -68,9 +74,12 @@ async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Req
     )
 
 
-async def _stream(analysis: Analysis, images: list[ImageInput]) -> AsyncIterator[str]:
+async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> AsyncIterator[str]:
+    slots = asyncio.Semaphore(limit)
+
     async def one(index: int, image: ImageInput) -> tuple[int, ImageAnalysisResult]:
-        return index, await analysis.of(image, alone=False)
+        async with slots:
+            return index, await analysis.of_one_of_many(image)
 
     tasks = [asyncio.create_task(one(index, image)) for index, image in enumerate(images)]
     try:

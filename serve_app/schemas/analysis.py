@@ -36,6 +36,9 @@ RESULT_EXAMPLE: dict[str, JsonValue] = {
     },
     "embedding": {"model": "openai/clip-vit-base-patch32", "dimensions": 512, "vector": [0.021, -0.014]},
     "classification": None,
+    "caption": None,
+    "tags": None,
+    "objects": None,
     "processing_time_ms": 843.2,
     "error": None,
 }
@@ -71,6 +74,10 @@ class AnalysisFlags(BaseModel):
     run_emotion: bool = Field(True, description="Faces and their emotions.")
     run_embedding: bool = Field(True, description="CLIP embedding.")
     run_classification: bool = Field(False, description="Map, aerial photo or neither, as in /classify.")
+
+    run_caption: bool = Field(False, description="Not served yet: its result is null and `error` says so.")
+    run_tags: bool = Field(False, description="Not served yet, as run_caption.")
+    run_objects: bool = Field(False, description="Not served yet, as run_caption.")
 
     def asked(self, analyzer: str) -> bool:
         """Whether a client asked for an analyser itself, and not by leaving its flag out."""
@@ -173,6 +180,9 @@ class ImageAnalysisResult(BaseModel):
     emotion: EmotionResult | None = Field(None, description="Also null when no face was found.")
     embedding: EmbeddingResult | None = None
     classification: ClassificationResult | None = None
+    caption: None = Field(None, description="Not served yet.")
+    tags: None = Field(None, description="Not served yet.")
+    objects: None = Field(None, description="Not served yet.")
     processing_time_ms: float
     error: str | None = Field(None, description="What went wrong with this image or with some of its analysers.")
 

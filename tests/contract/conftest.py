@@ -19,9 +19,9 @@ GUARDED = {
     "name": "guarded",
     "route_prefix": "/guarded",
     "import_path": "serve_app.app:build",
+    "runtime_env": {"env_vars": {"API_KEY": API_KEY}},
     "args": {
         **{f"{name}_enabled": False for name in ("clip", "blur", "quality", "emotion", "clusterer", "llm")},
-        "api_key": API_KEY,
         "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
         "rate_limit_per_minute": 8,
@@ -55,9 +55,10 @@ def panoptes(llm_server: LlmServer) -> Iterator[Application]:
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
         "llm_base_url": llm_server.url,
-        "openai_api_key": PROVIDER_KEY,
+        "llm_model": "openai/good",
     }
-    env = {REPORT_INTERVAL: "1000"}  # Ray's 10 s would make the tests of the metrics slow
+    # Ray's 10 s would make the tests of the metrics slow.
+    env = {REPORT_INTERVAL: "1000", "OPENAI_API_KEY": PROVIDER_KEY}
     with Application(free_port(), env, arguments=arguments, beside=[GUARDED]) as application:
         yield application
 

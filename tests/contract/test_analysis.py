@@ -12,10 +12,11 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from sklearn.cluster import DBSCAN
 
 from benchmarks.application import Application
+from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.test_bad_input import JPEG, animation, grey_16_bit, turned
 from tests.doubles.images import ImageServer
 from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
@@ -63,8 +64,6 @@ def test_the_embedding_and_the_decision_are_those_of_the_other_routes(api: httpx
 
 
 def test_a_blurred_photo_is_blurry_and_its_quality_is_lower(api: httpx.Client) -> None:
-    from PIL import ImageFilter  # noqa: PLC0415
-
     photo = Image.open(Path(__file__).parents[2] / "examples" / "house.jpg").convert("RGB")
     sharp = analyze(api, encoded(photo, "PNG"))
     soft = analyze(api, encoded(photo.filter(ImageFilter.GaussianBlur(4)), "PNG"))
@@ -242,8 +241,6 @@ def test_a_provider_without_a_key_is_503_and_an_unknown_one_422(api: httpx.Clien
 
 
 def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Client) -> None:
-    from tests.contract.conftest import PROVIDER_KEY  # noqa: PLC0415
-
     for model in ("good", "leaky", "forbidden", "broken"):
         assert PROVIDER_KEY not in ask(api, model).text
     logs = [panoptes.log_path, *(panoptes.ray_folder / "session_latest" / "logs").rglob("*")]

@@ -25,7 +25,7 @@ from deployments.weights import choose_file, deepface_home
 policy, detector, side, *pictures = sys.argv[1:]
 weights = choose_file("deepface", load_registry().emotion.network, deepface_home() / WEIGHTS_FOLDER, policy)
 try:
-    model = EmotionModel(weights, detector, int(side))
+    model = EmotionModel(weights, detector, 1, int(side))
 except WeightsNotFound as error:
     sys.exit(f"WeightsNotFound: {error}")
 faces = []

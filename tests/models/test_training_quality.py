@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from deployments.nima import build_nima
-from jobs.evaluation_quality import composed_scenes, degraded_scenes
-from jobs.model_card_quality import correlations, ranked, scorer
+from jobs.evaluation_quality import degraded_scenes
+from jobs.model_card_quality import measure, ranked, scorer
 from jobs.training import brisque, nima
 from jobs.training.quality import FOLDERS, OUTPUT, draw_composed, draw_degraded, together, with_features
 
@@ -83,7 +83,7 @@ def test_the_bundled_files_stay_small() -> None:
 
 
 def test_the_bundled_measures_rank_unseen_scenes() -> None:
-    technical, aesthetic = (scorer(nima.load(BUNDLED[name])) for name in ("technical", "aesthetic"))
-    assert correlations(scorer(brisque.load(BUNDLED["brisque"])), 60, seed=77)["all"] > 0.8
-    assert correlations(lambda image: -technical(image), 60, seed=77)["all"] > 0.8
-    assert ranked((aesthetic(image), score) for image, score in composed_scenes(60, seed=77)) > 0.75
+    figures = measure(BUNDLED, count=60, seed=77)
+    assert figures["brisque"]["all"] > 0.8
+    assert figures["technical"]["all"] > 0.8
+    assert figures["aesthetic"]["all"] > 0.75

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import re
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from deployments.errors import ModelFailed
 from deployments.figures import QualityFigures
-from serve_app.errors import ModelUnavailable
+from serve_app.errors import ModelUnavailable, Overloaded
 from serve_app.handles import AnalyzerClient, Models
 from serve_app.images import Decoder
 from tests.unit.api import Doubles, client
@@ -131,9 +132,59 @@ async def test_a_late_analyzer_is_missing_and_the_others_are_not() -> None:
         started = time.monotonic()
         result = (await api.post("/v1/analyze", json={"image": IMAGE})).json()["result"]
     assert time.monotonic() - started < 10
-    assert result["error"] == "emotion: no answer within 0.2 s: try again"
+    assert result["error"] == "emotion: no answer in time: try again"
     assert result["blur"]
     assert result["quality"]
+
+
+async def test_an_image_that_nobody_was_there_for_is_503_alone_and_an_error_in_a_batch() -> None:
+    models = Doubles()
+    models.blur.fails = Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
+    async with client(models=models) as api:
+        alone = await api.post("/v1/analyze", json=only("blur"))
+        batch = await api.post(
+            "/v1/analyze/batch", json={"images": [IMAGE]} | {k: v for k, v in only("blur").items() if k != "image"}
+        )
+    assert (alone.status_code, alone.headers["Retry-After"]) == (503, "1")
+    assert batch.json()["results"][0]["error"].startswith("Overloaded: ")
+
+
+async def test_a_batch_answers_what_is_there_when_its_time_is_over() -> None:
+    models = Doubles()
+
+    async def hang() -> None:
+        await asyncio.sleep(30)
+
+    models.emotion.before = hang
+    async with client(models=models, request_timeout_s=1.0, max_concurrent_pictures=2) as api:
+        answer = await api.post("/v1/analyze/batch", json={"images": [IMAGE] * 6})
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert [result["blur"] is not None for result in results] == [True, True, False, False, False, False]
+    assert "emotion: no answer in time" in results[0]["error"]
+    assert results[5]["error"].startswith("DeadlineExceeded: ")
+
+
+@pytest.mark.parametrize("name", ["caption", "tags", "objects"])
+async def test_what_is_not_served_yet_says_so(name: str) -> None:
+    async with client() as api:
+        silent = (await api.post("/v1/analyze", json={"image": IMAGE, f"run_{name}": False})).json()["result"]
+        asked = (await api.post("/v1/analyze", json={"image": IMAGE, f"run_{name}": True})).json()["result"]
+    assert (silent[name], silent["error"]) == (None, None)
+    assert (asked[name], asked["error"]) == (None, f"{name}: no model for it is served yet")
+    assert asked["blur"]
+
+
+async def test_every_reference_of_the_schema_resolves() -> None:
+    async with client() as api:
+        text = (await api.get("/openapi.json")).text
+    schema = json.loads(text)
+    references = set(re.findall(r'"\$ref":\s*"([^"]+)"', text))
+    assert references
+    for reference in references:
+        part: Any = schema
+        for step in reference.removeprefix("#/").split("/"):
+            part = part[step]
 
 
 async def test_analyzers_look_side_by_side() -> None:
@@ -245,6 +296,7 @@ async def test_a_batch_has_a_limit_and_is_not_empty() -> None:
         none = await api.post("/v1/analyze/batch", json={"images": []})
     assert (many.status_code, none.status_code) == (422, 422)
     assert "at most 2" in many.json()["message"]
+    assert many.json()["detail"][0]["loc"] == ["body", "images"]
 
 
 async def test_pictures_under_way_are_bounded() -> None:

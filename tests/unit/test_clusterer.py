@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import threading
+import time
 import tracemalloc
 from typing import Any
 
@@ -110,6 +111,7 @@ def test_ids_may_hold_anything(image_id: str) -> None:
         ({"embeddings": [[1, 2], [1e-200, 0], [1, 2]]}, ["embeddings", 1], "no_direction"),
         ({"embeddings": [[1, 2], [1e200, 0], [1, 2]]}, ["embeddings", 1], "no_direction"),
         ({"embeddings": [[], [], []]}, ["embeddings", 0], "no_direction"),
+        ({"embeddings": [[], [1], [2]]}, ["embeddings", 0], "no_direction"),
         ({"image_ids": ["a", "b"]}, [], "length_mismatch"),
         ({"image_ids": ["a", "b", 3]}, ["image_ids", 2], "string_type"),
         ({"image_ids": None}, ["image_ids"], "list_type"),
@@ -140,6 +142,7 @@ def test_what_is_wrong_is_named_with_its_place(fields: dict[str, Any], place: li
         (b"null", [], "model_type"),
         (b"[[1,2],[3,4]]", [], "model_type"),
         (b'{"image_ids":["a","b"]}', ["embeddings"], "missing"),
+        (b'{"\\u0065mbeddings":[[1],[2]],"image_ids":["a","b"]}', ["embeddings"], "missing"),  # not spelt out
         (b'{"embeddings":[[1],[2]]}', ["image_ids"], "missing"),
         (b'{"embeddings":[[1],[2]],"image_ids":["a","b"]', [], "json_invalid"),
         (b'{"embeddings":[[1],[2]],"image_ids":["a","b', [], "json_invalid"),
@@ -173,6 +176,7 @@ def test_several_problems_are_told_at_once_but_no_more_than_twenty() -> None:
     ]  # fmt: skip
     for fields in ({"embeddings": [[0]] * 50}, {"embeddings": [[None]] * 50}, {f"more_{n}": 0 for n in range(50)}):
         assert len(refused(request(**({"image_ids": ["a"] * 50} | fields)), most=50)) == 20
+    assert len(refused(request(image_ids=[1, 2, 3]))) == 1  # there may be 20,000
 
 
 def test_nothing_large_is_made_of_what_was_not_asked_for() -> None:
@@ -192,6 +196,13 @@ def test_nothing_large_is_made_of_what_was_not_asked_for() -> None:
         tracemalloc.stop()
         assert problems[0]["type"] == ("list_type" if name == "row" else "too_long"), name
         assert peak < 2_000_000, name
+
+
+def test_a_string_that_never_ends_is_looked_for_once() -> None:
+    """Looked for again from each of its quotes it would take half a minute."""
+    started = time.perf_counter()
+    assert refused(b'{"' + b'\\"' * 150_000, most=1000)[0]["type"] == "json_invalid"
+    assert time.perf_counter() - started < 5
 
 
 def test_a_request_is_read_in_little_more_memory_than_its_array() -> None:
@@ -257,9 +268,13 @@ def replica() -> Any:
     return Clusterer.func_or_class(100, 1)
 
 
+def test_the_smallest_limit_is_one_that_it_starts_with() -> None:
+    assert Clusterer.func_or_class(2, 0)
+
+
 async def test_a_request_goes_in_and_its_answer_comes_out(replica: Any) -> None:
     answer = json.loads(await replica.cluster(PROBE))
-    assert [one["cluster_id"] for one in answer["assignments"]] == [0, 0, -1]
+    assert [one["cluster_id"] for one in answer["assignments"]] == [0, 0]
     (status,) = await replica.status()
     assert (status.name, status.device, status.queue, status.items, status.batches) == ("clusterer", "cpu", 0, 1, 1)
     assert status.load_time_ms > 0
@@ -326,3 +341,5 @@ async def test_a_replica_that_broke_is_unhealthy_until_it_works(replica: Any, mo
             await replica.check_health()
     await replica.check_health()
     assert await replica.cluster(PROBE)
+    monkeypatch.setattr(clusterer, "dbscan", broken)
+    await replica.check_health()  # which asks nothing of one that works

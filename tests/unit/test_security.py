@@ -81,7 +81,7 @@ async def test_reads_are_not_limited() -> None:
 async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if silent else 1
-        settings = {"rate_limit_enabled": True, "rate_limit_redis_url": f"redis://127.0.0.1:{port}/0"}
+        settings = {"rate_limit_enabled": True, "rate_limit_redis_url": SecretStr(f"redis://127.0.0.1:{port}/0")}
         async with client(**settings) as api:
             answer = await asyncio.wait_for(api.post("/v1/embeddings", json={"input": "a"}), 30)
     assert answer.status_code == 503

@@ -105,3 +105,10 @@ def test_example_file_lists_every_setting_with_its_default() -> None:
             str(default), str(default)
         )
         assert written == shown, name
+
+
+@pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key"])
+def test_a_secret_in_the_args_of_a_serve_config_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name.upper()} must come from the environment") as refused:
+        load_settings({name: "a-secret-value"})
+    assert "a-secret-value" not in str(refused.value)

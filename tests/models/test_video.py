@@ -1,0 +1,334 @@
+"""Frames are the ones seen at their times, upright and in the right colours, and no video does more than fail."""
+
+import asyncio
+import io
+import os
+import pickle
+import signal
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import deployments.video
+from deployments.errors import ModelFailed
+from deployments.preprocessing import fit
+from deployments.video import FrameBatch, NoFrames, Video, VideoBroken, VideoTooLong
+from tests.doubles.videos import audio_only, colour_at, coloured, encode, picture
+from tests.paths import shared
+
+SIZE = 32
+# What a codec may change a channel by.
+CLOSE = 12
+
+
+def reader(threads: int = 1, max_seconds: float = 600) -> Any:
+    return Video.func_or_class(threads, max_seconds)
+
+
+async def frames(data: Any, step_s: float = 1, most: int = 600, **options: Any) -> list[FrameBatch]:
+    return [batch async for batch in reader(**options).frames(data, step_s, most, SIZE)]
+
+
+def times(batches: list[FrameBatch]) -> list[float]:
+    return [round(moment, 3) for batch in batches for moment in batch.times_s]
+
+
+def pixels(batches: list[FrameBatch]) -> Any:
+    return np.concatenate([batch.pixels for batch in batches]).astype(int)
+
+
+def white_corner(image: Any) -> str:
+    near, far = len(image) // 8, -len(image) // 8
+    corners = {"upper left": (near, near), "upper right": (near, far), "lower left": (far, near)}
+    found = [name for name, corner in corners.items() if image[corner].min() > 220]
+    return found[0] if found else "lower right"
+
+
+def readers() -> set[int]:
+    """The processes that this one has started and that still run."""
+    return {
+        int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()
+    }
+
+
+async def none_left(before: set[int]) -> bool:
+    for _ in range(50):
+        if readers() <= before:
+            return True
+        await asyncio.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "by"),
+    [
+        ("mp4", "libx264", "decord"),
+        ("mp4", "mpeg4", "decord"),
+        ("mov", "libx264", "decord"),
+        ("webm", "libvpx-vp9", "decord"),
+        ("matroska", "libx264", "decord"),
+        ("avi", "mpeg4", "pyav"),
+        ("avi", "libx264", "pyav"),
+        ("asf", "wmv2", "pyav"),
+        ("flv", "libx264", "pyav"),
+        ("mpegts", "libx264", "pyav"),
+    ],
+)
+async def test_every_container_gives_the_colour_of_each_second(container: str, codec: str, by: str) -> None:
+    batches = await frames(coloured(6, container=container, codec=codec))
+    assert times(batches) == [0, 1, 2, 3, 4, 5]
+    for second, frame in enumerate(pixels(batches)):
+        assert np.abs(frame[-4, -4] - colour_at(second)).max() <= CLOSE, second
+    facts = batches[-1].facts
+    assert (facts.width, facts.height, facts.step_s, facts.complete, facts.reader) == (128, 96, 1, True, by)
+    assert facts.duration_s == pytest.approx(6, abs=0.11)
+
+
+async def test_frames_are_fitted_as_images_are() -> None:
+    (batch,) = await frames(coloured(1))
+    expected = fit(Image.fromarray(picture(0, (128, 96))), SIZE)
+    assert batch.pixels.shape == (1, SIZE, SIZE, 3)
+    assert batch.pixels.dtype == np.uint8
+    assert np.abs(batch.pixels[0].astype(int) - expected).mean() < 4
+
+
+async def test_time_counts_and_not_the_number_of_a_frame() -> None:
+    batches = await frames(encode([0, 0.1, 0.2, 0.9, 1.05, 1.1, 2.95, 3.0, 5.5, 6.2]))
+    # What is seen at 0, 1, 2, 3, 4, 5 and 6 s; what stands for longer is not given twice.
+    assert times(batches) == [0, 0.9, 1.1, 3.0, 5.5]
+    for moment, frame in zip(times(batches), pixels(batches), strict=True):
+        assert np.abs(frame[-4, -4] - colour_at(moment)).max() <= CLOSE, moment
+
+
+@pytest.mark.parametrize(
+    ("step_s", "most", "expected"), [(0.5, 600, 0.5), (1, 600, 1), (1, 12, 1), (1, 11, 1.19), (1, 2, 11.9)]
+)
+async def test_a_step_is_widened_and_never_the_end_cut_off(step_s: float, most: int, expected: float) -> None:
+    batches = await frames(coloured(12), step_s, most)
+    assert batches[-1].facts.step_s == pytest.approx(expected)
+    assert len(times(batches)) == min(most, int(11.9 / expected + 1e-6) + 1)
+    assert times(batches)[-1] > 11.9 - expected
+
+
+async def test_a_single_frame_may_be_asked_for() -> None:
+    assert times(await frames(coloured(3), 1, 1)) == [0]
+
+
+async def test_batches_are_of_sixteen() -> None:
+    assert [len(batch.times_s) for batch in await frames(coloured(5), 0.1)] == [16, 16, 16, 2]
+    assert [len(batch.times_s) for batch in await frames(coloured(3.2), 0.1)] == [16, 16]
+
+
+@pytest.mark.parametrize(
+    ("rotation", "flipped", "corner"),
+    [
+        (0, False, "upper left"),
+        (90, False, "lower left"),
+        (180, False, "lower right"),
+        (-90, False, "upper right"),
+        (0, True, "upper right"),
+        (180, True, "lower left"),
+    ],
+)
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+async def test_a_frame_is_upright(container: str, rotation: int, flipped: bool, corner: str) -> None:
+    data = coloured(1, container=container, rotation=rotation, flipped=flipped)
+    (batch,) = await frames(data)
+    assert white_corner(batch.pixels[0]) == corner
+    sideways = rotation % 180 != 0
+    assert (batch.facts.width, batch.facts.height) == ((96, 128) if sideways else (128, 96))
+    (jpeg,) = await reader().frame_jpegs(data, batch.times_s, 1000)
+    assert white_corner(np.asarray(Image.open(io.BytesIO(jpeg)))) == corner
+
+
+async def test_jpegs_are_of_the_same_frames_in_the_order_asked_for() -> None:
+    data = coloured(6, size=(320, 240))
+    asked = [4.0, 0.0, 2.0, 4.0]
+    jpegs = [np.asarray(Image.open(io.BytesIO(jpeg))) for jpeg in await reader().frame_jpegs(data, asked, 160)]
+    for second, image in zip(asked, jpegs, strict=True):
+        assert image.shape == (120, 160, 3)
+        assert np.abs(image[-4, -4].astype(int) - colour_at(second)).max() <= CLOSE
+
+
+@pytest.mark.parametrize("container", ["mp4", "mpegts"])
+async def test_the_real_video_is_the_same_however_it_is_asked_for(container: str) -> None:
+    """Far apart, near and single, which seek differently."""
+    data = shared("images/pan_h264_720p_60s.mp4").read_bytes()
+    every = await frames(data, 1)
+    assert times(every) == list(range(60))
+    few = await frames(data, 13)
+    assert times(few) == [0, 13, 26, 39, 52]
+    assert (pixels(few) == pixels(every)[[0, 13, 26, 39, 52]]).all()
+
+
+@pytest.mark.parametrize(("container", "options"), [("matroska", {}), ("mp4", {"movflags": "faststart"})])
+async def test_what_is_there_of_a_truncated_file_is_given(container: str, options: dict[str, str]) -> None:
+    data = coloured(30, container=container, size=(320, 240), **options)
+    batches = await frames(data[: int(len(data) * 0.7)])
+    assert not batches[-1].facts.complete
+    assert 3 <= len(times(batches)) < 30
+    assert times(batches) == list(range(len(times(batches))))
+    for second, frame in enumerate(pixels(batches)):
+        assert np.abs(frame[-4, -4] - colour_at(second)).max() <= CLOSE, second
+
+
+async def test_a_file_that_is_broken_in_the_middle_says_so() -> None:
+    data = bytearray(coloured(30, container="matroska", size=(320, 240)))
+    middle = slice(len(data) * 4 // 10, len(data) * 6 // 10)
+    data[middle] = np.random.default_rng(1).bytes(middle.stop - middle.start)
+    batches = await frames(bytes(data))
+    assert not batches[-1].facts.complete
+    assert {0, 1, 28, 29} <= set(times(batches))
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "says"),
+    [
+        (b"", VideoBroken, "send MP4"),
+        (b"not a video" * 100, VideoBroken, "send MP4"),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", VideoBroken, "send MP4"),
+        (coloured(3)[:2000], VideoBroken, "send MP4"),
+        (coloured(0), NoFrames, "no video stream"),
+        (audio_only(), NoFrames, "no video stream"),
+    ],
+    ids=["empty", "text", "playlist", "without its index", "no frames", "audio"],
+)
+async def test_a_file_without_frames_says_what_to_do(data: bytes, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        await frames(data)
+    with pytest.raises(error, match=says):
+        await reader().frame_jpegs(data, [0.0], 100)
+
+
+@pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
+async def test_a_video_that_is_too_long_is_refused(container: str) -> None:
+    with pytest.raises(VideoTooLong, match="cut it"):
+        await frames(coloured(6, container=container), max_seconds=5)
+    assert times(await frames(coloured(6, container=container), max_seconds=7))
+
+
+async def test_a_header_that_lies_about_the_length_does_not_help() -> None:
+    data = encode([0, 1, 2, 900, 901], options={"movflags": "frag_keyframe+empty_moov"})
+    with pytest.raises(VideoTooLong):
+        await frames(data)
+
+
+@pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames])
+def test_errors_travel(error: type[Exception]) -> None:
+    assert str(pickle.loads(pickle.dumps(error("do this")))) == "do this"  # noqa: S301 - our own
+
+
+async def started(before: set[int]) -> int:
+    """The reader that starts now."""
+    while not (new := readers() - before):
+        await asyncio.sleep(0.001)
+    return new.pop()
+
+
+async def test_a_crash_before_the_first_frame_is_the_videos_fault_alone() -> None:
+    video, before = reader(), readers()
+    task = asyncio.create_task(anext(video.frames(coloured(1), 1, 1, SIZE)))
+    os.kill(await started(before), signal.SIGSEGV)
+    with pytest.raises(VideoBroken, match="SIGSEGV"):
+        await task
+    assert await anext(video.frames(coloured(1), 1, 1, SIZE))
+
+
+async def test_what_was_read_before_a_crash_is_given() -> None:
+    """The reader is killed while it waits for somebody to take its frames."""
+    data, before = coloured(60), readers()
+    batches = reader().frames(data, 0.1, 600, 224)
+    async with aclosing(batches):
+        first = await anext(batches)
+        (process,) = readers() - before
+        os.kill(process, signal.SIGSEGV)
+        rest = [batch async for batch in batches]
+    assert first.facts.complete
+    assert not rest[-1].facts.complete
+    assert times([first, *rest])[0] == 0
+    assert len(times([first, *rest])) < 600
+
+
+async def test_a_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployments.video, "STALLED_S", 0.01)
+    before = readers()
+    with pytest.raises(VideoBroken, match="gave nothing"):
+        await frames(coloured(1))
+    assert await none_left(before)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MEMORY_BYTES", 1 << 28), ("CPU_S", 0)])
+async def test_a_reader_has_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
+    monkeypatch.setattr(deployments.video, limit, value)
+    with pytest.raises(VideoBroken):
+        await frames(coloured(1, size=(3840, 2160)))
+
+
+async def test_a_reader_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "must-not-leave")
+    before = readers()
+    async with aclosing(reader().frames(coloured(60), 0.1, 600, 224)) as batches:
+        await anext(batches)
+        (process,) = readers() - before
+        assert b"must-not-leave" not in Path(f"/proc/{process}/environ").read_bytes()
+
+
+async def test_a_caller_that_stops_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    video, before = reader(), readers()
+    async with aclosing(video.frames(coloured(60), 0.1, 600, 224)) as batches:
+        await anext(batches)
+        assert len(readers() - before) == 1
+    assert await none_left(before)
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_caller_that_is_cancelled_leaves_nothing_behind() -> None:
+    video, before = reader(), readers()
+    task = asyncio.create_task(video.frame_jpegs(coloured(30, size=(1280, 720)), [0.0, 29.0], 100))
+    await started(before)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await none_left(before)
+    assert await video.frame_jpegs(coloured(1), [0.0], 100)  # its slot is free again
+
+
+async def test_the_replica_says_how_it_is() -> None:
+    video = reader()
+    await video.check_health()
+    (status,) = await video.status()
+    assert (status.name, status.queue, status.items, status.batches) == ("video", 0, 1, 1)
+    assert status.load_time_ms > 0
+
+
+async def test_a_replica_that_cannot_start_readers_fails_its_health_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    video = reader()
+    with pytest.raises(ModelFailed):
+        await video.check_health()
+    with pytest.raises(ModelFailed):
+        await video.frame_jpegs(coloured(1), [0.0], 100)
+
+
+async def test_videos_wait_for_their_turn() -> None:
+    video, before = reader(), readers()
+    async with aclosing(video.frames(coloured(60), 0.1, 600, 224)) as batches:
+        await anext(batches)
+        second = asyncio.create_task(video.frame_jpegs(coloured(1), [0.0], 100))
+        deadline = time.monotonic() + 5
+        while not (await video.status())[0].queue and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert (await video.status())[0].queue == 1
+        assert len(readers() - before) == 1
+    assert await second
+
+
+async def test_an_array_that_it_must_not_write_to_is_read_too() -> None:
+    data = np.frombuffer(coloured(2), np.uint8)  # as the object store hands it over
+    assert times(await frames(data)) == [0, 1]
