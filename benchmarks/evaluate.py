@@ -5,57 +5,26 @@
 starts the application with its bundled weights, asks it, prints the shares and writes them to RESULTS.md.
 """
 
-import io
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 import httpx
-from PIL import Image
 
+from benchmarks import evaluate_analysis
 from benchmarks.application import Application
+from benchmarks.outcomes import Outcome, png
 from benchmarks.processes import free_port
 from benchmarks.report import update_section
 from jobs.evaluation import colour_cases, fresh_scenes, labelled_scenes
 from jobs.scenes import Scene
 
 SCENES = 600
+ANALYSED = 400
 SEED = 2_026
 FILES_A_REQUEST = 24
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
-
-
-@dataclass
-class Outcome:
-    """Right answers out of all, and what was taken for what, `expected -> answered`."""
-
-    right: int = 0
-    total: int = 0
-    mistakes: Counter[str] = field(default_factory=Counter)
-
-    def add(self, expected: str, answered: str) -> None:
-        self.total += 1
-        self.right += expected == answered
-        if expected != answered:
-            self.mistakes[f"{expected} -> {answered}"] += 1
-
-    @property
-    def share(self) -> float:
-        return self.right / self.total
-
-    def __str__(self) -> str:
-        common = ", ".join(f"{mistake} ×{count}" for mistake, count in self.mistakes.most_common(5))
-        return f"{self.right} of {self.total} = {self.share:.1%}" + (f" ({common})" if common else "")
-
-
-def png(image: Image.Image) -> bytes:
-    """An image as lossless bytes."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def ask_classify(api: httpx.Client, count: int, seed: int) -> Outcome:
@@ -107,16 +76,20 @@ def main() -> None:
             "/categorize, 12 categories": ask_categorize(api, SCENES, SEED),
             "/categorize, 6 colours of one shape": ask_colours(api, SCENES // 2, SEED),
         }
-        weights = api.get("/v1/models").json()["data"][0]["id"]
+        analysis = evaluate_analysis.lines(api, ANALYSED, SEED)
+        models = api.get("/v1/models").json()["data"]
     lines = [
-        f"Weights `{weights}`, over HTTP, scenes from a seed that training never draws from. `make evaluate`",
+        f"Weights `{models[0]['id']}`, over HTTP, scenes from a seed that training never draws from. `make evaluate`",
         "",
         "| task | right |",
         "|---|---|",
         *(f"| {name} | {outcome} |" for name, outcome in figures.items()),
     ]
-    print("\n".join(lines))
     update_section(RESULTS, "evaluation", "\n".join(["## What the bundled CLIP gets right", "", *lines]))
+    bundled = ", ".join(f"`{model['id']}`" for model in models[1:] if model["source"] == "bundled")
+    head = ["## What the bundled photo analysis gets right", "", f"{bundled}; pictures as above. `make evaluate`", ""]
+    update_section(RESULTS, "evaluation-analysis", "\n".join([*head, *analysis]))
+    print("\n".join([*lines, "", *analysis]))
 
 
 if __name__ == "__main__":

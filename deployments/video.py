@@ -249,18 +249,19 @@ async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
     assert reader.stdout is not None  # noqa: S101 - it was started with a pipe
     try:
         async with asyncio.timeout(STALLED_S):
-            message: dict[str, Any] = json.loads(await reader.stdout.readline())
-            size = int(message["bytes"])
-            if not 0 <= size <= LARGEST_PAYLOAD:
-                raise ValueError(size)
-            return message, await reader.stdout.readexactly(size)
+            try:
+                message: dict[str, Any] = json.loads(await reader.stdout.readline())
+                size = int(message["bytes"])
+                if not 0 <= size <= LARGEST_PAYLOAD:
+                    raise ValueError(size)
+                return message, await reader.stdout.readexactly(size)
+            except (ValueError, KeyError, TypeError, EOFError):
+                if not reader.stdout.at_eof():
+                    raise _Crashed("said what makes no sense") from None
+                code = await reader.wait()
+                raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
     except TimeoutError:
         raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
-    except (ValueError, KeyError, TypeError, EOFError):
-        with suppress(ProcessLookupError):
-            reader.kill()
-        code = await reader.wait()
-        raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
 
 
 def _broken(crash: _Crashed) -> VideoBroken:

@@ -17,6 +17,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 import av
@@ -103,7 +104,9 @@ class Video:
         self._path, self._threads = path, threads
         self.complete, self.reader = True, ""
         self._open()
-        self._seeks = True
+        # AVI does not keep when a frame is shown, only the order in which they are: there they are counted.
+        self._counted = self._file.format.name == "avi"
+        self._seeks = not self._counted
         self._refuse_longer(float(self._file.duration or 0) / 1e6, max_seconds)
         self.timeline = self._scan(max_seconds)
         self._open()
@@ -129,6 +132,8 @@ class Video:
         stream: Any = self._file.streams.best("video")
         if stream is None or stream.disposition & Disposition.attached_pic or stream.time_base is None:
             raise Refused("NoFrames", "The file has no video stream: send one that has pictures, and all of it")
+        if stream.codec_context is None:
+            raise UNREADABLE
         stream.codec_context.thread_count, stream.thread_type = self._threads, "AUTO"
         self._stream = stream
 
@@ -147,7 +152,7 @@ class Video:
             if packet.is_corrupt:
                 self.complete = False
             elif not packet.is_discard:
-                time = _time(packet)
+                time = float(packet.dts * packet.time_base) if self._counted else _time(packet)
                 shown.append(time)
                 end = max(end, time + float((packet.duration or 0) * packet.time_base))
                 if packet.is_keyframe:
@@ -238,18 +243,16 @@ class Video:
 
     def _decoded(self) -> Iterator[tuple[Any, float]]:
         """Frames from here on, with their times; a packet that cannot be decoded is left out."""
-        for packet in self._packets():
-            yield from self._decode(packet)
-        yield from self._decode(None)
+        times = self.timeline.times
+        for number, frame in enumerate(self._decode_all()):
+            yield frame, float(times[min(number, len(times) - 1)]) if self._counted else _time(frame) - self._start
 
-    def _decode(self, packet: Any) -> Iterator[tuple[Any, float]]:
-        try:
-            frames = self._stream.decode(packet)
-        except av.FFmpegError:
-            self.complete = False
-            return
-        for frame in frames:
-            yield frame, _time(frame) - self._start
+    def _decode_all(self) -> Iterator[Any]:
+        for packet in chain(self._packets(), (None,)):  # None: the frames that the decoder still holds
+            try:
+                yield from self._stream.decode(packet)
+            except av.FFmpegError:
+                self.complete = False
 
 
 def _time(timed: Any) -> float:

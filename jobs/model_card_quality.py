@@ -11,7 +11,7 @@ from jobs.drawing.distortions import KINDS
 from jobs.evaluation_quality import composed_scenes, degraded_scenes
 from jobs.training import brisque, nima
 
-MEASURED = 500  # scenes for each figure
+MEASURED = 300  # scenes for each figure
 Score = Callable[[Image.Image], float]
 
 BRISQUE = """# {name}
@@ -33,8 +33,8 @@ spoils (`jobs/drawing/distortions.py`), and on nothing else. **It grades those s
 good.**
 
 Its output is 1 - severity: about 1 for a clean scene, about 0 for the worst. It sees the centre square of a picture at
-224 pixels: what only shows at full size, in a picture of more than about 600 pixels a side, is lost on it, and
-pictures far larger or smaller than those of the training (shorter side 256–415 pixels) are graded too well or too
+224 pixels: what only shows at full size, in a picture of more than about 500 pixels a side, is lost on it, and
+pictures far larger or smaller than those of the training (shorter side 240–319 pixels) are graded too well or too
 badly.
 """
 
@@ -50,14 +50,14 @@ The target of the training is a Gaussian of deviation 1 around the score; the se
 """
 
 GRADES = """
-Made by `{made}`: {scenes} scenes, {pictures} grades of them.
+Made by {made}: {scenes} scenes, {pictures} grades of them.
 
 Distortions, each from 0 to 1: loss of contrast (down to a tenth), Gaussian blur (up to 4 pixels' deviation), noise (up
 to 50 levels), JPEG (quality 100 down to 4), and mixtures of two.
 """
 
 FORMULA = """
-Made by `{made}`: {compositions} compositions.
+Made by {made}: {compositions} compositions.
 """
 
 FIGURES = """
@@ -122,7 +122,7 @@ def write_cards(folders: Mapping[str, Path], made: str, counts: Mapping[str, int
 
     Args:
         folders: of `brisque`, `technical` and `aesthetic`.
-        made: the command that made them.
+        made: the command that made them, in Markdown.
         counts: how many `scenes`, `pictures` and `compositions` it drew.
         seed: of the evaluation scenes.
     """

@@ -15,7 +15,7 @@ from jobs.drawing.effects import fractal
 from jobs.scenes import KINDS, LIKE_AERIAL_VIEWS
 
 # Shorter side in pixels: near enough to the 224 that NIMA looks at for a grade to look alike in all of them
-SMALLEST, LARGEST = 256, 416
+SMALLEST, LARGEST = 240, 320
 # These are hazy, blurred or coarse as they are drawn: nobody could say what spoilt them
 SPOILT = ("photo/bokeh", "photo/vagueness")
 LIKE_PHOTOS = tuple(name for name in KINDS if name.startswith("photo/") and name not in SPOILT)
@@ -38,7 +38,7 @@ def pristine(rng: Rng) -> Image.Image:
     in a pale or a flat scene nobody could say what blur or a loss of contrast took away.
 
     Returns:
-        RGB, the shorter side 256–415 pixels.
+        RGB, the shorter side 240–319 pixels.
     """
     kinds = pick(rng, (LIKE_PHOTOS, LIKE_PHOTOS, TEXTURED, DRAWINGS))
     with canvas(SMALLEST, LARGEST):

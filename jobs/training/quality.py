@@ -87,6 +87,6 @@ def run(output: Path | None, minutes: float, seed: int) -> None:
     nima.save(technical, 1, folder / FOLDERS["technical"])
     aesthetic = nima.train(pictures, nima.SCORES, seed, 0.55 * left)
     nima.save(aesthetic, nima.SCORES, folder / FOLDERS["aesthetic"])
-    made = f"python -m jobs.train_bundled quality --minutes {minutes:g} --seed {seed}"
+    made = f"`python -m jobs.train_bundled quality --minutes {minutes:g} --seed {seed}`"
     counts = {"scenes": scenes, "pictures": len(spoilt.pixels), "compositions": len(pictures.pixels)}
     print(write_cards({name: folder / FOLDERS[name] for name in FOLDERS}, made, counts, seed))

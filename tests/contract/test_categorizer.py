@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from benchmarks.evaluate import png
+from benchmarks.outcomes import png
 from configs.prompts import load_prompts
 from jobs.evaluation import labelled_scenes
 

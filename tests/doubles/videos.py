@@ -92,3 +92,15 @@ def audio_only(container: str = "mp4", seconds: float = 1) -> bytes:
             output.mux(stream.encode(frame))
         output.mux(stream.encode())
     return file.getvalue()
+
+
+def repacked(data: bytes, container: str) -> bytes:
+    """The same stream in another container."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data)) as source, av.open(file, "w", format=container) as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    return file.getvalue()

@@ -18,7 +18,7 @@ import deployments.video
 from deployments.errors import ModelFailed
 from deployments.preprocessing import fit
 from deployments.video import FrameBatch, NoFrames, Video, VideoBroken, VideoTooLong
-from tests.doubles.videos import audio_only, colour_at, coloured, encode, picture
+from tests.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
 from tests.paths import shared
 
 SIZE = 32
@@ -54,6 +54,16 @@ def readers() -> set[int]:
     return {
         int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()
     }
+
+
+def files_in(folder: Path) -> list[str]:
+    """Files of a folder that this process has open, even when they have no name."""
+    links = Path("/proc/self/fd").iterdir()
+    return [str(link.readlink()) for link in links if link.exists() and link.readlink().is_relative_to(folder)]
+
+
+def environment(process: int) -> bytes:
+    return Path(f"/proc/{process}/environ").read_bytes()
 
 
 async def none_left(before: set[int]) -> bool:
@@ -155,10 +165,10 @@ async def test_jpegs_are_of_the_same_frames_in_the_order_asked_for() -> None:
         assert np.abs(image[-4, -4].astype(int) - colour_at(second)).max() <= CLOSE
 
 
-@pytest.mark.parametrize("container", ["mp4", "mpegts"])
+@pytest.mark.parametrize("container", ["mp4", "flv", "mpegts"])
 async def test_the_real_video_is_the_same_however_it_is_asked_for(container: str) -> None:
     """Far apart, near and single, which seek differently."""
-    data = shared("images/pan_h264_720p_60s.mp4").read_bytes()
+    data = repacked(shared("images/pan_h264_720p_60s.mp4").read_bytes(), container)
     every = await frames(data, 1)
     assert times(every) == list(range(60))
     few = await frames(data, 13)
@@ -192,11 +202,12 @@ async def test_a_file_that_is_broken_in_the_middle_says_so() -> None:
         (b"", VideoBroken, "send MP4"),
         (b"not a video" * 100, VideoBroken, "send MP4"),
         (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", VideoBroken, "send MP4"),
-        (coloured(3)[:2000], VideoBroken, "send MP4"),
+        (coloured(3)[:1500], VideoBroken, "send MP4"),
+        (coloured(3)[:2000], VideoBroken, "encode it again"),
         (coloured(0), NoFrames, "no video stream"),
         (audio_only(), NoFrames, "no video stream"),
     ],
-    ids=["empty", "text", "playlist", "without its index", "no frames", "audio"],
+    ids=["empty", "text", "playlist", "without its index", "with half of its index", "no frames", "audio"],
 )
 async def test_a_file_without_frames_says_what_to_do(data: bytes, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
@@ -275,7 +286,7 @@ async def test_a_reader_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     async with aclosing(reader().frames(coloured(60), 0.1, 600, 224)) as batches:
         await anext(batches)
         (process,) = readers() - before
-        assert b"must-not-leave" not in Path(f"/proc/{process}/environ").read_bytes()
+        assert b"must-not-leave" not in environment(process)
 
 
 async def test_a_caller_that_stops_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +295,9 @@ async def test_a_caller_that_stops_leaves_nothing_behind(tmp_path: Path, monkeyp
     async with aclosing(video.frames(coloured(60), 0.1, 600, 224)) as batches:
         await anext(batches)
         assert len(readers() - before) == 1
+        assert len(files_in(tmp_path)) == 1
     assert await none_left(before)
-    assert not list(tmp_path.iterdir())
+    assert not files_in(tmp_path)
 
 
 async def test_a_caller_that_is_cancelled_leaves_nothing_behind() -> None:
