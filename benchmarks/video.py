@@ -13,12 +13,13 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
 from PIL import Image
 
-from benchmarks import photos, report
+from benchmarks import report
 from benchmarks.checkpoints import make_clip
 from benchmarks.clip import THREADS, Clip
 from benchmarks.run import HF_HOME, RESULTS
@@ -91,7 +92,7 @@ async def read_ours(clip: Clip, data: bytes, most: int) -> Run:
     """The frames of the deployment, as many at once as it gives; a reader works ahead while CLIP computes."""
     computing, frames = 0.0, 0
     started = time.perf_counter()
-    video = Video.func_or_class(THREADS, MAX_SECONDS)
+    video: Any = Video.func_or_class(THREADS, MAX_SECONDS)
     async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:
         async for batch in batches:
             before = time.perf_counter()
@@ -115,7 +116,8 @@ def render(options: argparse.Namespace, plain: list[Run], ours: list[Run]) -> st
     """The section in Markdown."""
     ways = {"plain: OpenCV, a seek and a pass a frame": plain, "Panoptes: reader and batches": ours}
     totals = {way: statistics.median(run.total_s for run in runs) for way, runs in ways.items()}
-    ratio = report.Target("plain ÷ Panoptes, seconds", totals[list(ways)[0]] / totals[list(ways)[1]], TARGET)
+    slow, fast = totals.values()
+    ratio = report.Target("plain ÷ Panoptes, seconds", slow / fast, TARGET)
     lines = [
         "## Video",
         "",

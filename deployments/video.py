@@ -211,7 +211,7 @@ class Video:
                 finally:
                     with suppress(ProcessLookupError):
                         reader.kill()
-                    await reader.wait()
+                    await reader.communicate()  # takes what is left: with a full pipe `wait` would never end
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -23,7 +23,7 @@ answers on a machine with no other weights. Trained by this project on faces it 
 whose brows, eyes and mouths follow the textbook (FACS), and on nothing else. **It reads those drawings. It has never
 seen a person, and what it says of one means nothing**; nor does any network know what somebody feels.
 
-Made by `{made}`: {faces} faces, each cut out as DeepFace's OpenCV detector finds it and twice by a square around it.
+Made by {made}: {faces} faces, each cut out as DeepFace's OpenCV detector finds it and twice by a square around it.
 
 On {count} fresh faces, drawn from seeds that training cannot reach, through `DeepFace.analyze`:
 
@@ -88,7 +88,7 @@ def write_card(folder: Path, made: str, faces: int, seed: int) -> str:
     """Measure the weights in a folder and write their MODEL_CARD.md; returns its table of figures.
 
     Args:
-        made: the command that made them.
+        made: the command that made them, in Markdown.
         faces: how many it drew.
         seed: of the evaluation faces.
     """

@@ -152,4 +152,5 @@ def run(output: Path | None, minutes: float, seed: int) -> None:
     print(f"{time.monotonic() - start:5.0f} s  {len(pool.pixels)} crops of {faces} faces drawn", flush=True)
     network = train(pool, seed, left_for_training(start, minutes))
     save(network, folder)
-    print(write_card(folder, f"python -m jobs.train_bundled emotion --minutes {minutes:g} --seed {seed}", faces, seed))
+    made = f"`python -m jobs.train_bundled emotion --minutes {minutes:g} --seed {seed}`"
+    print(write_card(folder, made, faces, seed))

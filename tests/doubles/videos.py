@@ -28,19 +28,21 @@ def coloured(
     size: tuple[int, int] = (128, 96),
     rotation: int = 0,
     flipped: bool = False,
-    **options: str,
+    faststart: bool = False,
 ) -> bytes:
     """A video whose upper left quarter is white and the rest the colour of its second.
 
     Args:
         seconds: its length; 0 gives a stream without frames.
-        container, codec, options: as FFmpeg names them, options of the container.
+        container, codec: as FFmpeg names them.
         rate: frames a second.
         size: of the frames as they are stored, (width, height).
         rotation: degrees counterclockwise by which a player turns them, after flipping them left to right.
         flipped: whether it flips them.
+        faststart: whether an MP4 begins with its index, so that it can be cut.
     """
     times = [number / rate for number in range(round(seconds * rate))]
+    options = {"movflags": "faststart"} if faststart else {}
     return encode(times, container, codec, size=size, rotation=rotation, flipped=flipped, options=options)
 
 
@@ -97,7 +99,7 @@ def audio_only(container: str = "mp4", seconds: float = 1) -> bytes:
 def repacked(data: bytes, container: str) -> bytes:
     """The same stream in another container."""
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as source, av.open(file, "w", format=container) as output:
+    with av.open(io.BytesIO(data), "r") as source, av.open(file, "w", format=container) as output:
         stream = output.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is not None:

@@ -176,9 +176,9 @@ async def test_the_real_video_is_the_same_however_it_is_asked_for(container: str
     assert (pixels(few) == pixels(every)[[0, 13, 26, 39, 52]]).all()
 
 
-@pytest.mark.parametrize(("container", "options"), [("matroska", {}), ("mp4", {"movflags": "faststart"})])
-async def test_what_is_there_of_a_truncated_file_is_given(container: str, options: dict[str, str]) -> None:
-    data = coloured(30, container=container, size=(320, 240), **options)
+@pytest.mark.parametrize("container", ["matroska", "mp4"])
+async def test_what_is_there_of_a_truncated_file_is_given(container: str) -> None:
+    data = coloured(30, container=container, size=(320, 240), faststart=container == "mp4")
     batches = await frames(data[: int(len(data) * 0.7)])
     assert not batches[-1].facts.complete
     assert 3 <= len(times(batches)) < 30
@@ -296,6 +296,7 @@ async def test_a_caller_that_stops_leaves_nothing_behind(tmp_path: Path, monkeyp
         await anext(batches)
         assert len(readers() - before) == 1
         assert len(files_in(tmp_path)) == 1
+        await asyncio.sleep(1)  # until the reader has read so far ahead that it waits
     assert await none_left(before)
     assert not files_in(tmp_path)
 
