@@ -92,7 +92,8 @@ async def read_ours(clip: Clip, data: bytes, most: int) -> Run:
     """The frames of the deployment, as many at once as it gives; a reader works ahead while CLIP computes."""
     computing, frames = 0.0, 0
     started = time.perf_counter()
-    video: Any = Video.func_or_class(THREADS, MAX_SECONDS)
+    replica: Any = Video
+    video = replica.func_or_class(THREADS, MAX_SECONDS)
     async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:
         async for batch in batches:
             before = time.perf_counter()

@@ -41,7 +41,7 @@ VIDEO = Weights("video", "frames of videos by time", "decord/pyav", "builtin")
 BATCH = 16
 PROJECT = Path(__file__).resolve().parent.parent
 READER = "deployments.video_reader"
-# 1080p takes 0.6 GB of addresses, 8K a few; CPU seconds of ten minutes of 4K.
+# 1080p takes 0.8 GB of addresses, a larger picture more; CPU seconds enough for ten minutes of 4K.
 MEMORY_BYTES = 4 << 30
 CPU_S = 1800
 STALLED_S = 60.0  # without a frame, while somebody waits for one

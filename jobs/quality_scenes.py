@@ -38,7 +38,7 @@ def pristine(rng: Rng) -> Image.Image:
     in a pale or a flat scene nobody could say what blur or a loss of contrast took away.
 
     Returns:
-        RGB, the shorter side 240–319 pixels.
+        RGB, the shorter side 240–319 pixels, up to a third more for street maps and pages.
     """
     kinds = pick(rng, (LIKE_PHOTOS, LIKE_PHOTOS, TEXTURED, DRAWINGS))
     with canvas(SMALLEST, LARGEST):

@@ -37,7 +37,7 @@ from jobs.drawing.colours import NAMED
 from jobs.drawing.drawings import with_article
 from jobs.model_card import write_card
 from jobs.scenes import CATEGORIES, Category, Split, draw_scene, generator, random_kind
-from jobs.training.cores import on_every_core
+from jobs.training.cores import left_for_training, on_every_core
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "clip-scenes-v1"
 
@@ -359,7 +359,7 @@ def run(output: Path | None, minutes: float, seed: int, start_from: Path | None 
     pool = draw_pool(seed, int(SCENES_PER_MINUTE * minutes) // BATCH * BATCH)
     print(f"{time.monotonic() - start:5.0f} s  {len(pool.pixels)} scenes drawn", flush=True)
     vocabulary = make_vocabulary(pool, load_prompts())
-    model = train(pool, vocabulary, seed, minutes * 60 - (time.monotonic() - start), start_from)
+    model = train(pool, vocabulary, seed, left_for_training(start, minutes), start_from)
     save(model, folder)
     made = f"--start-from {start_from.name} " if start_from else ""
     made += f"--minutes {minutes:g} --seed {seed}`: {len(pool.pixels)} scenes"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 # By second; no two are alike with channels swapped, and all survive a codec's chroma.
 COLOURS = ((200, 40, 40), (40, 160, 60), (50, 60, 200), (210, 190, 40), (40, 180, 190), (180, 50, 170))
+RATE = 10  # frames a second
 TIME_BASE = Fraction(1, 1000)
 
 
@@ -24,7 +25,6 @@ def coloured(
     *,
     container: str = "mp4",
     codec: str = "libx264",
-    rate: int = 10,
     size: tuple[int, int] = (128, 96),
     rotation: int = 0,
     flipped: bool = False,
@@ -35,13 +35,12 @@ def coloured(
     Args:
         seconds: its length; 0 gives a stream without frames.
         container, codec: as FFmpeg names them.
-        rate: frames a second.
         size: of the frames as they are stored, (width, height).
         rotation: degrees counterclockwise by which a player turns them, after flipping them left to right.
         flipped: whether it flips them.
         faststart: whether an MP4 begins with its index, so that it can be cut.
     """
-    times = [number / rate for number in range(round(seconds * rate))]
+    times = [number / RATE for number in range(round(seconds * RATE))]
     options = {"movflags": "faststart"} if faststart else {}
     return encode(times, container, codec, size=size, rotation=rotation, flipped=flipped, options=options)
 
@@ -59,7 +58,7 @@ def encode(
     """The same with a frame at each of `times`, in seconds: any spacing makes a variable frame rate."""
     with tempfile.NamedTemporaryFile() as file:  # with a name, because `movflags=faststart` opens it again
         with av.open(file.name, "w", format=container, container_options=options or {}) as output:
-            stream = output.add_stream(codec, rate=10)
+            stream = output.add_stream(codec, rate=RATE)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             stream.gop_size = 12

@@ -36,7 +36,7 @@ def test_a_greater_severity_changes_more(scene: Image.Image, kind: str) -> None:
 def test_a_clean_scene_uses_all_tones_and_the_stated_sizes() -> None:
     for seed in range(6):
         picture = pristine(np.random.default_rng(seed))
-        assert SMALLEST <= min(picture.size) < LARGEST
+        assert SMALLEST <= min(picture.size) < LARGEST * 4 / 3
         assert np.ptp(np.asarray(picture.convert("L"))) > 150
 
 
