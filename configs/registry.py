@@ -94,11 +94,19 @@ class EmotionEntry(_Entry):
     network: FileEntry
 
 
+class VideoEntry(_Entry):
+    """Video has no weights; `threads` for each of the `parallel` videos that a replica reads side by side."""
+
+    threads: int = Field(ge=1)
+    parallel: int = Field(ge=1)
+
+
 class Registry(_Entry):
     clip: ClipEntry
     blur: BlurEntry
     quality: QualityEntry
     emotion: EmotionEntry
+    video: VideoEntry
 
 
 @cache

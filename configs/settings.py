@@ -75,6 +75,21 @@ class Settings(BaseSettings):
     )
     max_batch_size: int = Field(20, ge=1, le=1000, description="Most images of one /v1/analyze/batch request.")
 
+    video_enabled: bool = Field(True, description="Off: no Video deployment, /video answers 503.")
+    video_step_s: float = Field(
+        1, gt=0, le=3600, description="Seconds between the frames of a video that are looked at."
+    )
+    max_video_frames: int = Field(
+        600, ge=1, le=100_000, description="Most frames of a video; the step is widened for a longer one."
+    )
+    max_video_seconds: float = Field(600, gt=0, le=36_000, description="Longest video, in seconds.")
+    max_video_mb: float = Field(
+        500, gt=0, le=5000, description="Largest video, in megabytes; MAX_REQUEST_MB holds too."
+    )
+    video_timeout_s: float = Field(
+        300, gt=0, le=3600, description="Time to answer one /video; keep http_options.request_timeout_s above it."
+    )
+
     clusterer_enabled: bool = Field(True, description="Off: no Clusterer deployment, /v1/cluster answers 503.")
     clusterer_threads: int = Field(
         0, ge=0, le=256, description="CPU threads of a Clusterer replica; 0: all, at most 8."
@@ -225,6 +240,10 @@ class Settings(BaseSettings):
     @property
     def max_fetch_bytes(self) -> int:
         return int(self.max_fetch_mb * MEGABYTE)
+
+    @property
+    def max_video_bytes(self) -> int:
+        return int(self.max_video_mb * MEGABYTE)
 
     @property
     def max_batch_bytes(self) -> int:

@@ -3,6 +3,9 @@
 ModelError
 ├── PromptTooLong        a text that does not fit the text tower
 ├── InvalidClustering    a request to cluster that is not valid
+├── VideoBroken          not a video that can be decoded
+├── VideoTooLong         a video that lasts longer than is accepted
+├── NoFrames             a file without a picture that moves
 ├── WeightsNotFound      a checkpoint that is neither cached nor reachable
 ├── ModelFailed          the model or its device broke; the replica fails its health check
 ├── LlmModelUnknown      a language model that belongs to no provider which can be asked
@@ -40,6 +43,18 @@ class InvalidClustering(ModelError):
 
     def __str__(self) -> str:
         return str(self.problems[0]["msg"])
+
+
+class VideoBroken(ModelError):
+    """Not a video, or one of which no frame can be decoded; the message says what to send instead."""
+
+
+class VideoTooLong(ModelError):
+    """The video lasts longer than is accepted; nothing was decoded."""
+
+
+class NoFrames(ModelError):
+    """A file without a video stream, or with an empty one."""
 
 
 class WeightsNotFound(ModelError):

@@ -7,6 +7,7 @@ import math
 import pickle
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -27,6 +28,7 @@ Pixels = NDArray[np.uint8]
 # Below this BRISQUE's second scale has no neighbourhoods left.
 SMALLEST_SIDE = 16
 LONGEST_RATIO = 2
+NETWORKS = 2
 
 
 class QualityModel:
@@ -45,6 +47,10 @@ class QualityModel:
             WeightsNotFound: a file is neither there nor reachable, or is not what it should be.
         """
         cv2.setNumThreads(device.threads)
+        # The measures run side by side, on a half of the threads each: two networks at once keep the cores busier than
+        # one after the other on all of them.
+        torch.set_num_threads(max(1, device.threads // NETWORKS))
+        self._side_by_side = ThreadPoolExecutor(NETWORKS, thread_name_prefix="measure")
         self.device, self._max_pixels = device, max_pixels
         self._brisque, brisque_s = _timed(lambda: _load_brisque(brisque))
         self._technical, technical_s = _timed(lambda: _load_nima(technical, device))
@@ -65,11 +71,12 @@ class QualityModel:
         """
         pixels = torch.from_numpy(self._bounded(image)).to(self.device.torch_device)
         tensor = pixels.permute(2, 0, 1)[None].float() / 255
+        centre = _centre(tensor)
         try:
-            with torch.inference_mode():
-                brisque = self._measure_brisque(tensor)
-                centre = _centre(tensor)
-                technical, aesthetic = float(self._technical(centre)), float(self._aesthetic(centre))
+            submit = self._side_by_side.submit
+            networks = [submit(self._score, network, centre) for network in (self._technical, self._aesthetic)]
+            brisque = submit(self._measure_brisque, tensor).result()
+            technical, aesthetic = (network.result() for network in networks)
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
             raise ModelFailed(f"a quality measure failed: {error}") from error
         if not math.isfinite(technical + aesthetic):
@@ -78,11 +85,15 @@ class QualityModel:
         technical = min(10.0, max(1.0, 1 + 9 * technical))
         return QualityFigures(brisque, technical, aesthetic)
 
+    def _score(self, measure: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> float:
+        with torch.inference_mode():
+            return float(measure(tensor))
+
     def _measure_brisque(self, tensor: torch.Tensor) -> float | None:
         if min(tensor.shape[-2:]) < SMALLEST_SIDE:
             return None
         try:
-            score = float(self._brisque(tensor))
+            score = self._score(self._brisque, tensor)
         except AssertionError:  # pyiqa's way to say that all pixels are the same
             return None
         return score if math.isfinite(score) else None

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ray import serve
 
-from deployments.errors import ModelError, ModelFailed
+from deployments.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
 from deployments.replica import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.weights import Weights
 
@@ -48,18 +48,6 @@ STALLED_S = 60.0  # without a frame, while somebody waits for one
 LARGEST_PAYLOAD = 256 << 20
 # What a reader needs to start; keys and tokens stay here.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
-
-
-class VideoBroken(ModelError):
-    """Not a video, or one of which no frame can be decoded; the message says what to send instead."""
-
-
-class VideoTooLong(ModelError):
-    """The video lasts longer than is accepted; nothing was decoded."""
-
-
-class NoFrames(ModelError):
-    """A file without a video stream, or with an empty one."""
 
 
 ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, NoFrames)}

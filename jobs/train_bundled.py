@@ -14,10 +14,6 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from jobs.training.clip import MODEL, contrastive, encode_short, in_other_colours
-
-__all__ = ["MODEL", "contrastive", "encode_short", "in_other_colours", "main", "train"]
-
 # Minutes that each takes unless told otherwise, drawing included
 MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 5.0}
 

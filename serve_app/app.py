@@ -92,6 +92,13 @@ def _emotion(settings: Settings, registry: Registry) -> Deployed:
     )  # fmt: skip
 
 
+def _video(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.video import VIDEO, Video  # noqa: PLC0415
+
+    entry = registry.video
+    return _bound(Video, (VIDEO,), entry.threads, settings.max_video_seconds, entry.parallel)
+
+
 def _clusterer(settings: Settings, registry: Registry) -> Deployed:
     from deployments.clusterer import CLUSTERER, Clusterer  # noqa: PLC0415
 
@@ -123,6 +130,7 @@ PARTS = {
     "Blur": Part("cv2", "opencv", _blur),
     "Quality": Part("pyiqa", "quality", _quality),
     "Emotion": Part("deepface", "emotion", _emotion),
+    "Video": Part("av", "video", _video),
     "Clusterer": Part("numpy", "", _clusterer),
     "Llm": Part("litellm", "llm", _llm),
 }

@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from serve_app.errors import InvalidRequest
+from serve_app.errors import InvalidPrompt, InvalidRequest
 
 
 def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
@@ -27,6 +29,17 @@ def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
     if not categories:
         raise InvalidRequest(f"No category found in file {name}, please give at least one")
     return categories
+
+
+@contextmanager
+def category_lengths() -> Iterator[None]:
+    """Say that a category is too long as the categorizer's clients know it."""
+    try:
+        yield
+    except InvalidPrompt as error:
+        raise InvalidPrompt(
+            "One of your categories is too long, maximum number of characters per category is 77"
+        ) from error
 
 
 def _from_json(name: str, text: str) -> list[str]:

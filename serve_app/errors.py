@@ -4,12 +4,14 @@ PanoptesError                    500 internal_error
 ├── InvalidRequest               400 invalid_request
 │   ├── EmptyFile                400 empty_file
 │   ├── InvalidImage             400 invalid_image
+│   ├── InvalidVideo             400 invalid_video
 │   ├── InvalidPrompt            400 prompt_too_long
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
 ├── ModelNotFound                404 model_not_found
 ├── TooLarge                     413 payload_too_large
-│   └── ImageTooLarge            413 image_too_large
+│   ├── ImageTooLarge            413 image_too_large
+│   └── VideoTooLarge            413 video_too_long
 ├── ValidationFailed             422 validation_error
 ├── LlmUnknown                   422 llm_unknown
 ├── LlmUnparsable                422 llm_unparsable
@@ -63,6 +65,10 @@ class InvalidImage(InvalidRequest):
     code = "invalid_image"
 
 
+class InvalidVideo(InvalidRequest):
+    code = "invalid_video"
+
+
 class InvalidPrompt(InvalidRequest):
     code = "prompt_too_long"
 
@@ -85,6 +91,10 @@ class TooLarge(PanoptesError):
 
 class ImageTooLarge(TooLarge):
     code = "image_too_large"
+
+
+class VideoTooLarge(TooLarge):
+    code = "video_too_long"
 
 
 class ValidationFailed(PanoptesError):

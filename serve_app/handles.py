@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
@@ -22,9 +22,13 @@ from deployments.errors import (
     LlmModelUnknown,
     LlmProviderFailed,
     ModelError,
+    NoFrames,
     PromptTooLong,
+    VideoBroken,
+    VideoTooLong,
 )
 from deployments.replica import ModelStatus
+from deployments.video import FrameBatch
 from deployments.vision_llm import LlmAnswer, LlmQuestion
 from deployments.weights import ClipWeights, Weights
 from serve_app import errors
@@ -43,6 +47,9 @@ OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
     LlmModelUnknown: errors.LlmUnknown,
     LlmAnswerInvalid: errors.LlmUnparsable,
     LlmKeyMissing: errors.LlmWithoutKey,
+    VideoBroken: errors.InvalidVideo,
+    NoFrames: errors.InvalidVideo,
+    VideoTooLong: errors.VideoTooLarge,
 }
 QUALITY_MODELS = ("pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
 
@@ -196,6 +203,38 @@ class LlmClient(ModelClient):
         return answer
 
 
+class VideoClient(ModelClient):
+    """Frames of videos; a video is handed over once, by `put`."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Video", ("video",), deployed)
+
+    async def put(self, data: bytes) -> Any:
+        """A video's place in the object store: both of the others look at it there."""
+        return await asyncio.to_thread(ray.put, np.frombuffer(data, np.uint8))
+
+    async def frames(self, video: Any, step_s: float, most: int, size: int) -> AsyncGenerator[FrameBatch]:
+        """Batches of frames, one each `step_s` seconds, at most `most`.
+
+        Raises:
+            InvalidVideo, VideoTooLarge: before the first batch.
+        """
+        handle = cast("DeploymentHandle[Any]", self._handle).options(stream=True)
+        batches: Any = handle.frames.remote(video, step_s, most, size)
+        try:
+            async for batch in batches:
+                yield batch
+        except CALL_ERRORS as error:
+            raise _ours(error) from error
+        finally:
+            batches.cancel()  # of a caller that is gone; its reader would go on
+
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
+        """JPEGs of the frames at these times, in their order."""
+        handle = cast("DeploymentHandle[Any]", self._handle)
+        return await _answer(handle.frame_jpegs.remote(video, times_s, max_side))
+
+
 class Models:
     """Every deployment that the ingress may ask, by the name of its setting."""
 
@@ -207,12 +246,13 @@ class Models:
             "Quality", QUALITY_MODELS, deployed.get("Quality")
         )
         self.emotion: AnalyzerClient[list[Face]] = AnalyzerClient("Emotion", ("deepface",), deployed.get("Emotion"))
+        self.video = VideoClient(deployed.get("Video"))
         self.clusterer = ClustererClient(deployed.get("Clusterer"))
         self.llm = LlmClient(deployed.get("Llm"))
 
     def all(self) -> tuple[ModelClient, ...]:
         """Every client, CLIP first."""
-        return (self.clip, self.blur, self.quality, self.emotion, self.clusterer, self.llm)
+        return (self.clip, self.blur, self.quality, self.emotion, self.video, self.clusterer, self.llm)
 
 
 class RunningReplicas:
@@ -258,14 +298,19 @@ async def _answer(call: Call[Value]) -> Value:
         # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
         call.cancel()
         raise
-    except BackPressureError as error:
-        raise errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1) from error
-    except (ModelError, RayActorError, DeploymentUnavailableError) as error:
-        # Ray hands a model's error over inside its own, which prints a stack trace.
-        raise _ours(getattr(error, "cause", error)) from error
+    except CALL_ERRORS as error:
+        raise _ours(error) from error
+
+
+# What the call of a deployment raises when it does not come to an answer.
+CALL_ERRORS = (BackPressureError, ModelError, RayActorError, DeploymentUnavailableError)
 
 
 def _ours(error: Exception) -> errors.PanoptesError:
+    # Ray hands a model's error over inside its own, which prints a stack trace.
+    error = getattr(error, "cause", error)
+    if isinstance(error, BackPressureError):
+        return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
     if isinstance(error, InvalidClustering):
         return errors.ValidationFailed(str(error), detail=error.problems)
     if isinstance(error, LlmProviderFailed):

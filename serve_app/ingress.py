@@ -45,7 +45,9 @@ def make_api(services: Services) -> FastAPI:
         api.include_router(router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
-    api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s)
+    api.add_middleware(
+        DeadlineMiddleware, seconds=settings.request_timeout_s, by_route={"/video": settings.video_timeout_s}
+    )
     api.add_middleware(BodyLimitMiddleware, settings=settings)
     api.add_middleware(ConcurrencyMiddleware, most=settings.max_concurrent_requests)
     if settings.rate_limit_enabled:

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextvars import ContextVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.errors import DeadlineExceeded, PanoptesError, UploadTimeout, render
+from serve_app.errors import DeadlineExceeded, PanoptesError, UploadTimeout, render, route_path
 from serve_app.metrics import cancelled_total
 
 logger = logging.getLogger("ray.serve.panoptes.requests")
@@ -63,14 +64,16 @@ class RequestMiddleware:
 class DeadlineMiddleware:
     """Cancels a request that takes too long: 408 while its body still arrives, 504 afterwards."""
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, by_route: Mapping[str, float]) -> None:
+        """`seconds` for a request, or its route's own of `by_route`."""
+        self._app, self._seconds, self._by_route = app, seconds, by_route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         uploading, started = True, False
+        seconds = self._by_route.get(route_path(scope), self._seconds)
 
         async def watched_receive() -> Message:
             nonlocal uploading
@@ -84,14 +87,15 @@ class DeadlineMiddleware:
             await send(message)
 
         try:
-            async with asyncio.timeout(self._seconds) as deadline:
+            async with asyncio.timeout(seconds) as deadline:
                 await self._app(scope, watched_receive, watched_send)
         except TimeoutError:
             if started or not deadline.expired():
                 raise
-            await render(self._error(uploading), scope)(scope, receive, send)
+            await render(_late(uploading, seconds), scope)(scope, receive, send)
 
-    def _error(self, uploading: bool) -> PanoptesError:
-        if uploading:
-            return UploadTimeout(f"The request did not arrive within {self._seconds:g} s: send less at once.")
-        return DeadlineExceeded(f"No answer within {self._seconds:g} s: try again, or send less at once.")
+
+def _late(uploading: bool, seconds: float) -> PanoptesError:
+    if uploading:
+        return UploadTimeout(f"The request did not arrive within {seconds:g} s: send less at once.")
+    return DeadlineExceeded(f"No answer within {seconds:g} s: try again, or send less at once.")

@@ -19,6 +19,11 @@ STYLE = """
 """
 
 
+IMAGES_INPUT = """<label>Images (png, jpg, jpeg)<br>
+<input type="file" name="files" accept="image/png,image/jpeg" multiple required></label>"""
+VIDEO_INPUT = """<label>Video (mp4)<br><input type="file" name="video" accept="video/mp4" required></label>"""
+
+
 def _page(title: str, body: str) -> HTMLResponse:
     page = f"""<!doctype html>
 <html lang="en">
@@ -58,13 +63,13 @@ def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
 
 
 def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:
-    """A form that posts images and categories to a route of family B."""
+    """A form that posts images, or a video, and categories to a route of family B."""
     required = " required" if categories_required else ""
+    files = VIDEO_INPUT if route == "video" else IMAGES_INPUT
     return _page(
         title,
         f"""<form action="{escape(route)}" method="post" enctype="multipart/form-data">
-<label>Images (png, jpg, jpeg)<br>
-<input type="file" name="files" accept="image/png,image/jpeg" multiple required></label>
+{files}
 <label>Categories (json, csv)<br><input type="file" name="categories" accept=".json,.csv"{required}></label>
 <button>Send</button>
 </form>

@@ -11,17 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
-from serve_app.categories import parse_categories
-from serve_app.errors import InvalidImage, InvalidPrompt, InvalidRequest, PanoptesError, TooLarge
+from serve_app.categories import category_lengths, parse_categories
+from serve_app.errors import InvalidImage, InvalidRequest, PanoptesError, TooLarge
 from serve_app.images import Decoded
 from serve_app.pages import form_page
-from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, answers
+from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
 from serve_app.services import Services, Wired, counted, gather_bounded, stack
+from serve_app.video import best_frames
 
 router = APIRouter(tags=["Categorizer"])
 
 IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
 CATEGORY_EXTENSIONS = ["csv", "json"]
+VIDEO_EXTENSIONS = ["mp4"]
 
 FILES_SCHEMA = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "png, jpg or jpeg."}
 CATEGORIES_SCHEMA = {
@@ -31,12 +33,12 @@ CATEGORIES_SCHEMA = {
 }
 
 
+VIDEO_SCHEMA = {"type": "string", "format": "binary", "description": "mp4."}
+
+
 def _form(required: list[str]) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "required": required,
-        "properties": {"files": FILES_SCHEMA, "categories": CATEGORIES_SCHEMA},
-    }
+    files = {"video": VIDEO_SCHEMA} if "video" in required else {"files": FILES_SCHEMA}
+    schema = {"type": "object", "required": required, "properties": files | {"categories": CATEGORIES_SCHEMA}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
@@ -91,9 +93,54 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
     return {category: names[best] for category, best in zip(categories, logits.argmax(axis=0), strict=True)}
 
 
+@router.post(
+    "/video",
+    status_code=201,
+    summary="The best frame of a video for each category",
+    responses=CATEGORIZER_ERRORS
+    | answers(
+        {"an apple": ["frame_000012.000s.jpg", "<base64 of the JPEG>"], "a dog": ["frame_000003.000s.jpg", "…"]}, 201
+    ),
+    openapi_extra=_form(["video", "categories"]),
+)
+async def video(form: Form, services: Wired, details: bool = False) -> dict[str, Any]:
+    """Category → [filename, base64 JPEG]; the filename says the second. Frames are looked at each VIDEO_STEP_S.
+
+    With `details=true` category → {filename, timestamp_s, score, image}, the score being the category's probability
+    among all of them for that frame.
+    """
+    file = _video_file(form)
+    categories = await _categories(form, services)
+    best = await best_frames(services, await _read_video(file, services), categories)
+    if not details:
+        return {category: [frame.filename, frame.image] for category, frame in best.items()}
+    return {category: vars(frame) | {"filename": frame.filename} for category, frame in best.items()}
+
+
+def _video_file(form: FormData) -> UploadFile:
+    file = form.get("video")
+    if not isinstance(file, UploadFile) or not file.filename:
+        raise InvalidRequest("No file selected, please select a video file")
+    if _extension(file) not in VIDEO_EXTENSIONS:
+        raise InvalidRequest("Invalid extension, allowed extensions are: {'mp4'}")
+    return file
+
+
+async def _read_video(file: UploadFile, services: Services) -> bytes:
+    data = await file.read()
+    if len(data) > services.settings.max_video_bytes:
+        raise TooLarge(f"A video may have at most {services.settings.max_video_mb:g} MB: send a smaller one.")
+    return data
+
+
 @router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse, responses=KEY_ERRORS)
 async def categorize_form() -> HTMLResponse:
     return form_page("categorize", "Sort images into categories", categories_required=False)
+
+
+@router.get("/video", summary="A form to try /video", response_class=HTMLResponse, responses=KEY_ERRORS)
+async def video_form() -> HTMLResponse:
+    return form_page("video", "Find the best frame for each category", categories_required=True)
 
 
 @router.get("/image", summary="A form to try /image", response_class=HTMLResponse, responses=KEY_ERRORS)
@@ -161,10 +208,6 @@ async def _score(services: Services, route: str, files: list[UploadFile], catego
     template = load_prompts().template
     async with counted(route, len(files)):
         images = await gather_bounded(files, fit, services.settings.decode_threads)
-        try:
+        with category_lengths():
             scores = await services.clip.score(stack(images), [[template.format(category)] for category in categories])
-        except InvalidPrompt as error:
-            raise InvalidPrompt(
-                "One of your categories is too long, maximum number of characters per category is 77"
-            ) from error
         return scores.logits

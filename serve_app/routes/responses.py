@@ -23,6 +23,7 @@ UPLOAD_ERRORS = _errors(
         500: "Something broke here; the answer carries the request id.",
     },
 )
+QUERY_ERRORS = _errors(ErrorBody, {422: "A query parameter is not valid."})
 KEY_ERRORS = _errors(ErrorBody, {401: "The API key is missing or wrong."})
 MODEL_ERRORS = _errors(
     ErrorBody,

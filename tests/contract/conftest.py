@@ -21,7 +21,7 @@ GUARDED = {
     "import_path": "serve_app.app:build",
     "runtime_env": {"env_vars": {"API_KEY": API_KEY}},
     "args": {
-        **{f"{name}_enabled": False for name in ("clip", "blur", "quality", "emotion", "clusterer", "llm")},
+        **{f"{name}_enabled": False for name in ("clip", "blur", "quality", "emotion", "video", "clusterer", "llm")},
         "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
         "rate_limit_per_minute": 8,

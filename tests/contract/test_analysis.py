@@ -263,6 +263,7 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
         "pyiqa_nima_technical",
         "pyiqa_nima_aesthetic",
         "deepface",
+        "video",
         "clusterer",
         "llm",
     }

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 # By second; no two are alike with channels swapped, and all survive a codec's chroma.
 COLOURS = ((200, 40, 40), (40, 160, 60), (50, 60, 200), (210, 190, 40), (40, 180, 190), (180, 50, 170))
@@ -72,6 +73,21 @@ def encode(
                 output.mux(stream.encode(frame))
             output.mux(stream.encode())
         return file.read()
+
+
+def slideshow(pictures: Iterable[Image.Image], seconds_each: int = 2, size: tuple[int, int] = (320, 240)) -> bytes:
+    """An H.264 video that shows one picture after the other."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as output:
+        stream = output.add_stream("libx264", rate=RATE)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        for shown in pictures:
+            frame = np.asarray(shown.convert("RGB").resize(size))
+            for _ in range(seconds_each * RATE):
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+        output.mux(stream.encode())
+    return file.getvalue()
 
 
 def picture(second: float, size: tuple[int, int]) -> NDArray[np.uint8]:

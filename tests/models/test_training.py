@@ -4,7 +4,7 @@ import open_clip
 import pytest
 import torch
 
-from jobs.train_bundled import MODEL, contrastive, encode_short, in_other_colours
+from jobs.training.clip import MODEL, contrastive, encode_short, in_other_colours
 
 
 @pytest.mark.parametrize(

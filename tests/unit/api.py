@@ -1,6 +1,6 @@
 """The HTTP application over doubles of the models, without Ray: for what happens around them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -13,10 +13,20 @@ from deployments.clip import ImageScores, TextEmbeddings
 from deployments.figures import BlurFigures, Face, QualityFigures
 from deployments.preprocessing import ImageSpec
 from deployments.replica import ModelStatus
+from deployments.video import FrameBatch, VideoFacts
 from deployments.vision_llm import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
 from deployments.weights import ClipWeights, Weights
 from serve_app.fetch import Fetcher
-from serve_app.handles import AnalyzerClient, ClipClient, ClustererClient, LlmClient, Models, ModelState, Picture
+from serve_app.handles import (
+    AnalyzerClient,
+    ClipClient,
+    ClustererClient,
+    LlmClient,
+    Models,
+    ModelState,
+    Picture,
+    VideoClient,
+)
 from serve_app.images import Decoder
 from serve_app.ingress import make_api
 from serve_app.services import Services
@@ -86,6 +96,28 @@ class AnalyzerDouble(Scripted, AnalyzerClient[Any]):
         return self.figures
 
 
+class VideoDouble(Scripted, VideoClient):
+    """A video of as many grey frames as it has bytes, each as bright as its byte, a second apart."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("video", "a double", "test/video", "builtin"),)
+        self.asked: list[float] = []
+
+    async def put(self, data: bytes) -> Any:
+        return data
+
+    async def frames(self, video: Any, step_s: float, most: int, size: int) -> AsyncGenerator[FrameBatch]:
+        await self.prepare()
+        facts = VideoFacts(len(video), 4, 4, step_s, complete=True, reader="pyav")
+        for second, value in enumerate(video):
+            yield FrameBatch(facts, [float(second)], np.full((1, size, size, 3), value, np.uint8))
+
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
+        self.asked += times_s
+        return [b"jpeg of %d" % video[int(moment)] for moment in times_s]
+
+
 class ClustererDouble(Scripted, ClustererClient):
     """Answers with the length of what it got."""
 
@@ -123,6 +155,7 @@ class Doubles(Models):
     blur: AnalyzerDouble
     quality: AnalyzerDouble
     emotion: AnalyzerDouble
+    video: VideoDouble
     clusterer: ClustererDouble
     llm: LlmDouble
 
@@ -132,7 +165,7 @@ class Doubles(Models):
         self.blur = AnalyzerDouble("Blur", "blur", figures=BlurFigures(312.5, 150.0))
         self.quality = AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityFigures(14.0, 6.5, 5.5))
         self.emotion = AnalyzerDouble("Emotion", "deepface", figures=[HAPPY])
-        self.clusterer, self.llm = ClustererDouble(), LlmDouble()
+        self.video, self.clusterer, self.llm = VideoDouble(), ClustererDouble(), LlmDouble()
 
 
 @asynccontextmanager

@@ -383,6 +383,6 @@ async def test_health_names_every_model_and_is_degraded_without_one() -> None:
 
         models.quality.state = away  # type: ignore[method-assign]
         part = await api.get("/health")
-    assert names == {"clip", "blur", "pyiqa_brisque", "deepface", "clusterer", "llm"}
+    assert names == {"clip", "blur", "pyiqa_brisque", "deepface", "video", "clusterer", "llm"}
     assert whole["status"] == "ok"
     assert (part.status_code, part.json()["status"]) == (200, "degraded")
