@@ -98,6 +98,7 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
     status_code=201,
     summary="The best frame of a video for each category",
     responses=CATEGORIZER_ERRORS
+    | QUERY_ERRORS
     | answers(
         {"an apple": ["frame_000012.000s.jpg", "<base64 of the JPEG>"], "a dog": ["frame_000003.000s.jpg", "…"]}, 201
     ),
