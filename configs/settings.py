@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     )
     emotion_enabled: bool = Field(True, description="Off: no Emotion deployment.")
     deepface_detector: Literal["opencv", "yunet", "ssd", "centerface"] = Field(
-        "opencv", description="DeepFace's face detector; all but opencv need their file in DEEPFACE_HOME or a download."
+        "opencv",
+        description="opencv, yunet, ssd or centerface; all but opencv need a file in DEEPFACE_HOME or its download.",
     )
     emotion_max_side: int = Field(
         1280,

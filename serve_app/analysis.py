@@ -13,11 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.prompts import CATEGORIES, load_prompts
-from deployments.clip import ImageScores
 from deployments.figures import BlurFigures, Face, QualityFigures
-from deployments.zero_shot import softmax
-from serve_app.classification import decide
+from serve_app.classification import classify
 from serve_app.errors import (
     DeadlineExceeded,
     FetchFailed,
@@ -196,12 +193,16 @@ class Analysis:
 
     async def _look_with_clip(self, fitted: NDArray[np.uint8], seen: Seen) -> None:
         """One forward pass for the embedding and the classification."""
-        clip, settings = self._services.clip, self._services.settings
+        clip = self._services.clip
         if "classification" in self._clip:
-            prompts = load_prompts().classifier[settings.prompt_set]
-            scores = await clip.score(fitted[None], [list(prompts[category]) for category in CATEGORIES])
-            seen.fields["classification"] = _classification(clip.weights.id, scores)
-            vector = scores.vectors[0]
+            decision, vector = await classify(self._services, fitted)
+            seen.fields["classification"] = ClassificationResult(
+                model=clip.weights.id,
+                classification=decision.category,
+                confidence=decision.confidence,
+                is_map_or_aerial=decision.is_map_or_aerial,
+                probabilities=decision.probabilities,
+            )
         else:
             vector = (await clip.embed_images(fitted[None]))[0]
         if "embedding" in self._clip:
@@ -251,17 +252,6 @@ def _emotion(faces: list[Face], seen: Seen) -> None:
             for face in faces
         ]
         seen.fields["emotion"] = EmotionResult(faces_detected=len(faces), faces=entries)
-
-
-def _classification(model: str, scores: ImageScores) -> ClassificationResult:
-    decision = decide(softmax(scores.logits[0]).tolist())
-    return ClassificationResult(
-        model=model,
-        classification=decision.category,
-        confidence=decision.confidence,
-        is_map_or_aerial=decision.is_map_or_aerial,
-        probabilities=decision.probabilities,
-    )
 
 
 def _grade(high: bool, medium: bool) -> Literal["low", "medium", "high"]:

@@ -7,9 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Response, UploadFile
 
-from configs.prompts import CATEGORIES, load_prompts
-from deployments.zero_shot import softmax
-from serve_app.classification import decide
+from serve_app import classification
 from serve_app.handles import ModelClient, ModelState
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
@@ -37,9 +35,7 @@ async def classify(services: Wired, file: Annotated[UploadFile, File(description
     async with counted("/classify"):
         data = await file.read()
         image = await services.fit_for_clip(data)
-        prompts = load_prompts().classifier[services.settings.prompt_set]
-        scores = await services.clip.score(image.pixels[None], [list(prompts[category]) for category in CATEGORIES])
-        decision = decide(softmax(scores.logits[0]).tolist())
+        decision, _ = await classification.classify(services, image.pixels)
         return Classification(
             filename=file.filename or "",
             file_size_bytes=len(data),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from benchmarks.processes import free_port, is_free
 from tests.unit.api import client
@@ -37,7 +38,7 @@ async def test_two_replicas_admit_together_what_one_may(redis: str) -> None:
         "rate_limit_enabled": True,
         "rate_limit_burst": 100,
         "rate_limit_per_minute": 7,
-        "rate_limit_redis_url": redis,
+        "rate_limit_redis_url": SecretStr(redis),
     }
     async with client(**limits) as one, client(**limits) as other:
         answers = [await api.post("/v1/embeddings", json={"input": "a"}) for _ in range(8) for api in (one, other)]
