@@ -1,7 +1,8 @@
 """A video through CLIP of full size, beside the way a plain server reads one.
 
-plain: OpenCV seeks to each second, one forward pass a frame. ours: `deployments.video` and batched forward passes.
-Random weights in the published shape. About a minute on 2 cores; part of `make bench`.
+plain: OpenCV seeks to each second, one forward pass of open_clip's model a frame. ours: `deployments.video` and the
+model of `deployments.clip_model` in batches, without HTTP and without Ray. The same random weights in the published
+shape. About a minute on 2 cores.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 from PIL import Image
 
@@ -23,8 +25,12 @@ from benchmarks import report
 from benchmarks.checkpoints import make_clip
 from benchmarks.clip import THREADS, Clip
 from benchmarks.run import HF_HOME, RESULTS
-from deployments.preprocessing import fit
+from configs.registry import load_registry
+from deployments.clip_model import ClipModel
+from deployments.devices import select
+from deployments.preprocessing import ImageSpec, fit
 from deployments.video import Pixels, Video
+from deployments.weights import ClipWeights
 
 STEP_S, MOST, SIZE = 1.0, 600, 224
 MAX_SECONDS = 600.0
@@ -50,18 +56,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="times each is measured; medians count (default: 3)")
     parser.add_argument("--seconds", type=int, default=0, help="read no more than this of it, as a trial")
     options = parser.parse_args()
-    clip = Clip(make_clip(HF_HOME))
+    weights = make_clip(HF_HOME)
+    clip, served = Clip(weights), serve(weights)
     most = options.seconds or MOST
     clip.embed_image(torch.zeros(16, 3, SIZE, SIZE))
     plain, ours = [], []
     for number in range(1, options.rounds + 1):
         print(f"Round {number} of {options.rounds} ...", file=sys.stderr, flush=True)
         plain.append(read_plain(clip, options.video, most))
-        ours.append(asyncio.run(read_ours(clip, options.video.read_bytes(), most)))
+        ours.append(asyncio.run(read_ours(served, options.video.read_bytes(), most)))
     section = render(options, plain, ours)
     print(section)
     if not options.seconds:
         report.update_section(RESULTS, "video", section)
+
+
+def serve(weights: Path) -> ClipModel:
+    """The model as a CLIP replica loads it."""
+    spec = ImageSpec(SIZE, MEAN, STD)
+    chosen = ClipWeights(
+        id="random/ViT-B-32",
+        source="hub",
+        architecture=f"local-dir:{weights.parent}",
+        repository=None,
+        image=spec,
+        dimensions=512,
+    )
+    model = ClipModel(chosen, select({"cpu": "float32"}, THREADS, 0.0))
+    model.encode_images([np.zeros((SIZE, SIZE, 3), np.uint8)] * 16)
+    return model
 
 
 def read_plain(clip: Clip, path: Path, most: int) -> Run:
@@ -88,17 +111,17 @@ def read_plain(clip: Clip, path: Path, most: int) -> Run:
     return Run(time.perf_counter() - started, decoding, computing, frames)
 
 
-async def read_ours(clip: Clip, data: bytes, most: int) -> Run:
+async def read_ours(clip: ClipModel, data: bytes, most: int) -> Run:
     """The frames of the deployment, as many at once as it gives; a reader works ahead while CLIP computes."""
     computing, frames = 0.0, 0
     started = time.perf_counter()
     replica: Any = Video
-    video = replica.func_or_class(THREADS, MAX_SECONDS)
+    video = replica.func_or_class(load_registry().video.threads, MAX_SECONDS)
     async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:
         async for batch in batches:
             before = time.perf_counter()
             pixels = batch.pixels[: most - frames]
-            await asyncio.to_thread(clip.embed_image, normalised(pixels))
+            await asyncio.to_thread(clip.encode_images, list(pixels))
             computing += time.perf_counter() - before
             frames += len(pixels)
             if frames >= most:
