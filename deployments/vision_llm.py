@@ -1,8 +1,6 @@
 """The LLM deployment: a language model with eyes, at its provider, assesses a photograph. LiteLLM speaks to it."""
 
 import asyncio
-import base64
-import json
 import logging
 import math
 import os
@@ -11,14 +9,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from ray import serve
 
 from configs.settings import LLM_PROVIDERS
 from deployments.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from deployments.metrics import ModelMetrics
+from deployments.photo_assessment import REPAIR, LlmPhotoAnalysis, LlmQuestion, first_message, parse, schema
 from deployments.replica import ModelStatus
 
 logger = logging.getLogger("ray.serve.panoptes.llm")
@@ -33,7 +31,6 @@ NO_KEY = f"No provider can be asked: set one of {', '.join(KEY_VARIABLES.values(
 MODEL_NAME = re.compile(r"[a-z0-9][\w.:@-]*(/[a-z0-9][\w.:@-]*)*", re.ASCII | re.IGNORECASE)
 LONGEST_MODEL_NAME = 200
 
-MOST_POINTS = 5
 LONGEST_ANSWER = 20_000  # characters of an answer that are read: more than 2,000 tokens
 LONGEST_REASON = 300  # characters of a provider's own words that are passed on
 LONGEST_WAIT_S = 3600
@@ -52,51 +49,6 @@ LITELLM_ENVIRONMENT = {
 # These log requests, some with their headers or URLs, where a key may stand.
 TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai._base_client", "httpx")
 
-PROMPT = """\
-You are an experienced picture editor. Assess this photograph for the person who took it: what works, what does not, \
-and whether it is worth keeping. Judge only what can be seen, and do not guess who the people are.
-
-Answer with one JSON object and nothing else. Its fields:
-{fields}
-
-Write every text in {language}; the names of the fields stay as they are."""
-
-SHAPE = "Answer with one JSON object that matches this JSON schema, and nothing else:\n{schema}"
-
-REPAIR = """\
-That answer cannot be used: {problems}
-Answer again with the corrected JSON object and nothing else."""
-
-
-def _first_points(points: list[str]) -> list[str]:
-    return points[:MOST_POINTS]
-
-
-Points = Annotated[list[str], AfterValidator(_first_points)]
-
-
-class LlmPhotoAnalysis(BaseModel):
-    """A photograph as a language model judges it. The descriptions are also what the model is told."""
-
-    overall_score: Annotated[float, AfterValidator(lambda score: round(score, 1))] = Field(
-        ge=1,
-        le=10,
-        strict=True,
-        description="Quality of the photograph as a whole, from 1.0 (worst) to 10.0 (best), one decimal.",
-    )
-    discard_reason: str | None = Field(
-        None, description="Why it should be discarded, in a few words ('eyes closed'); null when it should not."
-    )
-    best_in_group: bool = Field(False, description="Whether it would stand out as the best of a series like it.")
-    composition: str = Field(description="Kind of composition, for example 'rule of thirds', 'centered', 'candid'.")
-    pose_quality: str | None = Field(
-        None, description="How people hold themselves, for example 'relaxed', 'stiff'; null when nobody is in it."
-    )
-    background_quality: str = Field(description="What the background does, for example 'clean bokeh', 'cluttered'.")
-    highlights: Points = Field(default_factory=list, description="Its strong points, at most 5; may be empty.")
-    issues: Points = Field(default_factory=list, description="Its problems, at most 5; may be empty.")
-    summary: str = Field(description="One sentence that can be shown to the photographer.")
-
 
 @dataclass(frozen=True)
 class LlmConfig:
@@ -111,20 +63,6 @@ class LlmConfig:
     api_keys: dict[str, str] = field(default_factory=dict, repr=False)
     base_url: str = ""
     timeout_s: float = 30.0
-
-
-@dataclass(frozen=True)
-class LlmQuestion:
-    """`jpeg`: an image that was checked and shrunk already. `model` None: the configured one.
-
-    `prompt` takes the place of ours. `language` None: English in our prompt, whatever `prompt` says in another.
-    """
-
-    jpeg: bytes = field(repr=False)
-    model: str | None = None
-    prompt: str | None = None
-    max_tokens: int = 500
-    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -202,11 +140,11 @@ class VisionLlm:
     async def _ask(self, model: _Model, question: LlmQuestion, tokens: list[int]) -> tuple[LlmPhotoAnalysis, str]:
         """The analysis and the model that made it, after one repair if need be; `tokens` grows with each call."""
         response_format, in_words = self._response_format(model)
-        messages = [_first_message(question, in_words)]
+        messages = [first_message(question, in_words)]
         reply = await self._call(model, messages, response_format, question.max_tokens)
         tokens.append(reply.tokens)
         try:
-            return _parse(reply), reply.model
+            return parse(reply.text, reply.cut_off), reply.model
         except LlmAnswerInvalid as invalid:
             problems = invalid.problems
         logger.info("%s has to repair its answer: %s", model, problems)
@@ -215,7 +153,7 @@ class VisionLlm:
         messages.append({"role": "user", "content": REPAIR.format(problems=problems)})
         reply = await self._call(model, messages, response_format, question.max_tokens)
         tokens.append(reply.tokens)
-        return _parse(reply), reply.model
+        return parse(reply.text, reply.cut_off), reply.model
 
     async def _call(
         self, model: _Model, messages: list[dict[str, Any]], response_format: dict[str, Any] | None, max_tokens: int
@@ -297,7 +235,7 @@ class VisionLlm:
     def _response_format(self, model: _Model) -> tuple[dict[str, Any] | None, bool]:
         """How the model is held to the schema, and whether the prompt has to say it in words."""
         if self._litellm.supports_response_schema(model=model.name, custom_llm_provider=model.provider):
-            named = {"name": "photo_analysis", "schema": _schema(), "strict": True}
+            named = {"name": "photo_analysis", "schema": schema(), "strict": True}
             return {"type": "json_schema", "json_schema": named}, False
         # OpenAI's servers and those like them have a mode for JSON; elsewhere litellm would imitate it with a tool.
         return ({"type": "json_object"} if model.provider == "openai" else None), True
@@ -344,60 +282,6 @@ def _import_litellm() -> Any:
     for name in TALKATIVE:
         logging.getLogger(name).disabled = True
     return litellm
-
-
-def _schema() -> dict[str, Any]:
-    """The analysis as every provider takes it: OpenAI wants all fields required, Anthropic no bounds of numbers."""
-    kept = ("type", "anyOf", "items", "description")
-    fields = LlmPhotoAnalysis.model_json_schema()["properties"]
-    properties = {name: {word: part[word] for word in kept if word in part} for name, part in fields.items()}
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def _first_message(question: LlmQuestion, in_words: bool) -> dict[str, Any]:
-    if question.prompt is None:
-        fields = "\n".join(f"- {name}: {part.description}" for name, part in LlmPhotoAnalysis.model_fields.items())
-        text = PROMPT.format(fields=fields, language=question.language or "English")
-    else:
-        text = question.prompt
-        if question.language:
-            text += f"\n\nWrite every text in {question.language}."
-    if in_words:
-        text += "\n\n" + SHAPE.format(schema=json.dumps(_schema()))
-    image = "data:image/jpeg;base64," + base64.b64encode(question.jpeg).decode()
-    parts = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": image}}]
-    return {"role": "user", "content": parts}
-
-
-def find_object(text: str) -> dict[str, Any] | None:
-    """The longest JSON object in a text, which may stand alone, in a code fence or amid prose; None without one."""
-    decoder = json.JSONDecoder(strict=False)  # models leave line breaks in strings
-    longest, found, position = 0, None, 0
-    while (start := text.find("{", position)) >= 0:
-        try:
-            value, position = decoder.raw_decode(text, start)
-        except ValueError:
-            position = start + 1
-            continue
-        except RecursionError:  # no answer of ours is deep; to go on would cost the square of its length
-            break
-        if position - start > longest:
-            longest, found = position - start, value
-    return found
-
-
-def _parse(reply: _Reply) -> LlmPhotoAnalysis:
-    """Raises LlmAnswerInvalid."""
-    answer = find_object(reply.text)
-    problems = ["there is no JSON object in it"]
-    if answer is not None:
-        try:
-            return LlmPhotoAnalysis.model_validate(answer)
-        except ValidationError as invalid:
-            problems = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in invalid.errors()]
-    if reply.cut_off:
-        problems.insert(0, "it was cut off at max_tokens, be brief")
-    raise LlmAnswerInvalid("; ".join(problems[:20]))
 
 
 def _retry_after_s(error: Exception) -> int | None:

@@ -27,9 +27,10 @@ from deployments.errors import (
     VideoBroken,
     VideoTooLong,
 )
+from deployments.photo_assessment import LlmQuestion
 from deployments.replica import ModelStatus
 from deployments.video import FrameBatch
-from deployments.vision_llm import LlmAnswer, LlmQuestion
+from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
 from serve_app import errors
 from serve_app.middleware import weights_used

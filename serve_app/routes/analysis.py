@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from deployments.clusterer import ClusterRequest, ClusterResponse
-from deployments.vision_llm import LlmQuestion
+from deployments.photo_assessment import LlmQuestion
 from serve_app.analysis import Analysis
 from serve_app.errors import ValidationFailed
 from serve_app.routes.responses import FETCH_ERRORS, LLM_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS

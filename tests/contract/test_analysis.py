@@ -1,6 +1,5 @@
-"""Family C over HTTP: real models on real photos, partial answers, batches, streams, clusters, a vision model's double."""
+"""Family C over HTTP: real models on real photos, partial answers, batches, streams."""
 
-import base64
 import json
 import os
 import signal
@@ -15,20 +14,15 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
-from sklearn.cluster import DBSCAN
 
 from benchmarks.application import Application
-from tests.contract.conftest import PROVIDER_KEY
-from tests.contract.test_bad_input import JPEG, animation, grey_16_bit, turned
+from tests.contract.pictures import JPEG, UNUSUAL, inline
+from tests.contract.test_cluster import blobs
+from tests.contract.test_vision_llm import ask
 from tests.doubles.images import ImageServer
-from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
-from tests.unit.test_images import encoded, png_header, two_halves
+from tests.unit.test_images import encoded, png_header
 
 ALL = {"run_blur": True, "run_quality": True, "run_emotion": True, "run_embedding": True, "run_classification": True}
-
-
-def inline(data: bytes, image_id: str = "photo") -> dict[str, str]:
-    return {"data": base64.b64encode(data).decode(), "image_id": image_id}
 
 
 def analyze(api: httpx.Client, data: bytes, **flags: bool) -> dict[str, Any]:
@@ -74,18 +68,7 @@ def test_a_blurred_photo_is_blurry(api: httpx.Client) -> None:
     assert soft["blur"]["is_blurry"]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        encoded(Image.new("RGB", (1, 1)), "PNG"),
-        turned(),
-        encoded(two_halves("RGBA"), "PNG"),
-        grey_16_bit(),
-        encoded(two_halves("CMYK"), "JPEG"),
-        animation(),
-    ],
-    ids=["1x1", "rotated", "rgba", "16 bit", "cmyk", "animated"],
-)
+@pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
 def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
     result = analyze(api, data)
     assert result["blur"]
@@ -145,114 +128,6 @@ def test_a_streamed_batch_comes_line_by_line(api: httpx.Client, image_server: Im
         arrived = [(json.loads(line)["image_id"], time.monotonic() - started) for line in stream.iter_lines()]
     assert [name for name, _ in arrived] == ["quick", "hangs"]
     assert arrived[1][1] - arrived[0][1] > 1  # the first was not held back for the second
-
-
-def blobs(count: int, dimensions: int = 64) -> np.ndarray[Any, np.dtype[np.float64]]:
-    random = np.random.default_rng(7)
-    centres = random.normal(size=(8, dimensions))
-    return centres[random.integers(0, 8, count)] + random.normal(scale=0.35, size=(count, dimensions))
-
-
-def test_clusters_are_scikit_learns(api: httpx.Client) -> None:
-    vectors = blobs(600)
-    ids = [f"photo_{index}" for index in range(len(vectors))]
-    body = {"embeddings": vectors.tolist(), "image_ids": ids, "eps": 0.12, "min_samples": 4}
-    answer = api.post("/v1/cluster", json=body)
-    assert answer.status_code == 200, answer.text
-    found = answer.json()
-    labels = DBSCAN(eps=0.12, min_samples=4, metric="cosine").fit(vectors).labels_.tolist()
-    assert [one["cluster_id"] for one in found["assignments"]] == labels
-    assert [one["image_id"] for one in found["assignments"]] == ids
-    assert (found["algorithm"], found["eps_used"], found["min_samples_used"]) == ("DBSCAN", 0.12, 4)
-    assert (found["total_images"], found["num_noise"]) == (600, labels.count(-1))
-    assert found["num_clusters"] == len(found["clusters"]) == max(labels) + 1 > 1
-    assert sum(cluster["size"] for cluster in found["clusters"]) + found["num_noise"] == 600
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b'{"embeddings": [[1, 0], [0, 1]]}',
-        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a"]}',
-        b'{"embeddings": [[1, 0]], "image_ids": ["a"]}',
-        b'{"embeddings": [[1, 0], [1]], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[1, 0], [NaN, 1]], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[1, 0], [1e999, 1]], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[1, 0], [0, 0]], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[], []], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[1, 0], ["x", 1]], "image_ids": ["a", "b"]}',
-        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a", "b"], "eps": 0}',
-        b'{"embeddings": [[1, 0], [0, 1]], "image_ids": ["a", "b"], "min_samples": 51}',
-        json.dumps({"embeddings": [[1]] * 20_001, "image_ids": ["a"] * 20_001}).encode(),
-    ],
-    ids=lambda body: body[:60].decode(),
-)
-def test_clusterings_that_are_not_valid(api: httpx.Client, body: bytes) -> None:
-    answer = api.post("/v1/cluster", content=body, headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["error"]) == (422, "validation_error"), answer.text
-    assert answer.json()["detail"][0].keys() >= {"loc", "msg", "type"}
-
-
-def ask(api: httpx.Client, model: str, **more: Any) -> httpx.Response:
-    return api.post("/v1/analyze/llm", json={"image": inline(JPEG)["data"], "model": f"openai/{model}"} | more)
-
-
-def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image_server: ImageServer) -> None:
-    answer = ask(api, "good", ref_id="r1", language="Dutch")
-    image_server.files["photo.jpg"] = JPEG
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["analysis"]["overall_score"] == ANALYSIS["overall_score"]
-    assert (answer.json()["ref_id"], answer.json()["error"]) == ("r1", None)
-    assert "Dutch" in llm_server.requests[-1].prompt
-    private = f"{image_server.url}/file/photo.jpg"
-    by_address = api.post("/v1/analyze/llm", json={"image_url": private, "model": "openai/good"})
-    assert by_address.status_code == 200, by_address.text
-    assert private not in json.dumps(llm_server.requests[-1].body)
-
-
-@pytest.mark.parametrize(
-    ("model", "status", "code"),
-    [
-        ("fenced", 200, None),
-        ("prose", 200, None),
-        ("repairable", 200, None),
-        ("hopeless", 422, "llm_unparsable"),
-        ("broken", 502, "llm_failed"),
-    ],
-)
-def test_what_a_vision_model_may_do(api: httpx.Client, model: str, status: int, code: str | None) -> None:
-    answer = ask(api, model)
-    assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
-
-
-def test_a_provider_that_is_busy_says_when_to_come_back(api: httpx.Client) -> None:
-    answer = ask(api, "limited")
-    assert (answer.status_code, answer.headers["Retry-After"]) == (502, str(RETRY_AFTER_S))
-
-
-def test_a_provider_without_a_key_is_503_and_an_unknown_one_422(api: httpx.Client) -> None:
-    body = {"image": inline(JPEG)["data"]}
-    keyless = api.post("/v1/analyze/llm", json=body | {"model": "anthropic/claude-opus-4-6"})
-    unknown = api.post("/v1/analyze/llm", json=body | {"model": "nobody/nothing"})
-    assert (keyless.status_code, keyless.json()["error"]) == (503, "llm_without_key")
-    assert "ANTHROPIC_API_KEY" in keyless.json()["message"]
-    assert (unknown.status_code, unknown.json()["error"]) == (422, "llm_unknown")
-
-
-def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Client) -> None:
-    for model in ("good", "leaky", "forbidden", "broken"):
-        assert PROVIDER_KEY not in ask(api, model).text
-    logs = [panoptes.log_path, *(panoptes.ray_folder / "session_latest" / "logs").rglob("*")]
-    leaks = [log.name for log in logs if log.is_file() and PROVIDER_KEY.encode() in log.read_bytes()]
-    assert leaks == []
-
-
-@pytest.mark.parametrize("body", [{}, {"image": "@@@"}, {"image": "", "image_url": "http://x"}])
-def test_vision_requests_that_are_not_valid(api: httpx.Client, body: dict[str, str]) -> None:
-    assert api.post("/v1/analyze/llm", json=body).status_code in {400, 422}
 
 
 def test_models_and_health_name_everything(api: httpx.Client) -> None:
@@ -340,43 +215,6 @@ def test_json_that_is_no_request(api: httpx.Client, route: str, body: bytes) -> 
     answer = api.post(route, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert {"error", "message", "detail"} == set(answer.json())
-
-
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        (b"", 400),
-        (b"this is text", 400),
-        (JPEG[: len(JPEG) // 2], 400),
-        (png_header(20_000, 5_001), 413),
-        (b"\xff\xd8\xff" + bytes(60_000_000), 413),
-    ],
-    ids=["empty", "text", "truncated", "bomb", "60 MB"],
-)
-def test_a_vision_model_is_not_shown_what_is_no_image(
-    api: httpx.Client, llm_server: LlmServer, data: bytes, status: int
-) -> None:
-    asked = len(llm_server.requests)
-    answer = api.post("/v1/analyze/llm", json={"image": inline(data)["data"]})
-    assert answer.status_code == status
-    assert len(llm_server.requests) == asked
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        ("http://localhost/", "url_refused"),
-        ("http://169.254.169.254/latest/meta-data/", "url_refused"),
-        ("{server}/redirect/http://10.0.0.1/a.jpg", "url_refused"),
-        ("{server}/endless", "payload_too_large"),
-        ("{server}/hang", "fetch_timeout"),
-    ],
-)
-def test_a_vision_model_is_shown_nothing_from_where_it_may_not_be_fetched(
-    api: httpx.Client, image_server: ImageServer, path: str, code: str
-) -> None:
-    answer = api.post("/v1/analyze/llm", json={"image_url": path.format(server=image_server.url)})
-    assert answer.json()["error"] == code
 
 
 def test_200_mixed_requests_at_16_clients(panoptes: Application, api: httpx.Client) -> None:

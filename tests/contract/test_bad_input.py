@@ -7,16 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from PIL import Image
 
 from benchmarks.application import Application
+from tests.contract.pictures import JPEG, UNUSUAL
 from tests.doubles.images import ImageServer
-from tests.paths import SAMPLES
-from tests.unit.test_images import encoded, png_header, two_halves
-
-JPEG = (SAMPLES / "china.jpg").read_bytes()
+from tests.unit.test_images import encoded, png_header
 
 
 @pytest.fixture(autouse=True)
@@ -72,35 +69,7 @@ def test_a_wrong_field_is_422(api: httpx.Client, files: Any) -> None:
     assert answer.json()["detail"][0]["loc"] == ["body", "file"]
 
 
-def grey_16_bit() -> bytes:
-    return encoded(Image.fromarray((np.arange(64 * 64, dtype=np.uint16) * 16).reshape(64, 64)), "PNG")
-
-
-def turned() -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encoded(Image.open(io.BytesIO(JPEG)), "JPEG", exif=exif)
-
-
-def animation() -> bytes:
-    return encoded(two_halves(), "GIF", save_all=True, append_images=[two_halves().rotate(90)])
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        encoded(Image.new("RGB", (1, 1)), "PNG"),
-        turned(),
-        encoded(two_halves("RGBA"), "PNG"),
-        grey_16_bit(),
-        encoded(two_halves("CMYK"), "JPEG"),
-        encoded(two_halves("CMYK"), "TIFF"),
-        animation(),
-        encoded(two_halves("1"), "BMP"),
-        encoded(two_halves("LA"), "PNG"),
-    ],
-    ids=["1x1", "rotated", "rgba", "16 bit", "cmyk", "cmyk tiff", "animated", "bilevel", "grey with alpha"],
-)
+@pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
 def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
     assert post(api, data, name="no extension").status_code == 200
 

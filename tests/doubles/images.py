@@ -1,17 +1,15 @@
 """An image host that also behaves badly: redirects anywhere, never ends, never answers."""
 
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import unquote
 
+from tests.doubles.loopback import LoopbackServer, QuietHandler
 
-class _Handler(BaseHTTPRequestHandler):
-    server: "_Server"
 
-    def do_GET(self) -> None:
+class _Handler(QuietHandler):
+    server: "ImageServer"
+
+    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
         kind, _, rest = self.path.lstrip("/").partition("/")
         {"file": self._file, "redirect": self._redirect, "endless": self._endless, "hang": self._hang}[kind](rest)
 
@@ -41,37 +39,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _hang(self, _rest: str) -> None:
         self.server.stop.wait(20)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """The tests' output is not a web log."""
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, host: str) -> None:
-        super().__init__((host, 0), _Handler)
-        self.files: dict[str, bytes] = {}
-        self.stop, self.cut = threading.Event(), threading.Event()
-
-
-class ImageServer:
+class ImageServer(LoopbackServer):
     """Serves `files` under /file/NAME; /redirect/URL, /endless and /hang are the bad habits.
 
     `cut` is set when a reader closed the endless body.
     """
 
     def __init__(self, host: str) -> None:
-        self._server = _Server(host)
-        self.url = f"http://{host}:{self._server.server_port}"
-        self.files, self.cut = self._server.files, self._server.cut
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.stop.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, _Handler)
+        self.url = self.address
+        self.files: dict[str, bytes] = {}

@@ -2,12 +2,11 @@
 
 import base64
 import json
-import threading
 import time
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.doubles.loopback import LoopbackServer, QuietHandler
 
 ANALYSIS: dict[str, Any] = {
     "overall_score": 8.5,
@@ -46,10 +45,10 @@ class LlmRequest:
         return base64.b64decode(data, validate=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: "_Server"
+class _Handler(QuietHandler):
+    server: "LlmServer"
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.append(LlmRequest(headers, body))
@@ -113,20 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _garble(self) -> None:
         self._send(200, ["not", "a", "completion"])
 
-    def log_message(self, format: str, *args: object) -> None:
-        """The tests' output is not a web log."""
 
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, host: str) -> None:
-        super().__init__((host, 0), _Handler)
-        self.requests: list[LlmRequest] = []
-        self.stop, self.cut = threading.Event(), threading.Event()
-
-
-class LlmServer:
+class LlmServer(LoopbackServer):
     """Answers well, unless the model's name is one of these.
 
     `fenced`, `prose`: the answer is wrapped · `repairable`, `hopeless`: wrong types, once or always · `mute`, `cut-off`
@@ -137,17 +124,6 @@ class LlmServer:
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:
-        self._server = _Server(host)
-        self.url = f"http://{host}:{self._server.server_port}/v1"
-        self.requests, self.cut = self._server.requests, self._server.cut
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._server.stop.set()
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(host, _Handler)
+        self.url = f"{self.address}/v1"
+        self.requests: list[LlmRequest] = []

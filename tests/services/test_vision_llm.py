@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from benchmarks.processes import free_port
 from deployments.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
-from deployments.vision_llm import TALKATIVE, Llm, LlmConfig, LlmPhotoAnalysis, LlmQuestion, VisionLlm, find_object
+from deployments.photo_assessment import LlmPhotoAnalysis, LlmQuestion, find_object
+from deployments.vision_llm import TALKATIVE, Llm, LlmConfig, VisionLlm
 from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, TOKENS, LlmServer
 
 pytestmark = pytest.mark.skipif(find_spec("litellm") is None, reason="litellm is not installed: pip install litellm")

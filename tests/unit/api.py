@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from configs.settings import Settings
 from deployments.clip import ImageScores, TextEmbeddings
 from deployments.figures import BlurFigures, Face, QualityFigures
+from deployments.photo_assessment import LlmPhotoAnalysis, LlmQuestion
 from deployments.preprocessing import ImageSpec
 from deployments.replica import ModelStatus
 from deployments.video import FrameBatch, VideoFacts
-from deployments.vision_llm import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
+from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
 from serve_app.fetch import Fetcher
 from serve_app.handles import (
