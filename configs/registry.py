@@ -71,6 +71,23 @@ class FileEntry(_Entry):
     options: dict[str, str | int] = {}
 
 
+class Repository(_Entry):
+    """A repository on the Hugging Face hub as transformers saves a model; `revision` as in `Checkpoint`."""
+
+    revision: str | None
+    licence: str | None
+
+
+class PretrainedEntry(_Entry):
+    """A model that transformers loads, with its processor. `dtype`, `threads` and `checkpoints` as in ClipEntry."""
+
+    task: str
+    bundled: Bundled
+    threads: int = Field(ge=0)
+    dtype: dict[str, str]
+    checkpoints: dict[str, Repository]
+
+
 class BlurEntry(_Entry):
     """Blur has no weights; `threads` are OpenCV's."""
 
@@ -106,6 +123,9 @@ class Registry(_Entry):
     blur: BlurEntry
     quality: QualityEntry
     emotion: EmotionEntry
+    tagger: PretrainedEntry
+    captioner: PretrainedEntry
+    detector: PretrainedEntry
     video: VideoEntry
 
 

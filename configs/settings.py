@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from configs.prompts import load_prompts
-from configs.registry import load_registry
+from configs.registry import PretrainedEntry, load_registry
 
 MEGABYTE = 1_000_000
 MOST_AUTOMATIC_THREADS = 8
@@ -76,6 +76,45 @@ class Settings(BaseSettings):
     )
     max_batch_size: int = Field(20, ge=1, le=1000, description="Most images of one /v1/analyze/batch request.")
 
+    tagger_enabled: bool = Field(True, description="Off: no Tagger deployment.")
+    tagger_model_name: str = Field(
+        "facebook/levit-384", description="Image classifier: an id of configs/models.yaml, or a folder of transformers."
+    )
+    tagger_threads: int | None = Field(
+        None, ge=0, le=256, description="CPU threads of a Tagger replica, as CLIP_THREADS."
+    )
+    tagger_max_batch: int = Field(16, ge=1, le=1024, description="Most images in one forward pass of the tagger.")
+    tagger_backend: Literal["imagenet", "florence2"] = Field(
+        "imagenet", description="What answers /process: imagenet (labels) or florence2 (the detector's counts)."
+    )
+    captioner_enabled: bool = Field(True, description="Off: no Captioner deployment.")
+    captioner_model_name: str = Field(
+        "Salesforce/blip-image-captioning-base", description="BLIP: an id of configs/models.yaml, or a folder."
+    )
+    captioner_threads: int | None = Field(
+        None, ge=0, le=256, description="CPU threads of a Captioner replica, as CLIP_THREADS."
+    )
+    captioner_max_batch: int = Field(8, ge=1, le=256, description="Most images that are captioned together.")
+    caption_max_tokens: int = Field(30, ge=1, le=200, description="Most tokens of a caption.")
+    detector_enabled: bool = Field(True, description="Off: no Detector deployment.")
+    detector_model_name: str = Field(
+        "florence-community/Florence-2-base", description="Florence-2: an id of configs/models.yaml, or a folder."
+    )
+    detector_threads: int | None = Field(
+        None, ge=0, le=256, description="CPU threads of a Detector replica, as CLIP_THREADS."
+    )
+    detector_max_batch: int = Field(4, ge=1, le=256, description="Most images whose objects are found together.")
+    detector_max_tokens: int = Field(
+        512, ge=8, le=1024, description="Most tokens of Florence-2's answer; an object takes about six."
+    )
+    process_timeout_s: float = Field(
+        240, gt=0, le=3600, description="Time to answer one /process; what is late is reported with its id."
+    )
+    process_video_frames: int = Field(
+        16, ge=1, le=256, description="Frames of a video that /process tags, spread evenly."
+    )
+    work_enabled: bool = Field(True, description="Off: no Work deployment, /work/status answers 503.")
+
     video_enabled: bool = Field(True, description="Off: no Video deployment, /video answers 503.")
     video_step_s: float = Field(
         1, gt=0, le=3600, description="Seconds between the frames of a video that are looked at."
@@ -126,7 +165,7 @@ class Settings(BaseSettings):
     max_megapixels: float = Field(100, gt=0, le=1000, description="Largest image, in millions of pixels.")
     max_request_mb: float = Field(500, gt=0, le=5000, description="Largest request with several files, in megabytes.")
     max_batch_mb: float = Field(
-        100, gt=0, le=5000, description="Largest request of /v1/analyze/batch, in megabytes of JSON."
+        100, gt=0, le=5000, description="Largest request of /v1/analyze/batch or /process, in megabytes of JSON."
     )
     max_files: int = Field(1000, ge=1, le=10_000, description="Most files in one request.")
     max_categories: int = Field(1000, ge=1, le=10_000, description="Most categories or labels in one request.")
@@ -191,6 +230,16 @@ class Settings(BaseSettings):
         known = load_registry().clip.checkpoints
         if value not in known:
             raise ValueError(f"unknown model {value!r}; one of: {', '.join(sorted(known))}")
+        return value
+
+    @field_validator("tagger_model_name", "captioner_model_name", "detector_model_name")
+    @classmethod
+    def _known_or_folder(cls, value: str, info: ValidationInfo) -> str:
+        entry: PretrainedEntry = getattr(load_registry(), str(info.field_name).removesuffix("_model_name"))
+        if value not in entry.checkpoints and not (Path(value) / "config.json").is_file():
+            raise ValueError(
+                f"unknown model {value!r}; a folder with a config.json, or one of: {', '.join(entry.checkpoints)}"
+            )
         return value
 
     @field_validator("prompt_set")

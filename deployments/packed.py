@@ -50,8 +50,7 @@ class PackedSelfAttention(nn.Module):
 
 def pack(model: nn.Module) -> None:
     """Pack every residual attention block of an open_clip model, in place; it can neither train nor move after that."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        logger.warning("torch was built without oneDNN here: the model computes with unpacked weights")
+    if not _can_pack():
         return
     blocks: list[Any] = [block for block in model.modules() if _is_packable(block)]
     for block in blocks:
@@ -73,3 +72,24 @@ def _is_packable(block: Any) -> bool:
         and isinstance(getattr(block, "mlp", None), nn.Module)
         and not hasattr(block, "ln_1_kv")  # cross-attention
     )
+
+
+def pack_linears(model: nn.Module) -> None:
+    """Pack every `nn.Linear` whose weight is its own, in place; the model can neither train nor move after that.
+
+    A weight that is also an embedding's, as at the end of a language model, stays: packed it would be there twice.
+    """
+    if not _can_pack():
+        return
+    shared = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    for module in list(model.modules()):
+        for name, layer in list(module.named_children()):
+            if type(layer) is nn.Linear and id(layer.weight) not in shared:
+                setattr(module, name, PackedLinear(layer.weight, layer.bias))
+
+
+def _can_pack() -> bool:
+    available = bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    if not available:
+        logger.warning("torch was built without oneDNN here: the model computes with unpacked weights")
+    return available

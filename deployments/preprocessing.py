@@ -30,7 +30,7 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     Returns:
         uint8 array of shape (size, size, 3), RGB, 0–255.
     """
-    image = _without_ends(image)
+    image = without_ends(image)
     width, height = image.size
     if width <= height:
         scaled = (size, max(size, int(size * height / width)))
@@ -41,7 +41,21 @@ def fit(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(resized.crop((left, top, left + size, top + size)), dtype=np.uint8)
 
 
-def _without_ends(image: Image.Image) -> Image.Image:
+def scale(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Scale an RGB image down (bicubic, antialiased) until its shorter side is `size`; a smaller one stays as it is.
+
+    Returns:
+        uint8 array (h, w, 3), RGB, 0–255; of a very long picture the middle.
+    """
+    image = without_ends(image)
+    factor = size / min(image.size)
+    if factor < 1:
+        width, height = (max(1, round(side * factor)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def without_ends(image: Image.Image) -> Image.Image:
     """Cut a very long picture to eight times its shorter side, around its centre."""
     width, height = image.size
     longest = LONGEST_RATIO * min(width, height)

@@ -71,7 +71,7 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Up to 16 frames: `times_s` from the first frame of the video, `pixels` (n, size, size, 3) uint8, RGB."""
+    """Up to 16 frames: `times_s` from the first frame of the video, `pixels` (n, h, w, 3) uint8, RGB."""
 
     facts: VideoFacts
     times_s: list[float]
@@ -94,8 +94,13 @@ class Video:
         self._load_time_s = 0.0
         self._last_success = -math.inf  # Serve asks for health before it sends a request
 
-    async def frames(self, data: Data, step_s: float, most: int, size: int) -> AsyncGenerator[FrameBatch]:
-        """The frames that are seen at each `step_s` seconds, at most `most`, as `preprocessing.fit` cuts them.
+    async def frames(
+        self, data: Data, step_s: float, most: int, size: int, crop: bool = True
+    ) -> AsyncGenerator[FrameBatch]:
+        """The frames that are seen at each `step_s` seconds, at most `most`.
+
+        With `crop` they are size × size, as `preprocessing.fit` cuts them; without, whole and as small as
+        `preprocessing.scale` makes them.
 
         A caller that stops before the end closes the generator, or cancels the call; the reader is then killed.
 
@@ -103,8 +108,8 @@ class Video:
             VideoBroken, VideoTooLong, NoFrames: before the first batch.
             ModelFailed: the video could not be handed to a reader.
         """
-        job = {"kind": "frames", "step_s": step_s, "most": most, "size": size}
-        facts, times, pixels = None, list[float](), list[bytes]()
+        job = {"kind": "frames", "step_s": step_s, "most": most, "size": size, "crop": crop}
+        facts, times, pixels = None, list[float](), list[Pixels]()
         async with aclosing(self._read(data, job, BATCH * size * size * 3)) as messages:
             try:
                 async for message, payload in messages:
@@ -114,17 +119,17 @@ class Video:
                         facts = replace(facts, complete=message["complete"])
                     elif facts:
                         if len(times) == BATCH:  # kept until now, so that the last batch is never an empty one
-                            yield self._batch(facts, times, pixels, size)
+                            yield self._batch(facts, times, pixels)
                             times, pixels = [], []
                         times.append(message["time"])
-                        pixels.append(payload)
+                        pixels.append(_frame(message, payload))
             except _Crashed as crash:
                 if facts is None or not times:
                     raise _broken(crash) from None
                 logger.warning("a video is given up to where its reader %s", crash)
                 facts = replace(facts, complete=False)
         assert facts is not None  # noqa: S101 - a reader that was not refused has said them
-        yield self._batch(facts, times, pixels, size)
+        yield self._batch(facts, times, pixels)
 
     async def frame_jpegs(self, data: Data, times_s: list[float], max_side: int) -> list[bytes]:
         """The frames at these times, as `frames` gave them, in their order: JPEGs of at most `max_side` pixels a side.
@@ -164,10 +169,10 @@ class Video:
             raise ModelFailed(f"a reader cannot read the smallest video: {error}") from error
         self._load_time_s = self._load_time_s or time.perf_counter() - started
 
-    def _batch(self, facts: VideoFacts, times: list[float], pixels: list[bytes], size: int) -> FrameBatch:
+    def _batch(self, facts: VideoFacts, times: list[float], pixels: list[Pixels]) -> FrameBatch:
         self._frames += len(times)
         self._batches += 1
-        return FrameBatch(facts, times, np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, size, size, 3))
+        return FrameBatch(facts, times, np.stack(pixels))
 
     async def _read(
         self, data: Data, job: dict[str, Any], ahead: int = 1 << 16
@@ -250,6 +255,13 @@ async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
                 raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
     except TimeoutError:
         raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
+
+
+def _frame(message: dict[str, Any], payload: bytes) -> Pixels:
+    try:
+        return np.frombuffer(payload, np.uint8).reshape(message["shape"])
+    except (KeyError, TypeError, ValueError):
+        raise _Crashed("said what makes no sense") from None
 
 
 def _broken(crash: _Crashed) -> VideoBroken:

@@ -28,7 +28,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.preprocessing import fit
+from deployments.preprocessing import fit, scale
 
 # Nothing that reads other files: a playlist would make FFmpeg fetch what it names.
 FORMATS = "mov,matroska,avi,asf,flv,mpegts,mpeg,ogg,gif"
@@ -317,8 +317,11 @@ def _messages(job: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
         if not started:
             started = True
             yield {"facts": _facts(video, image, step_s)}, b""
-        payload = fit(image, job["size"]).tobytes() if job["kind"] == "frames" else _jpeg(image, job["max_side"])
-        yield {"time": time}, payload
+        if job["kind"] == "frames":
+            pixels = (fit if job["crop"] else scale)(image, job["size"])
+            yield {"time": time, "shape": pixels.shape}, pixels.tobytes()
+        else:
+            yield {"time": time}, _jpeg(image, job["max_side"])
     if not started:
         raise UNREADABLE
     yield {"complete": video.complete}, b""

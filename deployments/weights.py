@@ -12,17 +12,19 @@ from typing import Any, Literal
 import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
-from configs.registry import Bundled, ClipEntry, FileEntry
+from configs.registry import Bundled, ClipEntry, FileEntry, PretrainedEntry
 from deployments.errors import WeightsNotFound
 from deployments.preprocessing import ImageSpec
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
 
 Policy = Literal["auto", "hub", "bundled"]
-Source = Literal["hub", "bundled", "builtin", "provider"]
+Source = Literal["hub", "bundled", "folder", "builtin", "provider"]
 
 # open_clip's own names for a checkpoint in a repository, in the order in which it looks for them.
 CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+# transformers' own, in its order.
+PRETRAINED_FILES = ("model.safetensors", "pytorch_model.bin")
 HUB_DECISION_S = 5.0
 PROJECT = Path(__file__).resolve().parent.parent
 # Hosts that did not answer: the next model that has its weights there is decided without waiting again.
@@ -47,7 +49,7 @@ class Weights:
     @property
     def has_weights(self) -> bool:
         """Whether these are weights which this application loads."""
-        return self.source in {"hub", "bundled"}
+        return self.source in {"hub", "bundled", "folder"}
 
     @property
     def statement(self) -> str:
@@ -59,6 +61,8 @@ class Weights:
             )
         if self.source == "hub":
             return f"{self.id} as its authors published it, revision {self.revision or 'newest'}."
+        if self.source == "folder":
+            return f"{self.id}, from a folder of this machine."
         if self.source == "provider":
             return f"{self.id} at its provider, by LiteLLM."
         return f"{self.id}, a method without weights."
@@ -91,6 +95,13 @@ class FileWeights(Weights):
     path: str | None
     url: str
     options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedWeights(Weights):
+    """Weights that transformers loads, with their processor: `location` is a folder or a hub repository."""
+
+    location: str
 
 
 def choose_clip(entry: ClipEntry, model: str, policy: Policy) -> ClipWeights:
@@ -135,9 +146,7 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
             name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
         )
     else:
-        directory = PROJECT / entry.bundled.directory
-        if not (directory / entry.bundled.file).is_file():
-            raise WeightsNotFound(f"the bundled weights {directory.name} are missing: reinstall, or set WEIGHTS=hub")
+        directory = _bundled_folder(entry.bundled, entry.bundled.file)
         chosen = FileWeights(
             name,
             entry.task,
@@ -148,6 +157,29 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
             url=entry.url,
             options=entry.bundled.options,
         )
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
+    return chosen
+
+
+def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Policy) -> PretrainedWeights:
+    """Decide between a hub repository of transformers and the bundled weights, as `choose_clip` does.
+
+    Args:
+        name: the model's own name.
+        entry: the model in the registry.
+        model: an id of the registry, or a folder as transformers saves it; a folder is served whatever the policy.
+        policy: where to take the weights from.
+    """
+    checkpoint = entry.checkpoints.get(model)
+    if checkpoint is None:
+        chosen = PretrainedWeights(name, entry.task, Path(model).name, "folder", location=model)
+    elif policy == "hub" or (policy == "auto" and _available(model, checkpoint.revision, PRETRAINED_FILES)):
+        chosen = PretrainedWeights(
+            name, entry.task, model, "hub", checkpoint.revision, checkpoint.licence, location=model
+        )
+    else:
+        folder = _bundled_folder(entry.bundled, "config.json")
+        chosen = PretrainedWeights(name, entry.task, entry.bundled.id, "bundled", location=str(folder))
     logger.warning("%s serves %s", chosen.name, chosen.statement)
     return chosen
 
@@ -163,16 +195,16 @@ def deepface_home() -> Path:
     return Path(os.environ.get("DEEPFACE_HOME", "~")).expanduser()
 
 
-def cached_checkpoint(repository: str, revision: str | None) -> str | None:
-    """The path of a checkpoint in the local Hugging Face cache, None when it is not there."""
-    found = (try_to_load_from_cache(repository, file, revision=revision) for file in CHECKPOINT_FILES)
+def cached_checkpoint(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> str | None:
+    """The path of a checkpoint in the local Hugging Face cache, None when none of `names` is there."""
+    found = (try_to_load_from_cache(repository, name, revision=revision) for name in names)
     return next((path for path in found if isinstance(path, str)), None)
 
 
-def _available(repository: str, revision: str | None) -> bool:
+def _available(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
-    return bool(cached_checkpoint(repository, revision)) or _answers(
-        constants.ENDPOINT, lambda: _hub_has(repository, revision)
+    return bool(cached_checkpoint(repository, revision, names)) or _answers(
+        constants.ENDPOINT, lambda: _hub_has(repository, revision, names)
     )
 
 
@@ -197,17 +229,22 @@ def _url_exists(url: str) -> bool:
         return client.head(url).is_success
 
 
-def _hub_has(repository: str, revision: str | None) -> bool:
+def _hub_has(repository: str, revision: str | None, names: tuple[str, ...]) -> bool:
     with httpx.Client(timeout=HUB_DECISION_S, follow_redirects=True) as client:
-        return any(client.head(hf_hub_url(repository, file, revision=revision)).is_success for file in CHECKPOINT_FILES)
+        return any(client.head(hf_hub_url(repository, name, revision=revision)).is_success for name in names)
+
+
+def _bundled_folder(bundled: Bundled, file: str) -> Path:
+    """The folder of bundled weights; WeightsNotFound when `file` is not in it."""
+    folder = PROJECT / bundled.directory
+    if not (folder / file).is_file():
+        raise WeightsNotFound(f"the bundled weights {bundled.directory} are missing: reinstall, or set WEIGHTS=hub")
+    return folder
 
 
 def _bundled_clip(bundled: Bundled) -> ClipWeights:
-    directory = PROJECT / bundled.directory
-    config_file = directory / "open_clip_config.json"
-    if not config_file.is_file():
-        raise WeightsNotFound(f"the bundled weights {bundled.directory} are missing: reinstall, or set WEIGHTS=hub")
-    config = json.loads(config_file.read_text(encoding="utf-8"))
+    directory = _bundled_folder(bundled, "open_clip_config.json")
+    config = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))
     model, preprocess = config["model_cfg"], config["preprocess_cfg"]
     return ClipWeights(
         id=bundled.id,

@@ -6,15 +6,18 @@ A failure of one analyser is a part of the answer; a failure of one image is tha
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deployments.figures import BlurFigures, Face, QualityFigures
+from deployments.tags import FoundObject, Tag
 from serve_app.classification import classify
+from serve_app.descriptions import counts, detected, tag_scores
 from serve_app.errors import (
     DeadlineExceeded,
     FetchFailed,
@@ -38,11 +41,11 @@ from serve_app.schemas.analysis import (
     QualityResult,
 )
 from serve_app.schemas.common import ImageInput
+from serve_app.schemas.pictures import LABELS, CaptionResult, ObjectsResult, TagsResult
 from serve_app.services import Services, counted
 
 logger = logging.getLogger("ray.serve.panoptes.analysis")
 
-NOT_SERVED = ("caption", "tags", "objects")
 # Of a request's time, for the analysers and then for the images of a batch: what is there by then is still answered.
 ANALYZER_SHARE, IMAGE_SHARE = 0.9, 0.95
 # The measures stand for quality as the analysis API that people know has them.
@@ -53,8 +56,13 @@ HIGH_AESTHETIC, MEDIUM_AESTHETIC = 6.5, 5.0
 
 @dataclass
 class Seen:
-    """What the analysers found in one picture so far: fields of its result, and what went wrong."""
+    """What the analysers found in one picture so far: fields of its result, and what went wrong.
 
+    `width` and `height` are of the picture that they look at.
+    """
+
+    width: int
+    height: int
     fields: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     unavailable: list[Unavailable] = field(default_factory=list)
@@ -62,6 +70,7 @@ class Seen:
 
 
 Render = Callable[[Any, Seen], None]
+Look = Callable[[Picture, Seen], Coroutine[Any, Any, None]]
 
 
 class Analysis:
@@ -79,6 +88,9 @@ class Analysis:
             "emotion": models.emotion,
             "embedding": models.clip,
             "classification": models.clip,
+            "caption": models.captioner,
+            "tags": models.tagger,
+            "objects": models.detector,
         }
         wanted = [name for name in clients if getattr(flags, f"run_{name}")]
         runs = [name for name in wanted if clients[name].enabled]
@@ -91,11 +103,14 @@ class Analysis:
             f"{name}: {clients[name].deployment} is switched off here"
             for name in wanted
             if name not in runs and flags.asked(name)
-        ] + [f"{name}: no model for it is served yet" for name in NOT_SERVED if getattr(flags, f"run_{name}")]
-        whole: dict[str, tuple[AnalyzerClient[Any], Render]] = {
-            "blur": (models.blur, self._blur),
-            "quality": (models.quality, _quality),
-            "emotion": (models.emotion, _emotion),
+        ]
+        whole: dict[str, Look] = {
+            "blur": partial(_look, models.blur, self._blur),
+            "quality": partial(_look, models.quality, _quality),
+            "emotion": partial(_look, models.emotion, _emotion),
+            "caption": partial(_look, models.captioner, self._caption),
+            "tags": partial(_look, models.tagger, self._tags, arguments=(LABELS,)),
+            "objects": partial(_look, models.detector, self._objects),
         }
         self._whole = {name: whole[name] for name in runs if name in whole}
         self._clip = [name for name in runs if name not in whole]
@@ -159,10 +174,10 @@ class Analysis:
         return (decoded.width, decoded.height), Picture(decoded.pixels), fitted
 
     async def _see(self, picture: Picture, fitted: NDArray[np.uint8]) -> Seen:
-        seen = Seen(problems=list(self._off))
+        seen = Seen(picture.width, picture.height, problems=list(self._off))
         async with asyncio.TaskGroup() as group:
-            for name, (client, render) in self._whole.items():
-                group.create_task(self._guarded(name, _look(client, picture, render, seen), seen))
+            for name, look in self._whole.items():
+                group.create_task(self._guarded(name, look(picture, seen), seen))
             if self._clip:
                 group.create_task(self._guarded(" and ".join(self._clip), self._look_with_clip(fitted, seen), seen))
         if seen.unavailable and not seen.answered:
@@ -219,9 +234,23 @@ class Analysis:
             blur_threshold=threshold,
         )
 
+    def _caption(self, text: str, seen: Seen) -> None:
+        seen.fields["caption"] = CaptionResult(model=self._services.models.captioner.models[0].id, text=text)
 
-async def _look(client: AnalyzerClient[Any], picture: Picture, render: Render, seen: Seen) -> None:
-    render(await client.analyze(picture), seen)
+    def _tags(self, tags: list[Tag], seen: Seen) -> None:
+        model = self._services.models.tagger.models[0].id
+        seen.fields["tags"] = TagsResult(model=model, tags=tag_scores(tags))
+
+    def _objects(self, found: list[FoundObject], seen: Seen) -> None:
+        model = self._services.models.detector.models[0].id
+        objects = detected(found, seen.width, seen.height)
+        seen.fields["objects"] = ObjectsResult(model=model, objects=objects, counts=counts(found))
+
+
+async def _look(
+    client: AnalyzerClient[Any], render: Render, picture: Picture, seen: Seen, arguments: tuple[object, ...] = ()
+) -> None:
+    render(await client.analyze(picture, *arguments), seen)
 
 
 def _quality(figures: QualityFigures, seen: Seen) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from ray.serve import Application
 
 from configs.prompts import served_texts
-from configs.registry import Registry, load_registry
+from configs.registry import PretrainedEntry, Registry, load_registry
 from configs.settings import Settings, SettingsError, load_settings
-from deployments.weights import Weights, choose_clip, choose_file, deepface_home, torch_home
+from deployments.weights import Weights, choose_clip, choose_file, choose_pretrained, deepface_home, torch_home
 from serve_app.handles import Deployed
 from serve_app.ingress import Ingress
 
@@ -92,6 +92,40 @@ def _emotion(settings: Settings, registry: Registry) -> Deployed:
     )  # fmt: skip
 
 
+def _tagger(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.tagger import Tagger  # noqa: PLC0415
+
+    return _pretrained(Tagger, settings, registry.tagger)
+
+
+def _captioner(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.captioner import Captioner  # noqa: PLC0415
+
+    return _pretrained(Captioner, settings, registry.captioner, settings.caption_max_tokens)
+
+
+def _detector(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.detector import Detector  # noqa: PLC0415
+
+    return _pretrained(Detector, settings, registry.detector, settings.detector_max_tokens)
+
+
+def _pretrained(deployment: Any, settings: Settings, entry: PretrainedEntry, *arguments: Any) -> Deployed:
+    """A model of transformers, whose settings all begin with its name."""
+    name = deployment.name.lower()
+    weights = choose_pretrained(name, entry, getattr(settings, f"{name}_model_name"), settings.weights)
+    chosen = getattr(settings, f"{name}_threads")
+    threads = entry.threads if chosen is None else chosen
+    most = getattr(settings, f"{name}_max_batch")
+    return _bound(deployment, (weights,), weights, entry.dtype, threads, most, *arguments)
+
+
+def _work(settings: Settings, registry: Registry) -> Deployed:
+    from deployments.work import WORK, Work  # noqa: PLC0415
+
+    return _bound(Work, (WORK,))
+
+
 def _video(settings: Settings, registry: Registry) -> Deployed:
     from deployments.video import VIDEO, Video  # noqa: PLC0415
 
@@ -130,7 +164,11 @@ PARTS = {
     "Blur": Part("cv2", "opencv", _blur),
     "Quality": Part("pyiqa", "quality", _quality),
     "Emotion": Part("deepface", "emotion", _emotion),
+    "Tagger": Part("transformers", "transformers", _tagger),
+    "Captioner": Part("transformers", "transformers", _captioner),
+    "Detector": Part("transformers", "transformers", _detector),
     "Video": Part("av", "video", _video),
     "Clusterer": Part("numpy", "", _clusterer),
     "Llm": Part("litellm", "llm", _llm),
+    "Work": Part("ray", "", _work),
 }

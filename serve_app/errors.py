@@ -161,6 +161,8 @@ MOST_PROBLEMS = 20  # of a request that is not valid; the first says what to do
 
 # The categorizer's clients read {"error": text} and nothing else; everybody else gets code, message and detail.
 TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
+# The tagger's read the form of its answers.
+TAGGER_ROUTES = frozenset({"/process", "/work/status", "/test", "/health-check"})
 
 
 def route_path(scope: Scope) -> str:
@@ -179,7 +181,16 @@ def render(error: PanoptesError, scope: Scope) -> Response:
         body["detail"] = core
     elif route_path(scope).startswith(TEXT_ONLY_ROUTES) and not isinstance(error, ValidationFailed):
         body = {"error": error.message}
+    if route_path(scope) in TAGGER_ROUTES:
+        body |= _index(error.status, error.message)
     return JSONResponse(body, error.status, headers)
+
+
+def _index(status: int, message: str) -> dict[str, Any]:
+    """An error as an Index_Response; its `error` is a text, but for 401, where every family says the code."""
+    untreated = {"number_documents_treated": 0, "number_documents_non_treated": 0, "list_id_not_treated": []}
+    text = {} if status == 401 else {"error": message}
+    return {"status": {"code": status, "message": message}, "data": [], **text, **untreated}
 
 
 def _validation_error(request: Request, invalid: Exception) -> Response:
@@ -202,6 +213,8 @@ def _http_error(request: Request, error: Exception) -> Response:
         message = f"There is no {request.url.path}: see /docs for the routes."
     body = {"error": message} if route_path(request.scope).startswith(TEXT_ONLY_ROUTES) else None
     body = body or {"error": code, "message": message, "detail": message}
+    if route_path(request.scope) in TAGGER_ROUTES:
+        body |= _index(error.status_code, message)
     return JSONResponse(body, error.status_code, error.headers)
 
 

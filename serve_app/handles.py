@@ -29,9 +29,11 @@ from deployments.errors import (
 )
 from deployments.photo_assessment import LlmQuestion
 from deployments.replica import ModelStatus
+from deployments.tags import FoundObject, Tag
 from deployments.video import FrameBatch
 from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
+from deployments.work import Job
 from serve_app import errors
 from serve_app.middleware import weights_used
 
@@ -156,11 +158,13 @@ class ClipClient(ModelClient):
 class Picture:
     """A decoded image on its way to the analysers: handed over once, however many of them look at it.
 
-    `pixels` is (h, w, 3) uint8, RGB, upright.
+    Attributes:
+        width, height: of `pixels`, (h, w, 3) uint8, RGB, upright.
     """
 
     def __init__(self, pixels: Pixels) -> None:
         self.nbytes = pixels.nbytes
+        self.height, self.width = pixels.shape[:2]
         self._pixels: Any = pixels
         self._putting = asyncio.Lock()
 
@@ -175,9 +179,46 @@ class Picture:
 class AnalyzerClient(ModelClient, Generic[Value]):
     """A deployment that looks at a whole picture."""
 
-    async def analyze(self, picture: Picture) -> Value:
+    async def analyze(self, picture: Picture, *arguments: object) -> Value:
         """What it says of the picture."""
-        return await _answer(self._use(picture.nbytes).analyze.remote(await picture.hand_over()))
+        return await _answer(self._use(picture.nbytes).analyze.remote(await picture.hand_over(), *arguments))
+
+
+class TaggerClient(AnalyzerClient[list[Tag]]):
+    """Labels of pictures: `analyze(picture, count)`."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Tagger", ("tagger",), deployed)
+
+    async def analyze_frames(self, frames: Pixels, count: int) -> list[Tag]:
+        """The `count` labels that are most probable in the mean of a video's frames (n, h, w, 3)."""
+        return await _answer(self._use(frames.nbytes).analyze_frames.remote(frames, count))
+
+
+class DetectorClient(AnalyzerClient[list[FoundObject]]):
+    """Things in pictures."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Detector", ("detector",), deployed)
+
+    async def analyze_frames(self, frames: Pixels) -> list[list[FoundObject]]:
+        """The things in each of a video's frames (n, h, w, 3)."""
+        return await _answer(self._use(frames.nbytes).analyze_frames.remote(frames))
+
+
+class WorkClient(ModelClient):
+    """The record of jobs. It is no model, and stands in no list of them."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Work", ("work",), deployed)
+
+    async def record(self, job: Job) -> None:
+        """Remember how a job is."""
+        await _answer(self._use().record.remote(job))
+
+    async def jobs(self) -> list[Job]:
+        """The newest jobs, newest first."""
+        return await _answer(self._use().jobs.remote())
 
 
 class ClustererClient(ModelClient):
@@ -214,14 +255,16 @@ class VideoClient(ModelClient):
         """A video's place in the object store: both of the others look at it there."""
         return await asyncio.to_thread(ray.put, np.frombuffer(data, np.uint8))
 
-    async def frames(self, video: Any, step_s: float, most: int, size: int) -> AsyncGenerator[FrameBatch]:
-        """Batches of frames, one each `step_s` seconds, at most `most`.
+    async def frames(
+        self, video: Any, step_s: float, most: int, size: int, *, crop: bool = True
+    ) -> AsyncGenerator[FrameBatch]:
+        """Batches of frames, one each `step_s` seconds, at most `most`; `size` and `crop` as in `Video.frames`.
 
         Raises:
             InvalidVideo, VideoTooLarge: before the first batch.
         """
         handle = cast("DeploymentHandle[Any]", self._handle).options(stream=True)
-        batches: Any = handle.frames.remote(video, step_s, most, size)
+        batches: Any = handle.frames.remote(video, step_s, most, size, crop)
         try:
             async for batch in batches:
                 yield batch
@@ -247,13 +290,20 @@ class Models:
             "Quality", QUALITY_MODELS, deployed.get("Quality")
         )
         self.emotion: AnalyzerClient[list[Face]] = AnalyzerClient("Emotion", ("deepface",), deployed.get("Emotion"))
+        self.tagger = TaggerClient(deployed.get("Tagger"))
+        self.captioner: AnalyzerClient[str] = AnalyzerClient("Captioner", ("captioner",), deployed.get("Captioner"))
+        self.detector = DetectorClient(deployed.get("Detector"))
         self.video = VideoClient(deployed.get("Video"))
         self.clusterer = ClustererClient(deployed.get("Clusterer"))
         self.llm = LlmClient(deployed.get("Llm"))
+        self.work = WorkClient(deployed.get("Work"))
 
     def all(self) -> tuple[ModelClient, ...]:
-        """Every client, CLIP first."""
-        return (self.clip, self.blur, self.quality, self.emotion, self.video, self.clusterer, self.llm)
+        """Every model's client, CLIP first."""
+        return (
+            self.clip, self.blur, self.quality, self.emotion, self.tagger, self.captioner, self.detector, self.video,
+            self.clusterer, self.llm,
+        )  # fmt: skip
 
 
 class RunningReplicas:

@@ -169,6 +169,20 @@ class Decoder:
 
         return await self._run(work)
 
+    async def reduced(self, data: bytes, side: int) -> Decoded:
+        """Decode an image and halve it, or take a third of it and so on, while its shorter side stays above 2 × `side`.
+
+        `pixels` is (h, w, 3): what a model that looks at `side` pixels needs, and no more.
+        """
+
+        def work() -> Decoded:
+            image, (width, height) = _upright(_open(data, self._max_pixels), side)
+            factor = min(image.size) // (2 * side)
+            smaller = image.reduce(factor) if factor > 1 else image
+            return Decoded(np.asarray(smaller, dtype=np.uint8), width, height)
+
+        return await self._run(work)
+
     async def jpeg(self, data: bytes, longest_side: int) -> bytes:
         """Decode an image and encode it as a JPEG of at most `longest_side` pixels, without anything but its pixels."""
 

@@ -13,7 +13,7 @@ from serve_app.fetch import Fetcher
 from serve_app.handles import Deployed, Models
 from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
-from serve_app.routes import analysis, categorizer, classifier, home, resources
+from serve_app.routes import analysis, categorizer, classifier, home, pictures, resources, tagger
 from serve_app.security import (
     ApiKeyMiddleware,
     BodyLimitMiddleware,
@@ -41,13 +41,12 @@ def make_api(services: Services) -> FastAPI:
     api.state.services = services
     # The middleware asks for the key; the dependency makes /docs able to send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
-    for router in (home.router, classifier.router, categorizer.router, analysis.router, resources.router):
-        api.include_router(router, dependencies=[key])
+    for room in (home, classifier, categorizer, analysis, tagger, resources, pictures):
+        api.include_router(room.router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
-    api.add_middleware(
-        DeadlineMiddleware, seconds=settings.request_timeout_s, by_route={"/video": settings.video_timeout_s}
-    )
+    by_route = {"/video": settings.video_timeout_s, "/process": settings.process_timeout_s}
+    api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s, by_route=by_route)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
     api.add_middleware(ConcurrencyMiddleware, most=settings.max_concurrent_requests)
     if settings.rate_limit_enabled:

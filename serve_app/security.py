@@ -29,10 +29,13 @@ from serve_app.errors import (
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
-PUBLIC_ROUTES = frozenset({"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health"})
+PUBLIC_ROUTES = frozenset(
+    {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test"}
+)
 
 # Many images or vectors arrive on these; elsewhere a body holds one image, as it is or in base64.
 LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
+BATCH_ROUTES = frozenset({"/v1/analyze/batch", "/process"})
 FORM_OVERHEAD = MEGABYTE
 
 
@@ -156,7 +159,7 @@ class BodyLimitMiddleware:
     def _limit(self, scope: Scope, headers: Headers) -> int:
         if route_path(scope) in LARGE_ROUTES:
             return self._many
-        if route_path(scope) == "/v1/analyze/batch":
+        if route_path(scope) in BATCH_ROUTES:
             return self._batch
         return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
 

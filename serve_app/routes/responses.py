@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from serve_app.schemas.common import ErrorBody, TextError
+from serve_app.schemas.tagger import IndexResponse
 
 Responses = dict[int | str, dict[str, Any]]
 
 
-def _errors(model: type[ErrorBody] | type[TextError], reasons: dict[int, str]) -> Responses:
+def _errors(model: type[BaseModel], reasons: dict[int, str]) -> Responses:
     return {status: {"model": model, "description": reason} for status, reason in reasons.items()}
 
 
@@ -54,6 +57,21 @@ CATEGORIZER_ERRORS = (
         },
     )
     | KEY_ERRORS
+)
+
+TAGGER_ERRORS = _errors(
+    IndexResponse,
+    {
+        400: "The body is not JSON.",
+        401: "The API key is missing or wrong; `message` and `detail` as everywhere.",
+        408: "The upload did not arrive in time.",
+        413: "More bytes or documents than are accepted.",
+        422: "A field is missing or of the wrong type.",
+        429: "Too many requests; `Retry-After` says when.",
+        500: "Something broke here; `X-Request-ID` says which request.",
+        503: "The model is overloaded, being replaced or switched off.",
+        504: "No answer before the deadline.",
+    },
 )
 
 

@@ -6,6 +6,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, m
 
 from deployments.photo_assessment import LlmPhotoAnalysis
 from serve_app.schemas.common import ImageInput, plain_base64
+from serve_app.schemas.pictures import (
+    CAPTION_EXAMPLE,
+    OBJECTS_EXAMPLE,
+    TAGS_EXAMPLE,
+    CaptionResult,
+    ObjectsResult,
+    TagsResult,
+)
 
 HAPPY: dict[str, JsonValue] = {
     "angry": 0.8, "disgust": 0.0, "fear": 0.1, "happy": 92.1, "sad": 1.3, "surprise": 0.3, "neutral": 5.4,
@@ -36,9 +44,9 @@ RESULT_EXAMPLE: dict[str, JsonValue] = {
     },
     "embedding": {"model": "openai/clip-vit-base-patch32", "dimensions": 512, "vector": [0.021, -0.014]},
     "classification": None,
-    "caption": None,
-    "tags": None,
-    "objects": None,
+    "caption": CAPTION_EXAMPLE,
+    "tags": TAGS_EXAMPLE,
+    "objects": OBJECTS_EXAMPLE,
     "processing_time_ms": 843.2,
     "error": None,
 }
@@ -74,10 +82,9 @@ class AnalysisFlags(BaseModel):
     run_emotion: bool = Field(True, description="Faces and their emotions.")
     run_embedding: bool = Field(True, description="CLIP embedding.")
     run_classification: bool = Field(False, description="Map, aerial photo or neither, as in /classify.")
-
-    run_caption: bool = Field(False, description="Not served yet: its result is null and `error` says so.")
-    run_tags: bool = Field(False, description="Not served yet, as run_caption.")
-    run_objects: bool = Field(False, description="Not served yet, as run_caption.")
+    run_caption: bool = Field(False, description="A sentence that describes it, as /v1/caption.")
+    run_tags: bool = Field(False, description="The five most probable labels, as /v1/tags.")
+    run_objects: bool = Field(False, description="The things in it, as /v1/objects.")
 
     def asked(self, analyzer: str) -> bool:
         """Whether a client asked for an analyser itself, and not by leaving its flag out."""
@@ -180,9 +187,9 @@ class ImageAnalysisResult(BaseModel):
     emotion: EmotionResult | None = Field(None, description="Also null when no face was found.")
     embedding: EmbeddingResult | None = None
     classification: ClassificationResult | None = None
-    caption: None = Field(None, description="Not served yet.")
-    tags: None = Field(None, description="Not served yet.")
-    objects: None = Field(None, description="Not served yet.")
+    caption: CaptionResult | None = None
+    tags: TagsResult | None = None
+    objects: ObjectsResult | None = None
     processing_time_ms: float
     error: str | None = Field(None, description="What went wrong with this image or with some of its analysers.")
 

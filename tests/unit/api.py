@@ -14,9 +14,11 @@ from deployments.figures import BlurFigures, Face, QualityFigures
 from deployments.photo_assessment import LlmPhotoAnalysis, LlmQuestion
 from deployments.preprocessing import ImageSpec
 from deployments.replica import ModelStatus
+from deployments.tags import FoundObject, Tag
 from deployments.video import FrameBatch, VideoFacts
 from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
+from deployments.work import Job, Work
 from serve_app.fetch import Fetcher
 from serve_app.handles import (
     AnalyzerClient,
@@ -27,6 +29,7 @@ from serve_app.handles import (
     ModelState,
     Picture,
     VideoClient,
+    WorkClient,
 )
 from serve_app.images import Decoder
 from serve_app.ingress import make_api
@@ -83,18 +86,51 @@ class ClipDouble(Scripted, ClipClient):
 
 
 class AnalyzerDouble(Scripted, AnalyzerClient[Any]):
-    """Answers with `figures`, and remembers the shapes of the pictures that it saw."""
+    """Answers with `figures`, and remembers the shapes of the pictures that it saw, and what else it was told."""
 
     def __init__(self, name: str, *models: str, figures: object) -> None:
         super().__init__(name, models, None)
         self.models = tuple(Weights(model, "a double", f"test/{model}", "bundled") for model in models)
         self.figures, self.seen = figures, list[tuple[int, ...]]()
+        self.told: list[tuple[object, ...]] = []
 
-    async def analyze(self, picture: Picture) -> Any:
+    async def analyze(self, picture: Picture, *arguments: object) -> Any:
         self.announce()
         await self.prepare()
         self.seen.append((await picture.hand_over()).shape)
+        self.told.append(arguments)
         return self.figures
+
+    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+        await self.prepare()
+        self.seen.append(frames.shape)
+        self.told.append(arguments)
+        return self.figures
+
+
+class DetectorDouble(AnalyzerDouble):
+    """In the second frame of a video there is one thing more."""
+
+    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+        found = await super().analyze_frames(frames, *arguments)
+        return [found, [*found, found[0]], found][: len(frames)]
+
+
+class WorkDouble(Scripted, WorkClient):
+    """Keeps the jobs as the real record does."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("work", "a double", "test/work", "builtin"),)
+        self._work = Work.func_or_class(most=3)
+
+    async def record(self, job: Job) -> None:
+        await self.prepare()
+        await self._work.record(job)
+
+    async def jobs(self) -> list[Job]:
+        await self.prepare()
+        return await self._work.jobs()  # type: ignore[no-any-return]
 
 
 class VideoDouble(Scripted, VideoClient):
@@ -108,7 +144,9 @@ class VideoDouble(Scripted, VideoClient):
     async def put(self, data: bytes) -> Any:
         return data
 
-    async def frames(self, video: Any, step_s: float, most: int, size: int) -> AsyncGenerator[FrameBatch]:
+    async def frames(
+        self, video: Any, step_s: float, most: int, size: int, *, crop: bool = True
+    ) -> AsyncGenerator[FrameBatch]:
         await self.prepare()
         facts = VideoFacts(len(video), 4, 4, step_s, complete=True, reader="pyav")
         for second, value in enumerate(video):
@@ -146,6 +184,7 @@ class LlmDouble(Scripted, LlmClient):
         return LlmAnswer(analysis, "test/llm-1", 42, 7)
 
 
+CUP, TABLE = FoundObject("cup", (0.25, 0.5, 0.75, 1.0)), FoundObject("table", (0.0, 0.5, 1.0, 1.0))
 HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 30, "h": 40})
 
 
@@ -156,9 +195,13 @@ class Doubles(Models):
     blur: AnalyzerDouble
     quality: AnalyzerDouble
     emotion: AnalyzerDouble
+    tagger: AnalyzerDouble  # type: ignore[assignment]
+    captioner: AnalyzerDouble
+    detector: DetectorDouble  # type: ignore[assignment]
     video: VideoDouble
     clusterer: ClustererDouble
     llm: LlmDouble
+    work: WorkDouble
 
     def __init__(self) -> None:
         super().__init__({})
@@ -166,7 +209,11 @@ class Doubles(Models):
         self.blur = AnalyzerDouble("Blur", "blur", figures=BlurFigures(312.5, 150.0))
         self.quality = AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityFigures(14.0, 6.5, 5.5))
         self.emotion = AnalyzerDouble("Emotion", "deepface", figures=[HAPPY])
+        self.tagger = AnalyzerDouble("Tagger", "tagger", figures=[Tag("espresso", 0.75), Tag("cup", 0.125)])
+        self.captioner = AnalyzerDouble("Captioner", "captioner", figures="a cup on a table")
+        self.detector = DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP])
         self.video, self.clusterer, self.llm = VideoDouble(), ClustererDouble(), LlmDouble()
+        self.work = WorkDouble()
 
 
 @asynccontextmanager

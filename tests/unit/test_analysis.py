@@ -168,16 +168,6 @@ async def test_a_batch_answers_what_is_there_when_its_time_is_over(monkeypatch: 
     assert late["error"].startswith("DeadlineExceeded: ")
 
 
-@pytest.mark.parametrize("name", ["caption", "tags", "objects"])
-async def test_what_is_not_served_yet_says_so(name: str) -> None:
-    async with client() as api:
-        silent = (await api.post("/v1/analyze", json={"image": IMAGE, f"run_{name}": False})).json()["result"]
-        asked = (await api.post("/v1/analyze", json={"image": IMAGE, f"run_{name}": True})).json()["result"]
-    assert (silent[name], silent["error"]) == (None, None)
-    assert (asked[name], asked["error"]) == (None, f"{name}: no model for it is served yet")
-    assert asked["blur"]
-
-
 async def test_every_reference_of_the_schema_resolves() -> None:
     async with client() as api:
         text = (await api.get("/openapi.json")).text
@@ -383,6 +373,8 @@ async def test_health_names_every_model_and_is_degraded_without_one() -> None:
 
         models.quality.state = away  # type: ignore[method-assign]
         part = await api.get("/health")
-    assert names == {"clip", "blur", "pyiqa_brisque", "deepface", "video", "clusterer", "llm"}
+    assert names == {
+        "clip", "blur", "pyiqa_brisque", "deepface", "tagger", "captioner", "detector", "video", "clusterer", "llm",
+    }  # fmt: skip
     assert whole["status"] == "ok"
     assert (part.status_code, part.json()["status"]) == (200, "degraded")

@@ -1,0 +1,109 @@
+"""Models that transformers loads: weights and processor from a folder or the hub, on one device. No Ray in here."""
+
+import time
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers.utils.logging import disable_progress_bar
+
+from deployments.devices import Device, keep_freed_memory
+from deployments.errors import ModelFailed, WeightsNotFound
+from deployments.packed import pack_linears
+from deployments.weights import PRETRAINED_FILES, PretrainedWeights, cached_checkpoint
+
+Pixels = NDArray[np.uint8]
+Result = TypeVar("Result")
+
+disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+class PretrainedModel(ABC, Generic[Result]):
+    """A model and its processor.
+
+    Attributes:
+        weights: what is loaded.
+        load_time_s: seconds from nothing to warmed up.
+    """
+
+    MODEL: ClassVar[Any]  # the class of transformers
+    PROCESSOR: ClassVar[Any]
+
+    def __init__(self, weights: PretrainedWeights, device: Device) -> None:
+        """Load and warm up.
+
+        Raises:
+            WeightsNotFound: they are not there, cannot be reached, or are not all of the model's.
+        """
+        started = time.perf_counter()
+        self.weights, self.device = weights, device
+        self._processor = _pretrained(self.PROCESSOR, weights)
+        self._image_processor = getattr(self._processor, "image_processor", self._processor)
+        model, report = _pretrained(self.MODEL, weights, dtype=torch.float32, output_loading_info=True)
+        if report["missing_keys"]:  # transformers would make them up and warn
+            missing = ", ".join(sorted(report["missing_keys"])[:3])
+            raise WeightsNotFound(f"{weights.id} is not a {self.MODEL.__name__}: it lacks {missing} …")
+        self._model = model.eval().requires_grad_(False).to(device.torch_device, device.dtype)
+        if device.torch_device.type == "cpu" and device.dtype == torch.float32:
+            pack_linears(self._model)
+        self._loaded()
+        self.warm_up()
+        keep_freed_memory()
+        self.load_time_s = time.perf_counter() - started
+
+    def _loaded(self) -> None:
+        """What a model reads off its configuration."""
+
+    def warm_up(self) -> None:
+        """One small picture from pixels to result; raises ModelFailed when the model or its device is broken."""
+        self.results([self.prepare(np.zeros((32, 32, 3), np.uint8))])
+
+    def prepare(self, image: Pixels) -> Tensor:
+        """What the processor makes of an image (h, w, 3), RGB: (3, rows, columns) float32. Safe in any thread."""
+        # A copy, because what Ray hands over must not be written to. The layout is said, because a picture of three
+        # rows has two that could be meant.
+        planes = torch.tensor(image).permute(2, 0, 1)
+        made = self._image_processor(planes, return_tensors="pt", input_data_format="channels_first")
+        pixels: Tensor = made["pixel_values"][0]
+        return pixels
+
+    def results(self, images: list[Tensor]) -> list[Result]:
+        """The results of prepared images, in their order.
+
+        Raises:
+            ModelFailed: the forward pass failed or gave values that are not finite.
+        """
+        try:
+            with torch.inference_mode():
+                pixels = torch.stack(images).to(self.device.torch_device, self.device.dtype)
+                return self._compute(pixels)
+        except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
+            raise ModelFailed(f"{self.weights.id}: the forward pass failed: {error}") from error
+
+    @abstractmethod
+    def _compute(self, pixels: Tensor) -> list[Result]:
+        """The results of (n, 3, rows, columns)."""
+
+    def _check_finite(self, values: Tensor) -> None:
+        if not torch.isfinite(values).all():
+            raise ModelFailed(f"{self.weights.id} gave values that are not finite")
+
+
+def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
+    # As for CLIP: what is cached is taken as it is, without asking the hub.
+    cached = weights.source != "hub" or cached_checkpoint(weights.location, weights.revision, PRETRAINED_FILES)
+    try:
+        return kind.from_pretrained(
+            weights.location, revision=weights.revision or "main", local_files_only=bool(cached), **options
+        )
+    except (OSError, ValueError) as error:  # transformers' words for what is not there and what is something else
+        where = (
+            "in the local Hugging Face cache, nor can the hub be reached" if weights.source == "hub" else "whole there"
+        )
+        raise WeightsNotFound(
+            f"{weights.location} is not {where} ({error}). Put the checkpoint into HF_HOME, allow the hub, or set "
+            "WEIGHTS=bundled."
+        ) from error

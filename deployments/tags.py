@@ -1,0 +1,33 @@
+"""What the tagger, the captioner and the detector say of a picture. The ingress reads this without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The first class of ImageNet models with 1,001: nothing that a picture shows.
+BACKGROUND = "background"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """`probability` 0–1, among all the labels that the model knows."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """`box` is (left, top, right, bottom) in shares of the picture's width and height, 0–1."""
+
+    label: str
+    box: tuple[float, float, float, float]
+
+
+def best(labels: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:
+    """The `count` most probable labels, the most probable first; `probabilities` (k,) are those of the k labels."""
+    order = np.argsort(-probabilities, kind="stable")
+    tags = (Tag(labels[index], float(probabilities[index])) for index in order)
+    return [tag for tag in tags if tag.label != BACKGROUND][:count]

@@ -1,0 +1,85 @@
+"""Family D: documents to tag, and how the jobs are."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from pydantic import ValidationError
+
+from deployments.work import Job
+from serve_app.errors import InvalidRequest, ValidationFailed
+from serve_app.middleware import request_id
+from serve_app.routes.responses import TAGGER_ERRORS, answers
+from serve_app.schemas.tagger import IndexResponse, ProcessRequest, WorkJob, WorkStatus
+from serve_app.services import Wired
+from serve_app.tagging import Tagging, recorded
+
+router = APIRouter(tags=["Tagger"])
+
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": ProcessRequest.model_json_schema(by_alias=False)}},
+    }
+}
+
+
+@router.get("/test", summary="Whether the tagger's routes are there", responses=answers({"test endpoint is": "OK"}))
+async def test() -> dict[str, str]:
+    return {"test endpoint is": "OK"}
+
+
+@router.get("/health-check", summary="Whether the service answers", responses=answers({"message": "OK"}))
+async def health_check() -> dict[str, str]:
+    """Says nothing of the models: /health does."""
+    return {"message": "OK"}
+
+
+@router.post("/process", summary="Tag images and videos", responses=TAGGER_ERRORS, openapi_extra=BODY)
+async def process(http: Request, services: Wired) -> IndexResponse:
+    """Labels or counts for each document. A document that cannot be treated is named in `list_id_not_treated`."""
+    request = await asyncio.to_thread(_parse, await http.body())
+    tagging = Tagging(services, request)
+    async with recorded(services, request_id(http.scope), len(request.documents)) as record:
+        answer = await tagging.answer()
+        record.append(answer)
+    return answer
+
+
+def _parse(body: bytes) -> ProcessRequest:
+    """The request in a body, which is JSON whatever its Content-Type says."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        raise InvalidRequest('The body is not JSON: send {"documents": […], "num_labels": 5}.') from None
+    try:
+        return ProcessRequest.model_validate(content)
+    except ValidationError as invalid:
+        problems = invalid.errors(include_url=False, include_input=False, include_context=False)
+        where = ".".join(str(part) for part in problems[0]["loc"]) or "the body"
+        raise ValidationFailed(f"The request is not valid: {where}: {problems[0]['msg']}.", detail=problems) from None
+
+
+@router.get("/work/status", summary="The newest jobs of /process", responses=TAGGER_ERRORS)
+async def work_status(services: Wired) -> WorkStatus:
+    """The same from every replica, the newest first, at most 1,000."""
+    jobs = await services.models.work.jobs()
+    return WorkStatus(running=sum(job.status == "running" for job in jobs), jobs=[_shown(job) for job in jobs])
+
+
+def _shown(job: Job) -> WorkJob:
+    return WorkJob(
+        id=job.id,
+        status=job.status,
+        started_at=_utc(job.started_at),
+        finished_at=None if job.finished_at is None else _utc(job.finished_at),
+        documents=job.documents,
+        treated=job.treated,
+        not_treated=job.not_treated,
+        error=job.error,
+    )
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
