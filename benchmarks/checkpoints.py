@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from configs.registry import FileEntry, load_registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import open_clip
 
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 ARCHITECTURE = "ViT-B-32-quickgelu"
+LEVIT, BLIP = "facebook/levit-384", "Salesforce/blip-image-captioning-base"
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
 # Stands for the commit that a download would have had: nobody can mistake it for a real one.
@@ -42,9 +45,7 @@ def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Pat
         model, config = _random_clip(tiny)
         _add(repository, snapshot, CONFIG, json.dumps(config, indent=2).encode())
         _add_weights(repository, snapshot, model)
-    reference = repository / "refs" / "main"
-    reference.parent.mkdir(parents=True, exist_ok=True)
-    reference.write_text(commit)
+    _point(repository, commit)
     return snapshot / WEIGHTS
 
 
@@ -66,6 +67,63 @@ def make_quality(torch_home: Path) -> None:
             torch.save({"params": build_nima(**_options(network)).state_dict()}, folder / network.file)
 
 
+def make_levit(hf_home: Path) -> None:
+    """Write the default tagger, LeViT-384, with random weights into a hub cache, unless it is there."""
+    if _known(hf_home, LEVIT):
+        return
+    import transformers  # noqa: PLC0415
+
+    labels = {index: f"label {index}" for index in range(1000)}
+    # The shape of facebook/levit-384
+    config = transformers.LevitConfig(
+        hidden_sizes=[384, 512, 768], num_attention_heads=[6, 9, 12], key_dim=[32, 32, 32], depths=[4, 4, 4],
+        id2label=labels, label2id={label: index for index, label in labels.items()},
+    )  # fmt: skip
+    _make_pretrained(
+        hf_home,
+        LEVIT,
+        lambda: transformers.LevitForImageClassificationWithTeacher(config),
+        transformers.LevitImageProcessor(),
+    )
+
+
+def make_blip(hf_home: Path) -> None:
+    """Write the default captioner, BLIP-base, with random weights and a made-up vocabulary, unless it is there."""
+    if _known(hf_home, BLIP):
+        return
+    import transformers  # noqa: PLC0415
+
+    config: Any = transformers.BlipConfig()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = special + [f"word{index}" for index in range(config.text_config.vocab_size - len(special))]
+    tokenizer = transformers.BertTokenizer(vocab={word: index for index, word in enumerate(words)})
+    make_processor: Any = transformers.BlipProcessor
+    processor = make_processor(transformers.BlipImageProcessor(), tokenizer)
+    _make_pretrained(hf_home, BLIP, lambda: transformers.BlipForConditionalGeneration(config), processor)
+
+
+def add_folder(hf_home: Path, name: str, folder: Path) -> None:
+    """Put a folder as transformers saves it where the hub's client keeps its downloads of `name`."""
+    repository = _repository(hf_home, name)
+    for file in sorted(folder.iterdir()):
+        _add(repository, repository / "snapshots" / COMMIT, file.name, file.read_bytes())
+    _point(repository, COMMIT)
+
+
+def _known(hf_home: Path, name: str) -> bool:
+    return (_repository(hf_home, name) / "refs" / "main").exists()
+
+
+def _make_pretrained(hf_home: Path, name: str, build: "Callable[[], Any]", processor: Any) -> None:
+    import torch  # noqa: PLC0415
+
+    torch.manual_seed(SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        build().save_pretrained(folder)
+        processor.save_pretrained(folder)
+        add_folder(hf_home, name, Path(folder))
+
+
 def _options(network: FileEntry) -> Any:
     """What the network's class is built with; the registry's types are wider than its signature."""
     return network.options
@@ -80,8 +138,15 @@ def clip_weights(hf_home: Path) -> Path:
     return repository / "snapshots" / (repository / "refs" / "main").read_text() / WEIGHTS
 
 
-def _repository(hf_home: Path) -> Path:
-    return hf_home / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
+def _repository(hf_home: Path, name: str = REPOSITORY) -> Path:
+    return hf_home / "hub" / f"models--{name.replace('/', '--')}"
+
+
+def _point(repository: Path, commit: str) -> None:
+    """Make `main` mean this commit."""
+    reference = repository / "refs" / "main"
+    reference.parent.mkdir(parents=True, exist_ok=True)
+    reference.write_text(commit)
 
 
 def _random_clip(tiny: bool) -> "tuple[open_clip.CLIP, dict[str, Any]]":

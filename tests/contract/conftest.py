@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.application import REPORT_INTERVAL, Application
 from benchmarks.processes import free_port
+from serve_app.app import PARTS
 from tests.doubles.images import ImageServer
 from tests.doubles.llm import LlmServer
 
@@ -21,7 +22,7 @@ GUARDED = {
     "import_path": "serve_app.app:build",
     "runtime_env": {"env_vars": {"API_KEY": API_KEY}},
     "args": {
-        **{f"{name}_enabled": False for name in ("clip", "blur", "quality", "emotion", "video", "clusterer", "llm")},
+        **{f"{name.lower()}_enabled": False for name in PARTS},
         "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
         "rate_limit_per_minute": 8,

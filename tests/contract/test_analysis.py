@@ -22,7 +22,8 @@ from tests.contract.test_vision_llm import ask
 from tests.doubles.images import ImageServer
 from tests.unit.test_images import encoded, png_header
 
-ALL = {"run_blur": True, "run_quality": True, "run_emotion": True, "run_embedding": True, "run_classification": True}
+NAMES = ("blur", "quality", "emotion", "embedding", "classification", "caption", "tags", "objects")
+ALL = {f"run_{name}": True for name in NAMES}
 
 
 def analyze(api: httpx.Client, data: bytes, **flags: bool) -> dict[str, Any]:
@@ -44,7 +45,11 @@ def test_a_real_photo_gives_every_field(api: httpx.Client) -> None:
     assert (result["embedding"]["dimensions"], np.linalg.norm(vector)) == (512, pytest.approx(1, abs=1e-4))
     assert sum(result["classification"]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     weights = answer.headers["X-Panoptes-Weights"]
-    for name in ("clip", "deepface", "pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic"):
+    assert result["caption"]["text"]
+    assert len(result["tags"]["tags"]) == 5
+    assert result["objects"]["counts"].keys() == {thing["label"] for thing in result["objects"]["objects"]}
+    served = ("clip", "deepface", "pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
+    for name in (*served, "tagger", "captioner", "detector"):
         assert f"{name}=bundled/" in weights
 
 
@@ -138,6 +143,9 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
         "pyiqa_nima_technical",
         "pyiqa_nima_aesthetic",
         "deepface",
+        "tagger",
+        "captioner",
+        "detector",
         "video",
         "clusterer",
         "llm",

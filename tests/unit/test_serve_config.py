@@ -45,9 +45,15 @@ def test_a_full_batch_fits_into_a_replica() -> None:
 def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None:
     assert CONFIG["http_options"]["host"] == "127.0.0.1"
     settings = load_settings({})
-    ours = max(settings.request_timeout_s, settings.video_timeout_s)
+    ours = max(settings.request_timeout_s, settings.video_timeout_s, settings.process_timeout_s)
     assert CONFIG["http_options"]["request_timeout_s"] > ours
 
 
 def test_its_arguments_are_settings() -> None:
     assert load_settings(CONFIG["applications"][0]["args"]).weights == "auto"
+
+
+def test_two_cores_have_room_for_everything() -> None:
+    deployments = CONFIG["applications"][0]["deployments"]
+    cpus = sum(one["ray_actor_options"]["num_cpus"] * one["autoscaling_config"]["max_replicas"] for one in deployments)
+    assert cpus <= 1.9
