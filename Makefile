@@ -50,7 +50,7 @@ format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-train: $(STAMP) ## Train the bundled weights anew (under an hour on 2 cores)
+train: $(STAMP) ## Train the bundled weights anew (about three hours on 2 cores)
 	@$(BIN)/python -m jobs.train_bundled
 
 evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print how often they are right
@@ -59,6 +59,7 @@ evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print 
 bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.run
 	@$(BIN)/python -m benchmarks.analysis
+	@$(BIN)/python -m benchmarks.descriptions
 	@$(BIN)/python -m benchmarks.clustering
 
 lock: ## Resolve pyproject.toml anew into requirements.lock

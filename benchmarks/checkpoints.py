@@ -110,6 +110,12 @@ def add_folder(hf_home: Path, name: str, folder: Path) -> None:
     _point(repository, COMMIT)
 
 
+def pretrained_folder(hf_home: Path, name: str) -> Path:
+    """The folder that `main` points at, which transformers opens."""
+    repository = _repository(hf_home, name)
+    return repository / "snapshots" / (repository / "refs" / "main").read_text()
+
+
 def _known(hf_home: Path, name: str) -> bool:
     return (_repository(hf_home, name) / "refs" / "main").exists()
 
@@ -134,8 +140,7 @@ def clip_weights(hf_home: Path) -> Path:
 
     Its folder also holds open_clip's configuration, so `local-dir:<folder>` opens it.
     """
-    repository = _repository(hf_home)
-    return repository / "snapshots" / (repository / "refs" / "main").read_text() / WEIGHTS
+    return pretrained_folder(hf_home, REPOSITORY) / WEIGHTS
 
 
 def _repository(hf_home: Path, name: str = REPOSITORY) -> Path:

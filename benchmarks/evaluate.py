@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import evaluate_analysis
+from benchmarks import evaluate_analysis, evaluate_descriptions
 from benchmarks.application import Application
 from benchmarks.outcomes import Outcome, png
 from benchmarks.processes import free_port
@@ -77,6 +77,7 @@ def main() -> None:
             "/categorize, 6 colours of one shape": ask_colours(api, SCENES // 2, SEED),
         }
         analysis = evaluate_analysis.lines(api, ANALYSED, SEED)
+        descriptions = evaluate_descriptions.lines(api, ANALYSED, SEED)
         models = api.get("/v1/models").json()["data"]
     lines = [
         f"Weights `{models[0]['id']}`, over HTTP, scenes from a seed that training never draws from. `make evaluate`",
@@ -86,10 +87,19 @@ def main() -> None:
         *(f"| {name} | {outcome} |" for name, outcome in figures.items()),
     ]
     update_section(RESULTS, "evaluation", "\n".join(["## What the bundled CLIP gets right", "", *lines]))
-    bundled = ", ".join(f"`{model['id']}`" for model in models[1:] if model["source"] == "bundled")
-    head = ["## What the bundled photo analysis gets right", "", f"{bundled}; pictures as above. `make evaluate`", ""]
+    bundled = [f"`{model['id']}`" for model in models[1:] if model["source"] == "bundled"]
+    described = [name for name in bundled if any(kind in name for kind in ("tagger", "blip", "florence2"))]
+    analysed = ", ".join(name for name in bundled if name not in described)
+    head = ["## What the bundled photo analysis gets right", "", f"{analysed}; pictures as above. `make evaluate`", ""]
     update_section(RESULTS, "evaluation-analysis", "\n".join([*head, *analysis]))
-    print("\n".join([*lines, "", *analysis]))
+    head = [
+        "## What the bundled tagger, captioner and detector get right",
+        "",
+        f"{', '.join(described)}; drawings as above. `make evaluate`",
+        "",
+    ]
+    update_section(RESULTS, "evaluation-descriptions", "\n".join([*head, *descriptions]))
+    print("\n".join([*lines, "", *analysis, "", *descriptions]))
 
 
 if __name__ == "__main__":

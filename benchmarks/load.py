@@ -105,20 +105,24 @@ def multipart(name: str, jpeg: bytes) -> bytes:
 
 
 def analysis(jpeg: bytes, analyzers: str) -> bytes:
-    """The body of a request of /v1/analyze for these analysers, named with commas between them."""
+    """The body of a request of /v1/analyze for these analysers, named with commas between them.
+
+    Without any it is that of a route of one model: the image alone.
+    """
     asked = analyzers.split(",")
-    flags = {f"run_{name}": name in asked for name in ("blur", "quality", "emotion", "embedding")}
+    flags = {f"run_{name}": name in asked for name in ("blur", "quality", "emotion", "embedding")} if analyzers else {}
     return json.dumps({"image": {"data": base64.b64encode(jpeg).decode()}, **flags}).encode()
 
 
-def measure(url: str, clients: int, seconds: float, analyzers: str = "") -> Load:
-    """Run the load in its own process; with `analyzers` the bodies are those of `analysis`.
+def measure(url: str, clients: int, seconds: float, analyzers: str | None = None) -> Load:
+    """Run the load in its own process; with `analyzers` the bodies are those of `analysis`, without them forms.
 
     Raises:
         RuntimeError: a request was not answered with 200; such figures mean nothing.
     """
     command = [sys.executable, "-m", "benchmarks.load", url, f"--clients={clients}", f"--seconds={seconds}"]
-    command.append(f"--analyzers={analyzers}")
+    if analyzers is not None:
+        command.append(f"--analyzers={analyzers}")
     done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
     load = Load(**json.loads(done.stdout))
     if load.errors or not load.answered:
@@ -132,9 +136,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--analyzers", default="", help="blur,quality,…: requests of /v1/analyze instead of forms")
+    parser.add_argument("--analyzers", help="blur,quality,… or nothing: JSON with an image instead of forms")
     options = parser.parse_args()
-    if options.analyzers:
+    if options.analyzers is not None:
         bodies = [analysis(photo.data, options.analyzers) for photo in photos.load()]
         content_type = "application/json"
     else:

@@ -108,7 +108,10 @@ class Settings(BaseSettings):
         512, ge=8, le=1024, description="Most tokens of Florence-2's answer; an object takes about six."
     )
     process_timeout_s: float = Field(
-        240, gt=0, le=3600, description="Time to answer one /process; what is late is reported with its id."
+        240,
+        gt=0,
+        le=3600,
+        description="Time for one /process, what is late is named; keep http_options.request_timeout_s above it.",
     )
     process_video_frames: int = Field(
         16, ge=1, le=256, description="Frames of a video that /process tags, spread evenly."
@@ -236,11 +239,16 @@ class Settings(BaseSettings):
     @classmethod
     def _known_or_folder(cls, value: str, info: ValidationInfo) -> str:
         entry: PretrainedEntry = getattr(load_registry(), str(info.field_name).removesuffix("_model_name"))
-        if value not in entry.checkpoints and not (Path(value) / "config.json").is_file():
+        if value in entry.checkpoints:
+            return value
+        folder = Path(value).resolve()  # the replica that opens it may work elsewhere
+        if not (folder / "config.json").is_file():
             raise ValueError(
                 f"unknown model {value!r}; a folder with a config.json, or one of: {', '.join(entry.checkpoints)}"
             )
-        return value
+        if not folder.name.isascii() or not folder.name.isprintable():
+            raise ValueError("the folder's name must be printable ASCII: it stands in a header of every answer")
+        return str(folder)
 
     @field_validator("prompt_set")
     @classmethod

@@ -57,9 +57,14 @@ def scale(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 def without_ends(image: Image.Image) -> Image.Image:
     """Cut a very long picture to eight times its shorter side, around its centre."""
-    width, height = image.size
-    longest = LONGEST_RATIO * min(width, height)
-    if max(width, height) <= longest:
+    rows, columns = middle(image.height, image.width)
+    if (rows.stop - rows.start, columns.stop - columns.start) == (image.height, image.width):
         return image
+    return image.crop((columns.start, rows.start, columns.stop, rows.stop))
+
+
+def middle(height: int, width: int) -> tuple[slice, slice]:
+    """The rows and columns that `without_ends` leaves."""
+    longest = LONGEST_RATIO * min(width, height)
     left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((left, top, width - left, height - top))
+    return slice(top, height - top), slice(left, width - left)

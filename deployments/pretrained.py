@@ -40,7 +40,7 @@ class PretrainedReplica(Generic[Result]):
         device = select(dtypes, threads, assigned_gpu_fraction())
         model = load(device)
         self._model: PretrainedModel[Result] = model
-        self._metrics = ModelMetrics(model.weights.id)
+        self._metrics, self._max_batch = ModelMetrics(model.weights.id), max_batch
         self._worker: Worker[Any, Result] = Worker(self._results, model.warm_up, max_batch)
         self._preparing = ThreadPoolExecutor(device.threads, thread_name_prefix="prepare")
         logger.info(
@@ -50,9 +50,13 @@ class PretrainedReplica(Generic[Result]):
         return model
 
     async def _look_at(self, images: Sequence[Pixels]) -> list[Result]:
-        run = asyncio.get_running_loop().run_in_executor
-        prepared = await asyncio.gather(*(run(self._preparing, self._model.prepare, image) for image in images))
-        return await self._worker.submit(prepared)
+        """The results of pictures (h, w, 3); of many, those of a batch are prepared while others wait as they are."""
+        run, results = asyncio.get_running_loop().run_in_executor, list[Result]()
+        for start in range(0, len(images), self._max_batch):
+            batch = images[start : start + self._max_batch]
+            prepared = await asyncio.gather(*(run(self._preparing, self._model.prepare, image) for image in batch))
+            results += await self._worker.submit(prepared)
+        return results
 
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is; answers while the model computes."""

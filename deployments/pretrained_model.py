@@ -1,13 +1,16 @@
 """Models that transformers loads: weights and processor from a folder or the hub, on one device. No Ray in here."""
 
+import os
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.utils.logging import disable_progress_bar
 
 from deployments.devices import Device, keep_freed_memory
@@ -17,7 +20,12 @@ from deployments.weights import PRETRAINED_FILES, PretrainedWeights, cached_chec
 
 Pixels = NDArray[np.uint8]
 Result = TypeVar("Result")
+Value = TypeVar("Value")
 
+LONGEST_REASON = 300  # characters of another library's words
+
+# Asked for at each load: a checkpoint without safetensors would make transformers ask the hub for a conversion.
+os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
 disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
@@ -45,7 +53,7 @@ class PretrainedModel(ABC, Generic[Result]):
         model, report = _pretrained(self.MODEL, weights, dtype=torch.float32, output_loading_info=True)
         if report["missing_keys"]:  # transformers would make them up and warn
             missing = ", ".join(sorted(report["missing_keys"])[:3])
-            raise WeightsNotFound(f"{weights.id} is not a {self.MODEL.__name__}: it lacks {missing} …")
+            raise WeightsNotFound(f"{weights.id} is no {self.MODEL.__name__}, it lacks {missing}. {_remedy(weights)}")
         self._model = model.eval().requires_grad_(False).to(device.torch_device, device.dtype)
         if device.torch_device.type == "cpu" and device.dtype == torch.float32:
             pack_linears(self._model)
@@ -76,10 +84,12 @@ class PretrainedModel(ABC, Generic[Result]):
         Raises:
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
+        return self._guarded(self._compute, images)
+
+    def _guarded(self, compute: Callable[[Tensor], Value], images: list[Tensor]) -> Value:
         try:
             with torch.inference_mode():
-                pixels = torch.stack(images).to(self.device.torch_device, self.device.dtype)
-                return self._compute(pixels)
+                return compute(torch.stack(images).to(self.device.torch_device, self.device.dtype))
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
             raise ModelFailed(f"{self.weights.id}: the forward pass failed: {error}") from error
 
@@ -92,18 +102,65 @@ class PretrainedModel(ABC, Generic[Result]):
             raise ModelFailed(f"{self.weights.id} gave values that are not finite")
 
 
+class GeneratingModel(PretrainedModel[Result]):
+    """A model that writes: the most probable token at each place (greedy), until it ends or has `max_tokens`."""
+
+    SKIP_SPECIAL: ClassVar[bool] = True  # whether its texts come without the tokenizer's special tokens
+
+    def __init__(self, weights: PretrainedWeights, device: Device, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        super().__init__(weights, device)
+
+    def warm_up(self) -> None:
+        """As `PretrainedModel.warm_up`, two tokens long: a model at work must find the time to prove itself."""
+        blank = self.prepare(np.zeros((32, 32, 3), np.uint8))
+        self._guarded(lambda pixels: self._write(pixels, 2), [blank])
+
+    def _write(self, pixels: Tensor, max_tokens: int, **inputs: Tensor) -> list[str]:
+        tokens = self._model.generate(
+            pixel_values=pixels,
+            max_new_tokens=max_tokens,
+            num_beams=1,
+            early_stopping=False,
+            do_sample=False,
+            logits_processor=LogitsProcessorList([_Finite(self.weights.id)]),
+            **inputs,
+        )
+        texts: list[str] = self._processor.batch_decode(tokens, skip_special_tokens=self.SKIP_SPECIAL)
+        return texts
+
+
+class _Finite(LogitsProcessor):
+    """Raises ModelFailed for scores that are not numbers, of which generation would make words; -inf forbids a word."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if torch.isnan(scores).any():
+            raise ModelFailed(f"{self._name} gave values that are not finite")
+        return scores
+
+
 def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
-    # As for CLIP: what is cached is taken as it is, without asking the hub.
+    # As for CLIP: what is cached is taken as it is, without asking the hub; what of it is missing is then fetched.
     cached = weights.source != "hub" or cached_checkpoint(weights.location, weights.revision, PRETRAINED_FILES)
+    options |= {"revision": weights.revision or "main"}
     try:
-        return kind.from_pretrained(
-            weights.location, revision=weights.revision or "main", local_files_only=bool(cached), **options
-        )
-    except (OSError, ValueError) as error:  # transformers' words for what is not there and what is something else
-        where = (
-            "in the local Hugging Face cache, nor can the hub be reached" if weights.source == "hub" else "whole there"
-        )
-        raise WeightsNotFound(
-            f"{weights.location} is not {where} ({error}). Put the checkpoint into HF_HOME, allow the hub, or set "
-            "WEIGHTS=bundled."
-        ) from error
+        try:
+            return kind.from_pretrained(weights.location, local_files_only=bool(cached), **options)
+        except OSError:
+            if weights.source != "hub" or not cached:
+                raise
+            return kind.from_pretrained(weights.location, **options)
+    except Exception as error:  # transformers and safetensors raise whatever a wrong file makes them raise
+        reason = " ".join(str(error).split())[:LONGEST_REASON]
+        raise WeightsNotFound(f"{weights.location} cannot be loaded ({reason}). {_remedy(weights)}") from error
+
+
+def _remedy(weights: PretrainedWeights) -> str:
+    if weights.source == "folder":
+        return f"Correct the folder, or unset {weights.name.upper()}_MODEL_NAME."
+    if weights.source == "bundled":
+        return "Install Panoptes again, or set WEIGHTS=hub."
+    return "Put the checkpoint into HF_HOME, allow the hub, or set WEIGHTS=bundled."

@@ -62,8 +62,14 @@ class Worker(Generic[Item, Result]):
 
     async def check_health(self) -> None:
         """Raises when the model or its device fails, so that Serve replaces the replica."""
-        if time.monotonic() - self._last_success > PROBE_AFTER_S:
+        before = self._last_success
+        if time.monotonic() - before <= PROBE_AFTER_S:
+            return
+        try:
             await asyncio.wait_for(self.run(self._probe), PROBE_TIMEOUT_S)
+        except TimeoutError:
+            if self._last_success <= before:  # otherwise it was only busy: a long batch ended, and the next had begun
+                raise
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
         """Run a pass and keep in mind whether the model works: a failure makes the next check probe it."""

@@ -4,18 +4,21 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-from deployments.preprocessing import without_ends
+from deployments.preprocessing import middle
 from deployments.pretrained_model import Pixels, PretrainedModel
 
 Probabilities = NDArray[np.float32]
 
 
 class TaggerModel(PretrainedModel[Probabilities]):
-    """Probabilities (k,) of the model's own labels, in its order."""
+    """Probabilities (k,) of the model's own labels, in its order; without ImageNet's background, less than 1 together.
+
+    Attributes:
+        labels: the k names.
+    """
 
     MODEL: ClassVar[Any] = AutoModelForImageClassification
     PROCESSOR: ClassVar[Any] = AutoImageProcessor
@@ -24,12 +27,16 @@ class TaggerModel(PretrainedModel[Probabilities]):
         names = self._model.config.id2label
         # ImageNet's names are lists of synonyms.
         self.labels = [str(names[index]).split(",", maxsplit=1)[0].strip() for index in range(len(names))]
+        # The first of 1,001 is nothing that a picture shows.
+        self._background = len(names) == 1001 and self.labels[0] == "background"
+        if self._background:
+            del self.labels[0]
 
     def prepare(self, image: Pixels) -> Tensor:
         """As `PretrainedModel.prepare`; of a very long picture the middle, which is all that would be left of it."""
-        return super().prepare(np.asarray(without_ends(Image.fromarray(image))))
+        return super().prepare(image[middle(*image.shape[:2])])
 
     def _compute(self, pixels: Tensor) -> list[Probabilities]:
         logits = self._model(pixels).logits.float()
         self._check_finite(logits)
-        return list(logits.softmax(dim=-1).cpu().numpy())
+        return list(logits.softmax(dim=-1)[:, int(self._background) :].cpu().numpy())

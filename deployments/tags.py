@@ -6,9 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# The first class of ImageNet models with 1,001: nothing that a picture shows.
-BACKGROUND = "background"
-
 
 @dataclass(frozen=True)
 class Tag:
@@ -28,6 +25,5 @@ class FoundObject:
 
 def best(labels: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:
     """The `count` most probable labels, the most probable first; `probabilities` (k,) are those of the k labels."""
-    order = np.argsort(-probabilities, kind="stable")
-    tags = (Tag(labels[index], float(probabilities[index])) for index in order)
-    return [tag for tag in tags if tag.label != BACKGROUND][:count]
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [Tag(labels[index], float(probabilities[index])) for index in order]

@@ -46,6 +46,7 @@ MEMORY_BYTES = 4 << 30
 CPU_S = 1800
 STALLED_S = 60.0  # without a frame, while somebody waits for one
 LARGEST_PAYLOAD = 256 << 20
+NONSENSE = "said what makes no sense"
 # What a reader needs to start; keys and tokens stay here.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 
@@ -122,7 +123,7 @@ class Video:
                             yield self._batch(facts, times, pixels)
                             times, pixels = [], []
                         times.append(message["time"])
-                        pixels.append(_frame(message, payload))
+                        pixels.append(_frame(message, payload, pixels))
             except _Crashed as crash:
                 if facts is None or not times:
                     raise _broken(crash) from None
@@ -250,18 +251,23 @@ async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
                 return message, await reader.stdout.readexactly(size)
             except (ValueError, KeyError, TypeError, EOFError):
                 if not reader.stdout.at_eof():
-                    raise _Crashed("said what makes no sense") from None
+                    raise _Crashed(NONSENSE) from None
                 code = await reader.wait()
                 raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
     except TimeoutError:
         raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
 
 
-def _frame(message: dict[str, Any], payload: bytes) -> Pixels:
+def _frame(message: dict[str, Any], payload: bytes, others: list[Pixels]) -> Pixels:
+    """The pixels (h, w, 3) of a message, which have the shape of those before it in its batch."""
     try:
-        return np.frombuffer(payload, np.uint8).reshape(message["shape"])
+        height, width, channels = message["shape"]
+        pixels = np.frombuffer(payload, np.uint8).reshape(height, width, channels)
     except (KeyError, TypeError, ValueError):
-        raise _Crashed("said what makes no sense") from None
+        raise _Crashed(NONSENSE) from None
+    if channels != 3 or (others and others[0].shape != pixels.shape):
+        raise _Crashed(NONSENSE)
+    return pixels
 
 
 def _broken(crash: _Crashed) -> VideoBroken:

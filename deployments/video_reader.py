@@ -312,13 +312,17 @@ def _messages(job: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
         wanted, step_s = video.timeline.sample(job["step_s"], job["most"])
     else:
         wanted = video.timeline.nearest(job["times_s"])
-    started = False
+    started, shape = False, tuple[int, ...]()
     for time, image in video.frames(wanted):
         if not started:
             started = True
             yield {"facts": _facts(video, image, step_s)}, b""
         if job["kind"] == "frames":
             pixels = (fit if job["crop"] else scale)(image, job["size"])
+            # The size of a stream's pictures may change on the way.
+            shape = shape or pixels.shape
+            if pixels.shape != shape:
+                pixels = np.asarray(Image.fromarray(pixels).resize((shape[1], shape[0]), Image.Resampling.BICUBIC))
             yield {"time": time, "shape": pixels.shape}, pixels.tobytes()
         else:
             yield {"time": time}, _jpeg(image, job["max_side"])

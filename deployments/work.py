@@ -7,7 +7,6 @@ from typing import Literal
 
 from ray import serve
 
-from deployments.replica import ModelStatus
 from deployments.weights import Weights
 
 WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
@@ -17,9 +16,13 @@ LATE_S = 10.0  # after its deadline a job that is still running is one whose ing
 
 @dataclass(frozen=True)
 class Job:
-    """One request of /process; times are Unix seconds. `treated` and `not_treated` are known when it is finished."""
+    """One request of /process; times are Unix seconds. `treated` and `not_treated` are known when it is finished.
+
+    `id` is its own; `request_id` is the client's word for it, which several may share.
+    """
 
     id: str
+    request_id: str
     documents: int
     started_at: float
     deadline_at: float
@@ -47,10 +50,6 @@ class Work:
     async def jobs(self) -> list[Job]:
         """Every remembered job, the newest first."""
         return [_as_of(job, time.time()) for job in reversed(self._jobs.values())]
-
-    async def status(self) -> tuple[ModelStatus, ...]:
-        """How this replica is; its items are jobs."""
-        return (ModelStatus(WORK.name, "cpu", 0, 0, len(self._jobs), 0),)
 
 
 def _as_of(job: Job, now: float) -> Job:

@@ -1,9 +1,12 @@
 """Train the bundled weights. A Ray Job, or a plain command that starts Ray by itself.
 
-    python -m jobs.train_bundled                    everything, under an hour on two cores
+    python -m jobs.train_bundled                    everything, about three hours on two cores
     python -m jobs.train_bundled clip               CLIP (jobs/training/clip.py)
     python -m jobs.train_bundled quality            BRISQUE and both NIMAs (jobs/training/quality.py)
     python -m jobs.train_bundled emotion            the emotion network (jobs/training/emotion.py)
+    python -m jobs.train_bundled tagger             the image classifier (jobs/training/tagger.py)
+    python -m jobs.train_bundled captioner          BLIP (jobs/training/captioner.py)
+    python -m jobs.train_bundled detector           Florence-2 (jobs/training/detector.py)
 
 Options without a name are for CLIP, which was once the only one.
 """
@@ -15,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 # Minutes that each takes unless told otherwise, drawing included
-MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 5.0}
+MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 5.0, "tagger": 15.0, "captioner": 60.0, "detector": 45.0}
 
 
 def train(name: str, output: Path | None = None, minutes: float | None = None, **options: object) -> None:

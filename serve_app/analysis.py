@@ -29,6 +29,7 @@ from serve_app.errors import (
 )
 from serve_app.handles import AnalyzerClient, ModelClient, Picture
 from serve_app.metrics import analyzer_failures_total
+from serve_app.middleware import until
 from serve_app.schemas.analysis import (
     AestheticResult,
     AnalysisFlags,
@@ -79,8 +80,7 @@ class Analysis:
     def __init__(self, services: Services, flags: AnalysisFlags, route: str) -> None:
         """ModelDisabled when everything that is asked for is switched off."""
         self._services, self._route = services, route
-        now, time_s = asyncio.get_running_loop().time(), services.settings.request_timeout_s
-        self._analyzers_until, self._until = now + ANALYZER_SHARE * time_s, now + IMAGE_SHARE * time_s
+        self._analyzers_until, self._until = until(ANALYZER_SHARE), until(IMAGE_SHARE)
         models = services.models
         clients: dict[str, ModelClient] = {
             "blur": models.blur,

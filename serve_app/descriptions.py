@@ -2,32 +2,51 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic
 
 from deployments.tags import FoundObject, Tag
 from serve_app.handles import AnalyzerClient, Picture, Value
-from serve_app.images import Decoded
 from serve_app.schemas.pictures import DetectedObject, TagScore
 from serve_app.services import Services
 
-# What each model looks at, in pixels: the largest input of a checkpoint that is known.
-TAGGER_SIDE = CAPTIONER_SIDE = 384
-DETECTOR_SIDE = 768
+# No side of a picture that a model gets is made shorter than this, in pixels: more than the largest input of a
+# checkpoint that is known, since what is scaled down twice must not lose by it.
+TAGGER_LEAST, CAPTIONER_LEAST, DETECTOR_LEAST = 576, 768, 1152
 
 
-async def ask(
-    services: Services, client: AnalyzerClient[Value], data: bytes, side: int, *arguments: object
-) -> tuple[Value, Decoded]:
-    """Decode an image and have one model look at it: its word, and the image.
+@dataclass(frozen=True)
+class Answered(Generic[Value]):
+    """A model's word on an image, and the size of the upright image in pixels."""
 
-    Raises:
-        ModelDisabled: it is switched off.
-        TooLarge, EmptyFile, InvalidImage, ImageTooLarge: of the image.
-    """
-    client.announce()
+    value: Value
+    width: int
+    height: int
+
+
+async def ask_tagger(services: Services, data: bytes, count: int) -> Answered[list[Tag]]:
+    """The labels of an image. TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""
+    return await _ask(services, services.models.tagger, data, TAGGER_LEAST, count)
+
+
+async def ask_captioner(services: Services, data: bytes) -> Answered[str]:
+    """The sentence for an image; raises as `ask_tagger`."""
+    return await _ask(services, services.models.captioner, data, CAPTIONER_LEAST)
+
+
+async def ask_detector(services: Services, data: bytes) -> Answered[list[FoundObject]]:
+    """The things in an image; raises as `ask_tagger`."""
+    return await _ask(services, services.models.detector, data, DETECTOR_LEAST)
+
+
+async def _ask(
+    services: Services, client: AnalyzerClient[Value], data: bytes, least: int, *arguments: object
+) -> Answered[Value]:
     services.check_size(data)
+    # Held for the decoding alone, when the image is large: a slow model must not keep the others' pictures waiting.
     async with services.pictures:
-        image = await services.decoder.reduced(data, side)
-        return await client.analyze(Picture(image.pixels), *arguments), image
+        image = await services.decoder.reduced(data, least, crop=client is services.models.tagger)
+    return Answered(await client.analyze(Picture(image.pixels), *arguments), image.width, image.height)
 
 
 def tag_scores(tags: Iterable[Tag]) -> list[TagScore]:

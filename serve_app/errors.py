@@ -179,18 +179,21 @@ def render(error: PanoptesError, scope: Scope) -> Response:
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "ApiKey"
         body["detail"] = core
-    elif route_path(scope).startswith(TEXT_ONLY_ROUTES) and not isinstance(error, ValidationFailed):
-        body = {"error": error.message}
-    if route_path(scope) in TAGGER_ROUTES:
-        body |= _index(error.status, error.message)
-    return JSONResponse(body, error.status, headers)
+    keeps_its_form = isinstance(error, Unauthorized | ValidationFailed)
+    return JSONResponse(_in_family(body, scope, error.status, keeps_its_form), error.status, headers)
 
 
-def _index(status: int, message: str) -> dict[str, Any]:
-    """An error as an Index_Response; its `error` is a text, but for 401, where every family says the code."""
-    untreated = {"number_documents_treated": 0, "number_documents_non_treated": 0, "list_id_not_treated": []}
-    text = {} if status == 401 else {"error": message}
-    return {"status": {"code": status, "message": message}, "data": [], **text, **untreated}
+def _in_family(body: dict[str, Any], scope: Scope, status: int, keeps_its_form: bool) -> dict[str, Any]:
+    """The body of an error as the clients of its route read it."""
+    path, message = route_path(scope), body["message"]
+    if path.startswith(TEXT_ONLY_ROUTES) and not keeps_its_form:
+        return {"error": message}
+    if path in TAGGER_ROUTES:
+        untreated = {"number_documents_treated": 0, "number_documents_non_treated": 0, "list_id_not_treated": []}
+        # An Index_Response says in words what is wrong; a 401 says its code there, whoever asked.
+        text = {} if status == 401 else {"error": message}
+        return {**body, "status": {"code": status, "message": message}, "data": [], **text, **untreated}
+    return body
 
 
 def _validation_error(request: Request, invalid: Exception) -> Response:
@@ -211,11 +214,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     message = str(error.detail)
     if error.status_code == 404:
         message = f"There is no {request.url.path}: see /docs for the routes."
-    body = {"error": message} if route_path(request.scope).startswith(TEXT_ONLY_ROUTES) else None
-    body = body or {"error": code, "message": message, "detail": message}
-    if route_path(request.scope) in TAGGER_ROUTES:
-        body |= _index(error.status_code, message)
-    return JSONResponse(body, error.status_code, error.headers)
+    body = {"error": code, "message": message, "detail": message}
+    return JSONResponse(_in_family(body, request.scope, error.status_code, False), error.status_code, error.headers)
 
 
 def _panoptes_error(request: Request, error: Exception) -> Response:

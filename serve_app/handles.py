@@ -169,11 +169,16 @@ class Picture:
         self._putting = asyncio.Lock()
 
     async def hand_over(self) -> Any:
-        """What a deployment is called with: a large picture's place in the object store, a small one's pixels."""
+        """What a deployment is called with, as `_put`."""
         async with self._putting:
-            if self.nbytes > LARGEST_VALUE and isinstance(self._pixels, np.ndarray):
-                self._pixels = await asyncio.to_thread(ray.put, self._pixels)
+            if isinstance(self._pixels, np.ndarray):
+                self._pixels = await _put(self._pixels)
         return self._pixels
+
+
+async def _put(pixels: Pixels) -> Any:
+    """What a deployment is called with: a large array's place in the object store, a small one itself."""
+    return await asyncio.to_thread(ray.put, pixels) if pixels.nbytes > LARGEST_VALUE else pixels
 
 
 class AnalyzerClient(ModelClient, Generic[Value]):
@@ -192,7 +197,7 @@ class TaggerClient(AnalyzerClient[list[Tag]]):
 
     async def analyze_frames(self, frames: Pixels, count: int) -> list[Tag]:
         """The `count` labels that are most probable in the mean of a video's frames (n, h, w, 3)."""
-        return await _answer(self._use(frames.nbytes).analyze_frames.remote(frames, count))
+        return await _answer(self._use(frames.nbytes).analyze_frames.remote(await _put(frames), count))
 
 
 class DetectorClient(AnalyzerClient[list[FoundObject]]):
@@ -203,7 +208,7 @@ class DetectorClient(AnalyzerClient[list[FoundObject]]):
 
     async def analyze_frames(self, frames: Pixels) -> list[list[FoundObject]]:
         """The things in each of a video's frames (n, h, w, 3)."""
-        return await _answer(self._use(frames.nbytes).analyze_frames.remote(frames))
+        return await _answer(self._use(frames.nbytes).analyze_frames.remote(await _put(frames)))
 
 
 class WorkClient(ModelClient):
@@ -213,12 +218,20 @@ class WorkClient(ModelClient):
         super().__init__("Work", ("work",), deployed)
 
     async def record(self, job: Job) -> None:
-        """Remember how a job is."""
-        await _answer(self._use().record.remote(job))
+        """Remember how a job is; Unavailable when nobody answers within a few seconds."""
+        await self._soon(self._use().record.remote(job))
 
     async def jobs(self) -> list[Job]:
-        """The newest jobs, newest first."""
-        return await _answer(self._use().jobs.remote())
+        """The newest jobs, newest first; raises as `record`."""
+        return await self._soon(self._use().jobs.remote())
+
+    async def _soon(self, call: "Call[Value]") -> Value:
+        # A handle waits for as long as no replica runs.
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                return await _answer(call)
+        except TimeoutError:
+            raise errors.ModelUnavailable("The record of jobs does not answer: try again.", retry_after_s=5) from None
 
 
 class ClustererClient(ModelClient):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from deployments.preprocessing import fit
+from deployments.preprocessing import fit, without_ends
 from serve_app.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.metrics import decode_seconds
 
@@ -169,17 +169,21 @@ class Decoder:
 
         return await self._run(work)
 
-    async def reduced(self, data: bytes, side: int) -> Decoded:
-        """Decode an image and halve it, or take a third of it and so on, while its shorter side stays above 2 × `side`.
+    async def reduced(self, data: bytes, least: int, *, crop: bool = False) -> Decoded:
+        """Decode an image and take a half, a third, … of it where neither side gets shorter than `least`.
 
-        `pixels` is (h, w, 3): what a model that looks at `side` pixels needs, and no more.
+        `pixels` is (h, w, 3), no side of which is needlessly twice as long as that. Each side is reduced on its own,
+        which is for a model that squeezes pictures into a square; with `crop`, for one that keeps their shape, both are
+        reduced alike, and of a very long picture the middle is taken.
         """
 
         def work() -> Decoded:
-            image, (width, height) = _upright(_open(data, self._max_pixels), side)
-            factor = min(image.size) // (2 * side)
-            smaller = image.reduce(factor) if factor > 1 else image
-            return Decoded(np.asarray(smaller, dtype=np.uint8), width, height)
+            image, (width, height) = _upright(_open(data, self._max_pixels), least // 2)
+            image = without_ends(image) if crop else image
+            across, down = (max(1, side // least) for side in image.size)
+            if crop:
+                across = down = min(across, down)
+            return Decoded(np.asarray(image.reduce((across, down)), dtype=np.uint8), width, height)
 
         return await self._run(work)
 

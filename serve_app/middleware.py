@@ -15,6 +15,14 @@ logger = logging.getLogger("ray.serve.panoptes.requests")
 
 # The weights that helped to answer the current request, as `model=id`.
 weights_used: ContextVar[set[str]] = ContextVar("weights_used")
+# When the current request has to be answered, on the event loop's clock, and how many seconds it had in all.
+_deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
+
+
+def until(share: float) -> float:
+    """When this share (0–1) of the current request's time is over, on the event loop's clock; uploading it counts."""
+    end, seconds = _deadline.get()
+    return end - (1 - share) * seconds
 
 
 def request_id(scope: Scope) -> str:
@@ -88,6 +96,7 @@ class DeadlineMiddleware:
 
         try:
             async with asyncio.timeout(seconds) as deadline:
+                _deadline.set((asyncio.get_running_loop().time() + seconds, seconds))
                 await self._app(scope, watched_receive, watched_send)
         except TimeoutError:
             if started or not deadline.expired():

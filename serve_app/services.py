@@ -20,6 +20,7 @@ from serve_app.metrics import images_total
 from serve_app.schemas.common import ImageInput, decode_base64
 
 ARRIVALS_A_PICTURE = 4
+DOCUMENTS_A_PICTURE, VIDEO_DOCUMENTS = 2, 2
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -38,9 +39,14 @@ class Services:
     pictures: asyncio.Semaphore = field(init=False)
     # Their files are smaller, and one that is still fetched must not keep the others waiting.
     arrivals: asyncio.Semaphore = field(init=False)
+    # Of /process: however many documents come, other routes find the models at work for them no more than this.
+    documents: asyncio.Semaphore = field(init=False)
+    videos: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
         most = self.settings.max_concurrent_pictures
+        object.__setattr__(self, "documents", asyncio.Semaphore(DOCUMENTS_A_PICTURE * most))
+        object.__setattr__(self, "videos", asyncio.Semaphore(VIDEO_DOCUMENTS))
         object.__setattr__(self, "pictures", asyncio.Semaphore(most))
         object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
 

@@ -3,21 +3,23 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+import uuid
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import psutil
 from numpy.typing import NDArray
 from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_json
 
 from deployments.work import Job
-from serve_app.descriptions import DETECTOR_SIDE, TAGGER_SIDE, ask, counts
-from serve_app.errors import InvalidRequest, PanoptesError, TooLarge, Unavailable
+from serve_app.descriptions import DETECTOR_LEAST, TAGGER_LEAST, ask_detector, ask_tagger, counts
+from serve_app.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable
+from serve_app.middleware import until
 from serve_app.schemas.common import decode_base64
-from serve_app.schemas.tagger import IndexResponse, ProcessRequest
+from serve_app.schemas.tagger import Index_Response, ProcessRequest
 from serve_app.services import Services, counted, gather_bounded
 
 logger = logging.getLogger("ray.serve.panoptes.tagging")
@@ -29,21 +31,15 @@ OBJECT_PROMPTS = frozenset({"OD", "<OD>"})
 # As the clients of the earlier tagger know them.
 WRONG_TYPE = "File type not valid"
 UNSUITABLE = "No Image/Video suitable for tagging analysis "
-LATE = "No answer in time: send fewer documents at once"
+LATE = "No answer in time: try again, or send fewer documents at once"
 
 SHARE = 0.95  # of a request's time, for its documents: what is there by then is still answered
+LARGEST_ECHO = 1_000_000  # bytes of a document beside its file, which all comes back
+LONGEST_ID = 128  # characters of a request's id that are remembered
 
 
-class Untreated(Exception):
+class Untreated(InvalidRequest):
     """A document that is left out; the message is its reason."""
-
-
-@dataclass
-class Outcome:
-    """What became of the documents, in their order: the treated ones, and the reasons of the others."""
-
-    treated: list[JsonValue] = field(default_factory=list)
-    reasons: list[dict[str, str]] = field(default_factory=list)
 
 
 class Tagging:
@@ -57,84 +53,113 @@ class Tagging:
         asked = (request.prompt or "").strip() in OBJECT_PROMPTS
         self._counts = asked or services.settings.tagger_backend == "florence2"
         (services.models.detector if self._counts else services.models.tagger).announce()
-        self._until = asyncio.get_running_loop().time() + SHARE * services.settings.process_timeout_s
-        self._unavailable: list[Unavailable] = []
+        self._until = until(SHARE)
+        self._failures: list[PanoptesError] = []
 
-    async def answer(self) -> IndexResponse:
-        """Treat the documents.
+    async def answer(self, request_id: str) -> Index_Response:
+        """Treat the documents, and keep a record of the job.
 
         Raises:
-            Unavailable: the model could not answer for a single one of them.
+            Unavailable, DeadlineExceeded: not a single document was treated, and not for its own sake.
         """
+        now = time.time()
+        deadline = now + self._services.settings.process_timeout_s
+        job = Job(uuid.uuid4().hex, request_id[:LONGEST_ID], len(self._request.documents), now, deadline)
+        ended = replace(job, status="failed", error="The client went away, or its time was over.")
+        try:
+            await self._record(job)
+            answer = await self._treat_all()
+            treated, others = answer.number_documents_treated, answer.number_documents_non_treated
+            ended = replace(job, status="done", treated=treated, not_treated=others)
+        except PanoptesError as error:
+            ended = replace(ended, error=error.message)
+            raise
+        except Exception:
+            ended = replace(ended, error="Something broke here: see the logs.")
+            raise
+        finally:
+            await self._record(replace(ended, finished_at=time.time()))
+        return answer
+
+    async def _record(self, job: Job) -> None:
+        """Remember how a job is. A record that cannot be kept costs no document its answer."""
+        if not self._services.models.work.enabled:
+            return
+        try:
+            await self._services.models.work.record(job)
+        except Unavailable as error:
+            logger.warning("The job %s is not recorded: %s", job.id, error.message)
+
+    async def _treat_all(self) -> Index_Response:
         numbered = list(enumerate(self._request.documents))
-        contents = await gather_bounded(numbered, self._treat, 2 * self._services.settings.max_concurrent_pictures)
-        outcome = Outcome()
-        for (number, document), content in zip(numbered, contents, strict=True):
-            if isinstance(content, str):
-                outcome.reasons.append({_name(document, number): content})
-            else:
-                outcome.treated.append({**document, "source": {**document["source"], "content": content}})
-        if self._unavailable and not outcome.treated:
-            raise self._unavailable[0]
+        outcomes = await gather_bounded(numbered, self._treat, len(numbered))
+        treated = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+        reasons = [
+            {_name(document, number): outcome}
+            for (number, document), outcome in zip(numbered, outcomes, strict=True)
+            if isinstance(outcome, str)
+        ]
+        if self._failures and not treated:
+            raise self._failures[0]
         memory = psutil.virtual_memory()
-        return IndexResponse(
+        return Index_Response(
             status={"code": 200, "message": "Success"},
-            data=outcome.treated,
-            number_documents_treated=len(outcome.treated),
-            number_documents_non_treated=len(outcome.reasons),
-            list_id_not_treated=outcome.reasons,
+            data=treated,
+            number_documents_treated=len(treated),
+            number_documents_non_treated=len(reasons),
+            list_id_not_treated=reasons,
             memory_used=f"{memory.percent:g}",
             ram_used=f"{memory.used / 1e9:.2f}",
         )
 
-    async def _treat(self, numbered: tuple[int, Any]) -> list[JsonValue] | str:
-        """The new content of a document, or why it is left out: a document never takes the others with it."""
+    async def _treat(self, numbered: tuple[int, Any]) -> dict[str, Any] | str:
+        """A document with its new content, or why it is left out: it never takes the others with it."""
         try:
-            async with asyncio.timeout_at(self._until), counted("/process"):
-                return await self._content(numbered[1])
+            async with asyncio.timeout_at(self._until), self._services.documents, counted("/process"):
+                return await self._treated(numbered[1])
         except TimeoutError:
+            self._failures.append(DeadlineExceeded(f"{LATE}."))
             return LATE
         except Untreated as reason:
-            return str(reason)
+            return reason.message
         except InvalidRequest as error:  # of what claims to be an image or a video
             logger.info("A document cannot be read: %s", error.message)
             return UNSUITABLE
         except PanoptesError as error:
             if isinstance(error, Unavailable):
-                self._unavailable.append(error)
+                self._failures.append(error)
             return error.message
         except Exception as error:
             logger.exception("A document failed")
             return f"Something broke here ({type(error).__name__}): report it with the X-Request-ID"
 
-    async def _content(self, document: Any) -> list[JsonValue]:
-        data = await _file(document)
+    async def _treated(self, document: Any) -> dict[str, Any]:
+        data, others = await asyncio.to_thread(_open, document)
         if not _is_video(data):
-            return await self._image(data)
-        if len(data) > self._services.settings.max_video_bytes:
-            raise TooLarge(f"A video may have at most {self._services.settings.max_video_mb:g} MB: send a smaller one.")
-        return await self._video(data)
+            content = await self._image(data)
+        else:
+            most = self._services.settings
+            if len(data) > most.max_video_bytes:
+                raise TooLarge(f"A video may have at most {most.max_video_mb:g} MB: send a smaller one.")
+            async with self._services.videos:
+                content = await self._video(data)
+        return {**others, "source": {**others["source"], "content": content}}
 
     async def _image(self, data: bytes) -> list[JsonValue]:
-        models = self._services.models
         if self._counts:
-            found, _ = await ask(self._services, models.detector, data, DETECTOR_SIDE)
-            return _counted(counts(found))
-        tags, _ = await ask(self._services, models.tagger, data, TAGGER_SIDE, self._request.num_labels)
-        return [vars(tag) for tag in tags]
+            return _counted(counts((await ask_detector(self._services, data)).value))
+        return [vars(tag) for tag in (await ask_tagger(self._services, data, self._request.num_labels)).value]
 
     async def _video(self, data: bytes) -> list[JsonValue]:
         models = self._services.models
         models.video.announce()
-        async with self._services.pictures:
-            if self._counts:
-                seen = await models.detector.analyze_frames(await self._frames(data, DETECTOR_SIDE))
-                most: dict[str, int] = {}
-                for found in seen:
-                    most |= {label: max(count, most.get(label, 0)) for label, count in counts(found).items()}
-                return _counted(most)
-            frames = await self._frames(data, TAGGER_SIDE)
+        if not self._counts:
+            frames = await self._frames(data, TAGGER_LEAST)
             return [vars(tag) for tag in await models.tagger.analyze_frames(frames, self._request.num_labels)]
+        most: dict[str, int] = {}
+        for found in await models.detector.analyze_frames(await self._frames(data, DETECTOR_LEAST)):
+            most |= {label: max(count, most.get(label, 0)) for label, count in counts(found).items()}
+        return _counted(most)
 
     async def _frames(self, data: bytes, side: int) -> NDArray[np.uint8]:
         """Frames (n, h, w, 3), spread evenly over a video."""
@@ -146,19 +171,30 @@ class Tagging:
             return np.concatenate([batch.pixels async for batch in batches])
 
 
-async def _file(document: Any) -> bytes:
-    """The file in a document; Untreated when there is none of a type that is known."""
+def _open(document: Any) -> tuple[bytes, dict[str, Any]]:
+    """The file in a document, and everything else in it; Untreated when it has none, or what cannot be given back."""
     source = document.get("source") if isinstance(document, dict) else None
     content = source.get("content") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not isinstance(content, str):
         raise Untreated("The document has no source.content: send the file there, in base64")
+    others = {**document, "source": {key: value for key, value in source.items() if key != "content"}}
     kind = str(source.get("file_type") or source.get("file_name") or "").rpartition(".")[2].strip().lower()
     if kind not in IMAGE_TYPES | VIDEO_TYPES:
         raise Untreated(WRONG_TYPE)
+    if not _can_be_said(others):
+        raise Untreated("The document cannot be given back: it has no Unicode text, is nested too deeply or too large")
     try:
-        return await asyncio.to_thread(decode_base64, content)
+        return decode_base64(content), others
     except ValueError:
         raise Untreated(UNSUITABLE) from None
+
+
+def _can_be_said(value: Any) -> bool:
+    """Whether a part of a request can be a part of its answer: JSON admits halves of characters, UTF-8 does not."""
+    try:
+        return len(to_json([[[[value]]]])) <= LARGEST_ECHO  # the answer nests it further
+    except (PydanticSerializationError, RecursionError):
+        return False
 
 
 def _is_video(data: bytes) -> bool:
@@ -176,37 +212,7 @@ def _counted(found: dict[str, int]) -> list[JsonValue]:
 
 
 def _name(document: Any, number: int) -> str:
-    """What a document is reported by: its id, or its place in the request when it has none."""
+    """What a document is reported by: its id, or its place in the request when it has none that can be said."""
     identity = document.get("id") if isinstance(document, dict) else None
-    return str(identity) if isinstance(identity, str | int) else f"documents[{number}]"
-
-
-@asynccontextmanager
-async def recorded(services: Services, identity: str, documents: int) -> AsyncIterator[list[IndexResponse]]:
-    """Keep a record of a job; its answer is put into the list that this gives."""
-    now, answers = time.time(), list[IndexResponse]()
-    job = Job(identity, documents, now, now + services.settings.process_timeout_s)
-    await _record(services, job)
-    ended = replace(job, status="failed", error="The client went away, or its time was over.")
-    try:
-        yield answers
-        treated, others = answers[0].number_documents_treated, answers[0].number_documents_non_treated
-        ended = replace(job, status="done", treated=treated, not_treated=others)
-    except PanoptesError as problem:
-        ended = replace(ended, error=problem.message)
-        raise
-    except Exception:
-        ended = replace(ended, error="Something broke here: see the logs.")
-        raise
-    finally:
-        await _record(services, replace(ended, finished_at=time.time()))
-
-
-async def _record(services: Services, job: Job) -> None:
-    """Remember how a job is. A record that cannot be kept costs no document its answer."""
-    if not services.models.work.enabled:
-        return
-    try:
-        await services.models.work.record(job)
-    except Unavailable as error:
-        logger.warning("The job %s is not recorded: %s", job.id, error.message)
+    named = isinstance(identity, str | int) and not isinstance(identity, bool) and _can_be_said(identity)
+    return str(identity) if named else f"documents[{number}]"

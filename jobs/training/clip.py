@@ -38,6 +38,7 @@ from jobs.drawing.drawings import with_article
 from jobs.model_card import write_card
 from jobs.scenes import CATEGORIES, Category, Split, draw_scene, generator, random_kind
 from jobs.training.cores import left_for_training, on_every_core
+from jobs.training.steps import run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "clip-scenes-v1"
 
@@ -325,14 +326,9 @@ class Trainer:
 
 def train(pool: Pool, vocabulary: Vocabulary, seed: int, seconds: float, start_from: Path | None) -> open_clip.CLIP:
     """Train for a length of time, by the clock."""
-    trainer, start, steps, running = Trainer(pool, vocabulary, seed, start_from), time.monotonic(), 0, 0.0
+    trainer = Trainer(pool, vocabulary, seed, start_from)
     trainer.model.train()
-    while (gone := time.monotonic() - start) < seconds:
-        running += trainer.step(gone / seconds)
-        steps += 1
-        if steps % 100 == 0:
-            print(f"{gone:5.0f} s  step {steps}  loss {running / 100:.3f}", flush=True)
-            running = 0.0
+    steps = run_for(seconds, trainer.step)
     print(f"{steps} steps, {steps * BATCH / len(pool.pixels):.1f} rounds", flush=True)
     return trainer.model.eval()
 

@@ -22,6 +22,7 @@ from jobs.drawing.faces import EMOTIONS, draw_face
 from jobs.model_card_emotion import write_card
 from jobs.scenes import Split, generator
 from jobs.training.cores import left_for_training, on_every_core
+from jobs.training.steps import run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "emotion-faces-v1"
 WEIGHTS = "facial_expression_model_weights.onnx"
@@ -113,14 +114,9 @@ class Trainer:
 
 def train(pool: Crops, seed: int, seconds: float) -> EmotionNetwork:
     """Train for a length of time, by the clock; returns the network, in evaluation mode."""
-    trainer, start, steps, running = Trainer(pool, seed), time.monotonic(), 0, 0.0
+    trainer = Trainer(pool, seed)
     trainer.network.train()
-    while (gone := time.monotonic() - start) < seconds:
-        running += trainer.step(gone / seconds)
-        steps += 1
-        if steps % 200 == 0:
-            print(f"{gone:5.0f} s  step {steps}  loss {running / 200:.3f}", flush=True)
-            running = 0.0
+    steps = run_for(seconds, trainer.step)
     print(f"{steps} steps, {steps * BATCH / len(pool.pixels):.1f} rounds", flush=True)
     return trainer.network.eval()
 

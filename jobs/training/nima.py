@@ -1,7 +1,6 @@
 """Trains a small NIMA as pyiqa defines it, on pictures that are already as the network will see them."""
 
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch.nn import functional
 from torchvision.transforms import functional as geometry
 
 from deployments.nima import build_nima
+from jobs.training.steps import run_for
 
 BACKBONE = "mobilenetv3_small_050"
 INPUT_SIZE = 224
@@ -99,14 +99,9 @@ class Trainer:
 
 def train(pool: Graded, classes: int, seed: int, seconds: float, crop: int = INPUT_SIZE) -> torch.nn.Module:
     """Train for a length of time, by the clock; returns the network, in evaluation mode."""
-    trainer, start, steps, running = Trainer(pool, classes, seed, crop), time.monotonic(), 0, 0.0
+    trainer = Trainer(pool, classes, seed, crop)
     trainer.network.train()
-    while (gone := time.monotonic() - start) < seconds:
-        running += trainer.step(gone / seconds)
-        steps += 1
-        if steps % 50 == 0:
-            print(f"{gone:5.0f} s  step {steps}  loss {running / 50:.4f}", flush=True)
-            running = 0.0
+    steps = run_for(seconds, trainer.step)
     print(f"{steps} steps, {steps * BATCH / len(pool.pixels):.1f} rounds", flush=True)
     return trainer.network.eval()
 

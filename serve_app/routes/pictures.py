@@ -1,16 +1,19 @@
 """The new routes of one model each: a caption, tags, objects."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from serve_app.descriptions import (
-    CAPTIONER_SIDE,
-    DETECTOR_SIDE,
-    TAGGER_SIDE,
-    ask,
+    Answered,
+    ask_captioner,
+    ask_detector,
+    ask_tagger,
     counts,
     detected,
     tag_scores,
 )
+from serve_app.handles import ModelClient
 from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.pictures import (
     CaptionResponse,
@@ -27,48 +30,35 @@ router = APIRouter(prefix="/v1", tags=["Resources"], responses=UPLOAD_ERRORS | F
 @router.post("/caption", summary="Describe one image in a sentence")
 async def caption(request: PictureRequest, services: Wired) -> CaptionResponse:
     """BLIP, the most probable word at each place."""
-    captioner = services.models.captioner
-    captioner.announce()
+    services.models.captioner.announce()
     async with counted("/v1/caption"):
-        text, image = await ask(services, captioner, await services.read(request.image), CAPTIONER_SIDE)
-    return CaptionResponse(
-        model=captioner.models[0].id,
-        image_id=request.image.image_id,
-        width_px=image.width,
-        height_px=image.height,
-        caption=text,
-    )
+        found = await ask_captioner(services, await services.read(request.image))
+    return CaptionResponse(**_about(services.models.captioner, request, found), caption=found.value)
 
 
 @router.post("/tags", summary="The most probable labels of one image")
 async def tags(request: TagsRequest, services: Wired) -> TagsResponse:
     """An image classifier's labels, ImageNet's with the default weights."""
-    tagger = services.models.tagger
-    tagger.announce()
+    services.models.tagger.announce()
     async with counted("/v1/tags"):
-        data = await services.read(request.image)
-        found, image = await ask(services, tagger, data, TAGGER_SIDE, request.num_labels)
-    return TagsResponse(
-        model=tagger.models[0].id,
-        image_id=request.image.image_id,
-        width_px=image.width,
-        height_px=image.height,
-        tags=tag_scores(found),
-    )
+        found = await ask_tagger(services, await services.read(request.image), request.num_labels)
+    return TagsResponse(**_about(services.models.tagger, request, found), tags=tag_scores(found.value))
 
 
 @router.post("/objects", summary="The things in one image, with their places")
 async def objects(request: PictureRequest, services: Wired) -> ObjectsResponse:
     """Florence-2's object detection."""
-    detector = services.models.detector
-    detector.announce()
+    services.models.detector.announce()
     async with counted("/v1/objects"):
-        found, image = await ask(services, detector, await services.read(request.image), DETECTOR_SIDE)
+        found = await ask_detector(services, await services.read(request.image))
     return ObjectsResponse(
-        model=detector.models[0].id,
-        image_id=request.image.image_id,
-        width_px=image.width,
-        height_px=image.height,
-        objects=detected(found, image.width, image.height),
-        counts=counts(found),
+        **_about(services.models.detector, request, found),
+        objects=detected(found.value, found.width, found.height),
+        counts=counts(found.value),
     )
+
+
+def _about(client: ModelClient, request: PictureRequest, found: Answered[Any]) -> dict[str, Any]:
+    """What every answer about one image says."""
+    size = {"width_px": found.width, "height_px": found.height}
+    return {"model": client.models[0].id, "image_id": request.image.image_id, **size}

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from serve_app.schemas.common import ErrorBody, TextError
-from serve_app.schemas.tagger import IndexResponse
+from serve_app.schemas.tagger import Index_Response
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -60,7 +60,7 @@ CATEGORIZER_ERRORS = (
 )
 
 TAGGER_ERRORS = _errors(
-    IndexResponse,
+    Index_Response,
     {
         400: "The body is not JSON.",
         401: "The API key is missing or wrong; `message` and `detail` as everywhere.",
@@ -73,6 +73,7 @@ TAGGER_ERRORS = _errors(
         504: "No answer before the deadline.",
     },
 )
+WORK_ERRORS: Responses = {status: TAGGER_ERRORS[status] for status in (401, 500, 503)}
 
 
 def answers(example: Any, status: int = 200) -> Responses:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from serve_app.schemas.pictures import LABELS, MOST_LABELS
 
@@ -56,15 +56,26 @@ class ProcessRequest(BaseModel):
         validation_alias=AliasChoices("num_labels", "num_classes"),
         description="Labels for each document; `num_classes` is another name for it.",
     )
+
+    @field_validator("num_labels", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        """An integer, a string of digits, or null for the default: nothing else that could pass for a number."""
+        if value is None:
+            return LABELS
+        if isinstance(value, str) and value.strip().isdecimal():
+            return int(value) if len(value) < 10 else value
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError("send a whole number, as a number or a string")
+        return value
+
     prompt: str | None = Field(None, description="`OD` or `<OD>`: things and how many there are, instead of labels.")
 
 
-class IndexResponse(BaseModel):
-    """The answer of the tagger's routes, and the form of their errors."""
+class Index_Response(BaseModel):  # noqa: N801 (what clients' code was generated from names it so)
+    """The answer of the tagger's routes, and the form of their errors, which also say `message` and `detail`."""
 
-    model_config = ConfigDict(
-        title="Index_Response", json_schema_extra={"examples": [_answer_example(TAGGED), _answer_example([{"car": 7}])]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_answer_example(TAGGED), _answer_example([{"car": 7}])]})
 
     status: dict[str, Any] = Field(default={}, description="`code`, which is the HTTP status, and `message`.")
     data: list[Any] | dict[str, Any] | None = Field(
@@ -81,7 +92,8 @@ class IndexResponse(BaseModel):
 
 
 class WorkJob(BaseModel):
-    id: str = Field(description="The X-Request-ID of its request.")
+    id: str
+    request_id: str = Field(description="The X-Request-ID of its request.")
     status: str = Field(description="running, done or failed.")
     started_at: str = Field(description="UTC, ISO 8601.")
     finished_at: str | None
@@ -101,7 +113,8 @@ class WorkStatus(BaseModel):
                     "running": 0,
                     "jobs": [
                         {
-                            "id": "5a0d4b1c",
+                            "id": "0b9a1c54e1f04d0c8f6f0d7b1a3c2e4d",
+                            "request_id": "5a0d4b1c",
                             "status": "done",
                             "started_at": "2026-11-21T10:00:00+00:00",
                             "finished_at": "2026-11-21T10:00:02+00:00",

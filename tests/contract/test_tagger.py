@@ -15,9 +15,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.application import Application
-from jobs.drawing.arrangement import Arrangement, arranged
 from jobs.evaluation import labelled_scenes
-from jobs.scenes import Split, generator
+from jobs.model_card_detector import evaluation_scenes
 from tests.contract.pictures import JPEG, UNUSUAL
 from tests.doubles.videos import audio_only, coloured, slideshow
 from tests.paths import shared
@@ -35,10 +34,6 @@ def process(api: httpx.Client, documents: list[dict[str, Any]], **more: Any) -> 
     answer = api.post("/process", json={"documents": documents} | more, timeout=300)
     assert answer.status_code == 200, answer.text
     return answer.json()  # type: ignore[no-any-return]
-
-
-def arrangements(count: int, things: int) -> list[Arrangement]:
-    return [arranged(generator(Split.EVALUATION, 4, index), things) for index in range(count)]
 
 
 def counted(content: list[dict[str, int]]) -> dict[str, int]:
@@ -67,11 +62,11 @@ def test_labels_are_right_and_descending(api: httpx.Client) -> None:
 
 
 def test_counts_are_those_of_what_is_drawn(api: httpx.Client) -> None:
-    drawn = arrangements(12, 2)
+    drawn = list(evaluation_scenes(15, 4))
     documents = [document(str(index), encoded(one.image, "PNG")) for index, one in enumerate(drawn)]
     found = [counted(one["source"]["content"]) for one in process(api, documents, prompt="<OD>")["data"]]
     right = [Counter(thing.name for thing in one.things) == counts for one, counts in zip(drawn, found, strict=True)]
-    assert sum(right) >= 9
+    assert sum(right) >= 11
 
 
 def test_a_video_has_the_labels_of_all_its_frames(api: httpx.Client) -> None:
@@ -84,11 +79,18 @@ def test_a_video_has_the_labels_of_all_its_frames(api: httpx.Client) -> None:
 
 
 def test_a_video_s_counts_are_the_largest_of_any_frame(api: httpx.Client) -> None:
-    drawn = arrangements(3, 1)
+    drawn = [next(evaluation_scenes(1, seed)) for seed in range(3)]
     video = slideshow([one.image for one in drawn], seconds_each=2)
     (one,) = process(api, [document("v", video, "webm")], prompt="OD")["data"]
-    names = {one.things[0].name for one in drawn}
-    assert len(names & counted(one["source"]["content"]).keys()) >= len(names) - 1
+    seen = [
+        counted(entry["source"]["content"])
+        for entry in process(
+            api, [document("f", encoded(one.image.resize((320, 240)), "PNG")) for one in drawn], prompt="OD"
+        )["data"]
+    ]
+    expected = {label: max(counts.get(label, 0) for counts in seen) for counts in seen for label in counts}
+    shown = counted(one["source"]["content"])
+    assert len(expected.items() & shown.items()) >= len(expected) - 1  # a codec may cost one
 
 
 @pytest.mark.parametrize("video", [audio_only(), coloured(2)[:600], coloured(0)], ids=["audio", "cut off", "no frames"])
@@ -127,7 +129,7 @@ def test_fifty_documents_run_in_batches(api: httpx.Client) -> None:
     after = figures()
     assert [one["id"] for one in body["data"]] == [str(index) for index in range(50)]
     assert after[0] - before[0] == 50
-    assert after[1] - before[1] <= 25
+    assert after[1] - before[1] < 40
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"documents": []}', b'{"documents": [1], "num_labels": 0}'])
@@ -149,7 +151,12 @@ def test_the_record_of_jobs(api: httpx.Client) -> None:
     assert api.post("/process", json=body, headers=headers).status_code == 200
     status = api.get("/work/status").json()
     job = status["jobs"][0]
-    assert (job["id"], job["status"], job["treated"], job["not_treated"]) == (headers["X-Request-ID"], "done", 1, 1)
+    assert (job["request_id"], job["status"], job["treated"], job["not_treated"]) == (
+        headers["X-Request-ID"],
+        "done",
+        1,
+        1,
+    )
     assert len(status["jobs"]) <= 1000
 
 

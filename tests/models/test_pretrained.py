@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_weights_that_are_not_all_there_never_become_random_ones(name: str, tmp_
     with pytest.raises(WeightsNotFound, match="it lacks"):
         KINDS[name](weights)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(WeightsNotFound, match="is not whole there"):
+    with pytest.raises(WeightsNotFound, match=f"unset {name.upper()}_MODEL_NAME"):
         KINDS[name](weights)
 
 
@@ -127,19 +128,47 @@ def test_every_shape_is_a_picture(model: PretrainedModel[Any], shape: tuple[int,
 
 
 @pytest.mark.parametrize("broken", ["device", "values"])
-def test_a_broken_model_is_a_failure_and_not_an_answer(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = TaggerModel(choose("tagger"), DEVICE)
+def test_a_broken_model_is_a_failure_and_not_an_answer(name: str, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = KINDS[name](choose(name))
 
     def fail(*_arguments: Any, **_options: Any) -> Any:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     if broken == "device":
-        monkeypatch.setattr(model._model, "forward", fail)
+        monkeypatch.setattr(model._model, "forward" if name == "tagger" else "generate", fail)
     else:
         for parameter in model._model.parameters():
             parameter.fill_(torch.nan)
     with pytest.raises(ModelFailed):
         model.warm_up()
+    with pytest.raises(ModelFailed):
+        model.results([model.prepare(pixels())])
+
+
+def test_a_checkpoint_without_safetensors_is_loaded_without_a_word_to_the_hub(name: str, empty_cache: Path) -> None:
+    folder = empty_cache / "old"
+    shutil.copytree(choose(name).location, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    add_folder(empty_cache, DEFAULTS[name], folder)
+    KINDS[name](choose(name, "auto"))
+    assert [thread.name for thread in threading.enumerate() if "conversion" in thread.name] == []
+
+
+@pytest.mark.parametrize("damage", ["cut off", "another model", "not JSON"])
+def test_a_damaged_folder_says_what_to_do(name: str, damage: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    shutil.copytree(choose(name).location, folder)
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if damage == "cut off":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "not JSON":
+        config.write_text("{")
+    else:
+        others = {"tagger": "captioner", "captioner": "detector", "detector": "tagger"}
+        config.write_bytes((Path(choose(others[name]).location) / "config.json").read_bytes())
+    with pytest.raises(WeightsNotFound, match=f"unset {name.upper()}_MODEL_NAME"):
+        KINDS[name](choose(name, model=str(folder)))
 
 
 def test_the_model_is_packed_and_says_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

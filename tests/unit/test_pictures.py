@@ -101,13 +101,20 @@ async def test_a_model_that_is_off_says_so(route: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "form", "seen"),
-    [((4000, 3000), "PNG", (800, 600)), ((4000, 3000), "JPEG", (1000, 750)), ((900, 600), "PNG", (900, 600))],
+    ("size", "form", "crop", "seen"),
+    [
+        ((4000, 3000), "PNG", False, (308, 300)),
+        ((4000, 3000), "PNG", True, (400, 300)),
+        ((4000, 3000), "JPEG", True, (500, 375)),  # the decoder's eighth
+        ((500, 350), "PNG", True, (500, 350)),
+        ((300, 30_000), "PNG", False, (300, 300)),
+        ((300, 30_000), "PNG", True, (300, 2400)),
+    ],
 )
 async def test_a_large_picture_is_made_smaller_and_never_too_small(
-    size: tuple[int, int], form: str, seen: tuple[int, int]
+    size: tuple[int, int], form: str, crop: bool, seen: tuple[int, int]
 ) -> None:
-    decoded = await Decoder(1, 10**8).reduced(encoded(Image.new("RGB", size, "teal"), form), 300)
+    decoded = await Decoder(1, 10**8).reduced(encoded(Image.new("RGB", size, "teal"), form), 300, crop=crop)
     assert (decoded.width, decoded.height) == size
     assert decoded.pixels.shape == (seen[1], seen[0], 3)
     assert np.abs(decoded.pixels[5, 5] - np.array([0, 128, 128])).max() < 5

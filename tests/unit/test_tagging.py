@@ -4,21 +4,27 @@ import asyncio
 import base64
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
+from pydantic import SecretStr
 
 from deployments.work import MOST_JOBS, Job, Work
+from serve_app.descriptions import TAGGER_LEAST
 from serve_app.errors import InvalidVideo, ModelUnavailable
-from serve_app.handles import Models
+from serve_app.handles import Models, Picture
 from serve_app.tagging import IMAGE_TYPES, LATE, UNSUITABLE, VIDEO_TYPES, WRONG_TYPE
 from tests.paths import shared
-from tests.unit.api import Doubles, client
+from tests.unit.api import AnalyzerDouble, Doubles, client
 from tests.unit.test_images import encoded
 
 PNG = encoded(Image.new("RGB", (40, 30), "teal"), "PNG")
+DEEP: Any = []
+for _ in range(300):
+    DEEP = [DEEP]
 MP4 = b"\0\0\0\x18ftypmp42" + bytes(3)
 LABELS = [{"label": "espresso", "probability": 0.75}, {"label": "cup", "probability": 0.125}]
 
@@ -81,7 +87,7 @@ async def test_a_video_is_its_frames_together() -> None:
     counts = await process(models, {"documents": [document("v", MP4, "MP4")], "prompt": "OD"})
     assert labels.json()["data"][0]["source"]["content"] == LABELS
     assert models.tagger.told == [(3,)]
-    assert models.tagger.seen == [(len(MP4), 384, 384, 3)]
+    assert models.tagger.seen == [(len(MP4), TAGGER_LEAST, TAGGER_LEAST, 3)]
     assert counts.json()["data"][0]["source"]["content"] == [{"cup": 2}, {"table": 2}]  # as in the second frame
 
 
@@ -94,13 +100,21 @@ async def test_bad_documents_are_named_and_the_others_are_answered_in_their_orde
         document("type", kind="docx"),
         document("none", kind=""),
         document("base64", content="@@@"),
+        document("half a character", extra="\ud800"),
+        document("\udfff", data=b"x"),
+        document("deep", extra=DEEP),
+        document("large", extra="x" * 1_000_001),
+        document(True, data=b"x"),
         {"id": "bare"},
         "no document",
         {"source": {"content": "", "file_type": "gif"}},
         document(7, kind="", file_name="Photo.PNG"),
     ]
-    answer = (await process(body={"documents": documents})).json()
+    content = json.dumps({"documents": documents})  # with \\ud800 as it stands
+    async with client() as api:
+        answer = (await api.post("/process", content=content)).json()
     assert [one["id"] for one in answer["data"]] == ["first", 7]
+    cannot = "The document cannot be given back: it has no Unicode text, is nested too deeply or too large"
     no_file = "The document has no source.content: send the file there, in base64"
     assert answer["list_id_not_treated"] == [
         {"text": UNSUITABLE},
@@ -109,11 +123,16 @@ async def test_bad_documents_are_named_and_the_others_are_answered_in_their_orde
         {"type": WRONG_TYPE},
         {"none": WRONG_TYPE},
         {"base64": UNSUITABLE},
+        {"half a character": cannot},
+        {"documents[8]": cannot},
+        {"deep": cannot},
+        {"large": cannot},
+        {"documents[11]": UNSUITABLE},
         {"bare": no_file},
-        {"documents[8]": no_file},
-        {"documents[9]": UNSUITABLE},
+        {"documents[13]": no_file},
+        {"documents[14]": UNSUITABLE},
     ]
-    assert (answer["number_documents_treated"], answer["number_documents_non_treated"]) == (2, 9)
+    assert (answer["number_documents_treated"], answer["number_documents_non_treated"]) == (2, 14)
     assert answer["status"] == {"code": 200, "message": "Success"}
 
 
@@ -122,6 +141,16 @@ async def test_every_type_in_any_case_and_the_bytes_decide(kind: str) -> None:
     documents = [document("a", PNG, kind.upper()), document("b", MP4, f".{kind}")]
     answer = (await process(body={"documents": documents})).json()
     assert (answer["number_documents_treated"], answer["list_id_not_treated"]) == (2, [])
+
+
+@pytest.mark.parametrize("depth", range(236, 260, 2))
+async def test_a_document_of_any_depth_is_answered_or_named(depth: int) -> None:
+    nested: Any = "end"
+    for _ in range(depth):
+        nested = [nested]
+    answer = await process(body={"documents": [document("deep", extra=nested), document("flat")]})
+    assert answer.status_code == 200
+    assert answer.json()["data"][-1]["id"] == "flat"
 
 
 async def test_a_video_that_cannot_be_read_is_named() -> None:
@@ -137,29 +166,77 @@ async def test_limits_are_a_document_s_own_reason() -> None:
     assert answer["number_documents_treated"] == 1
 
 
-async def test_what_is_late_is_left_out_and_named() -> None:
+class SlowWithWide(AnalyzerDouble):
+    """Never answers for a picture that is wider than high."""
+
+    async def analyze(self, picture: Picture, *arguments: object) -> Any:
+        if picture.width > picture.height:
+            await asyncio.sleep(60)
+        return await super().analyze(picture, *arguments)
+
+
+def slow_with_wide() -> Doubles:
     models = Doubles()
-    slow = iter((0, 30))
-    models.tagger.before = lambda: asyncio.sleep(next(slow))
-    answer = await process(models, {"documents": [document("quick"), document("slow")]}, process_timeout_s=3)
+    models.tagger = SlowWithWide("Tagger", "tagger", figures=models.tagger.figures)
+    return models
+
+
+SQUARE = encoded(Image.new("RGB", (30, 30), "teal"), "PNG")
+
+
+async def test_what_is_late_is_left_out_and_named() -> None:
+    body = {"documents": [document("quick", SQUARE), document("slow")]}
+    answer = await process(slow_with_wide(), body, process_timeout_s=8)
     assert (answer.status_code, answer.json()["list_id_not_treated"]) == (200, [{"slow": LATE}])
     assert [one["id"] for one in answer.json()["data"]] == ["quick"]
 
 
-async def test_documents_run_side_by_side() -> None:
-    models, under_way, most = Doubles(), 0, 0
+async def test_when_everything_is_late_the_request_is() -> None:
+    models = slow_with_wide()
+    answer = await process(models, {"documents": [document(), document("type", kind="docx")]}, process_timeout_s=1)
+    assert (answer.status_code, answer.json()["status"]["code"]) == (504, 504)
+    (job,) = await models.work.jobs()
+    assert job.status == "failed"
+
+
+async def test_the_time_of_the_upload_counts() -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        body = json.dumps({"documents": [document("quick", SQUARE), document("slow")]}).encode()
+        yield body[:50]
+        await asyncio.sleep(1.5)
+        yield body[50:]
+
+    async with client(models=slow_with_wide(), process_timeout_s=8) as api:
+        answer = await api.post("/process", content=slowly())
+    assert (answer.status_code, answer.json()["list_id_not_treated"]) == (200, [{"slow": LATE}])
+
+
+async def test_documents_run_side_by_side_and_leave_room_for_others() -> None:
+    models, under_way, full = Doubles(), 0, asyncio.Event()
 
     async def hold() -> None:
-        nonlocal under_way, most
+        nonlocal under_way
         under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(0.02)
+        if under_way == 8:
+            full.set()
+        await full.wait()  # for ever if fewer than eight were side by side
         under_way -= 1
 
-    models.tagger.before = hold
-    answer = await process(models, {"documents": [document(index) for index in range(50)]}, max_concurrent_pictures=8)
-    assert answer.json()["number_documents_treated"] == 50
-    assert most == 8
+    async with client(models=models, max_concurrent_pictures=4) as api:
+        models.tagger.before = hold
+        documents = [document(index) for index in range(48)]
+        answer = await api.post("/process", json={"documents": documents})
+        assert answer.json()["number_documents_treated"] == 48
+        full.clear()
+        under_way = -1_000
+        many = asyncio.create_task(api.post("/process", json={"documents": documents}))
+        while under_way < -992:
+            await asyncio.sleep(0.01)
+        data = base64.b64encode(PNG).decode()
+        other = await api.post("/v1/caption", json={"image": {"data": data}})
+        full.set()
+        await many
+    assert other.status_code == 200
 
 
 async def test_a_model_that_is_away_is_503_when_nothing_was_treated() -> None:
@@ -177,6 +254,8 @@ async def test_a_model_that_is_away_is_503_when_nothing_was_treated() -> None:
         (b"{", 400),
         (b"\xff", 400),
         (b"[" * 100_000, 400),
+        (b'{"documents": [NaN]}', 400),
+        (b'{"documents": [' + b"[]," * 200_000 + b"1]}", 413),
         (b"[]", 422),
         (b"null", 422),
         (b"{}", 422),
@@ -186,6 +265,9 @@ async def test_a_model_that_is_away_is_503_when_nothing_was_treated() -> None:
         (b'{"documents": ["a"], "num_labels": "1001"}', 422),
         (b'{"documents": ["a"], "num_classes": "many"}', 422),
         (b'{"documents": ["a"], "num_labels": 2.5}', 422),
+        (b'{"documents": ["a"], "num_labels": true}', 422),
+        (b'{"documents": ["a"], "num_labels": "5.0"}', 422),
+        (b'{"documents": ["a"], "num_labels": "' + b"9" * 5000 + b'"}', 422),
         (b'{"documents": ["a"], "prompt": 7}', 422),
         (json.dumps({"documents": ["a"] * 1001}).encode(), 413),
     ],
@@ -203,8 +285,27 @@ async def test_requests_that_are_not_valid_keep_the_shape(content: bytes, status
 @pytest.mark.parametrize("name", ["num_labels", "num_classes"])
 async def test_both_names_of_the_number_of_labels(name: str) -> None:
     models = Doubles()
-    await process(models, {"documents": [document()], name: "12"})
-    assert models.tagger.told == [(12,)]
+    for value in ("12", 12, None):
+        await process(models, {"documents": [document()], name: value})
+    assert models.tagger.told == [(12,), (12,), (5,)]
+
+
+async def test_every_error_keeps_the_shape() -> None:
+    models = Doubles()
+    models.tagger.fails = ModelUnavailable("being replaced", retry_after_s=5)
+    body = {"documents": [document()]}
+    async with client(models=models, api_key=SecretStr("key")) as api:
+        refused = await api.post("/process", json=body)
+        wrong = await api.get("/process", headers={"X-Api-Key": "key"})
+        away = await api.post("/process", json=body, headers={"X-Api-Key": "key"})
+    async with client(rate_limit_enabled=True, rate_limit_burst=1) as api:
+        await api.post("/process", json=body)
+        often = await api.post("/process", json=body)
+    for answer, status in ((refused, 401), (wrong, 405), (away, 503), (often, 429)):
+        shown = answer.json()
+        assert (answer.status_code, shown["status"]["code"], shown["list_id_not_treated"]) == (status, status, [])
+    assert (refused.json()["error"], refused.json()["detail"]["error"]) == ("unauthorized", "unauthorized")
+    assert often.headers["Retry-After"]
 
 
 async def test_health_routes() -> None:
@@ -222,7 +323,7 @@ async def test_the_record_tells_the_newest_jobs_and_why_one_failed() -> None:
         await api.post("/process", json={"documents": [document()]}, headers={"X-Request-ID": "bad"})
         status = (await api.get("/work/status")).json()
     assert status["running"] == 0
-    assert [job["id"] for job in status["jobs"]] == ["bad", "job-2", "job-1"]  # the double remembers three
+    assert [job["request_id"] for job in status["jobs"]] == ["bad", "job-2", "job-1"]  # the double remembers three
     failed, done = status["jobs"][:2]
     assert (failed["status"], failed["error"], failed["documents"]) == ("failed", "being replaced", 1)
     assert (done["status"], done["error"], done["treated"], done["not_treated"]) == ("done", "", 1, 1)
@@ -244,8 +345,8 @@ async def test_the_record_is_bounded_and_gives_up_jobs_whose_replica_is_gone() -
     work = Work.func_or_class()
     now = time.time()
     for number in range(MOST_JOBS + 5):
-        await work.record(Job(str(number), 1, now, now + 60))
-    await work.record(Job("lost", 1, now - 100, now - 50))
+        await work.record(Job(str(number), "the same", 1, now, now + 60))
+    await work.record(Job("lost", "the same", 1, now - 100, now - 50))
     jobs = await work.jobs()
     assert (len(jobs), jobs[0].id, jobs[-1].id) == (MOST_JOBS, "lost", "6")
     assert (jobs[0].status, jobs[1].status) == ("failed", "running")

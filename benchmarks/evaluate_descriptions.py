@@ -1,0 +1,69 @@
+"""How often the bundled tagger, captioner and detector are right about drawings that training never saw, over HTTP."""
+
+import base64
+from collections import Counter
+from typing import Any
+
+import httpx
+from PIL import Image
+
+from benchmarks.outcomes import Outcome, png
+from jobs import model_card_captioner as captioner
+from jobs import model_card_detector as detector
+from jobs import model_card_tagger as tagger
+from jobs.drawing.wording import class_of, parsed
+
+
+def ask(api: httpx.Client, route: str, image: Image.Image) -> dict[str, Any]:
+    """The answer of a route of one model."""
+    body = {"image": {"data": base64.b64encode(png(image)).decode()}}
+    answer: dict[str, Any] = api.post(f"/v1/{route}", json=body).raise_for_status().json()
+    return answer
+
+
+def ask_tags(api: httpx.Client, count: int, seed: int) -> Outcome:
+    """The first label against the class that is drawn, the classes in turn."""
+    outcome = Outcome()
+    for scene in tagger.fresh_scenes(count, seed):
+        outcome.add(class_of(scene.kind), ask(api, "tags", scene.image)["tags"][0]["label"])
+    return outcome
+
+
+def ask_captions(api: httpx.Client, count: int, seed: int) -> Outcome:
+    """Captions that count every name in every colour as it is drawn, one to five things in turn."""
+    outcome = Outcome()
+    for picture in captioner.fresh_pictures(count, seed):
+        right = parsed(ask(api, "caption", picture.image)["caption"]) == picture.counts
+        things = f"{picture.counts.total()} things"
+        outcome.add(things, things if right else "something else")
+    return outcome
+
+
+def ask_objects(api: httpx.Client, count: int, seed: int) -> detector.Figures:
+    """Names, numbers and places of things, one to five in turn."""
+    figures = detector.Figures()
+    for scene in detector.evaluation_scenes(count, seed):
+        answer = ask(api, "objects", scene.image)
+        figures.add(scene.things, [_found(one) for one in answer["objects"]])
+        if answer["counts"] != Counter(one["label"] for one in answer["objects"]):
+            raise RuntimeError(f"the counts are not those of the objects: {answer}")
+    return figures
+
+
+def _found(thing: dict[str, Any]) -> detector.Found:
+    x, y, width, height = (thing["region"][key] for key in "xywh")
+    return thing["label"], (x, y, x + width, y + height)
+
+
+def lines(api: httpx.Client, count: int, seed: int) -> list[str]:
+    """The figures as the rows of a Markdown table."""
+    found = ask_objects(api, count, seed)
+    counted = f"{found.right.total()} of {found.scenes.total()} = {found.accuracy:.1%}"
+    return [
+        "| what | right |",
+        "|---|---|",
+        f"| `/v1/tags`, {len(tagger.CLASSES)} classes | {ask_tags(api, count, seed)} |",
+        f"| `/v1/caption`, every name, colour and number | {ask_captions(api, count, seed)} |",
+        f"| `/v1/objects`, every name and number | {counted} |",
+        f"| `/v1/objects`, mean overlap (IoU) of the boxes | {found.overlap:.2f} |",
+    ]
