@@ -100,20 +100,32 @@ def contrasting(rng: Rng, colour: Colour) -> Colour:
 
 def place(rng: Rng, image: Image.Image, name: str, colour: Colour, box: Box) -> Image.Image:
     """Draw one thing into the box, turned a little; in some pictures with texture, light and a shadow."""
+    layer = turned(rng, image.size, name, colour, box)
+    mask, thing = layer.getchannel("A"), layer.convert("RGB")
+    if maybe(rng, 0.45):
+        thing = textured(rng, thing, mask)
+        offset = round((box[2] - box[0]) * 0.05)
+        image.paste((0, 0, 0), (offset, offset), shadow(mask))
+    image.paste(thing, mask=mask)
+    return lit(image, light_map(rng, image.size, 0.12)) if maybe(rng, 0.2) else image
+
+
+def turned(rng: Rng, size: tuple[int, int], name: str, colour: Colour, box: Box) -> Image.Image:
+    """One thing in the box, turned a little, on a transparent ground of this size (RGBA)."""
     draw: Drawer = SHAPES[name] if name in SHAPES else THINGS[name]
-    layer = Image.new("RGBA", image.size, (*colour, 0))
+    layer = Image.new("RGBA", size, (*colour, 0))
     draw(rng, ImageDraw.Draw(layer), box, colour)
     turn = between(rng, -12, 12)
     centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    layer = layer.rotate(turn, center=centre, resample=Image.Resampling.BICUBIC, fillcolor=(*colour, 0))
-    mask = layer.getchannel("A")
-    thing = layer.convert("RGB")
-    if maybe(rng, 0.45):
-        thing = mottle(rng, thing, between(rng, 0.05, 0.25), between(rng, 6, 40))
-        if maybe(rng, 0.6):
-            thing = lit(thing, rounded(rng, mask, between(rng, 0.2, 0.5)))
-        offset = round((box[2] - box[0]) * 0.05)
-        shadow = blurred(mask, 4).point(lambda value: value * 0.4)
-        image.paste((0, 0, 0), (offset, offset), shadow)
-    image.paste(thing, mask=mask)
-    return lit(image, light_map(rng, image.size, 0.12)) if maybe(rng, 0.2) else image
+    return layer.rotate(turn, center=centre, resample=Image.Resampling.BICUBIC, fillcolor=(*colour, 0))
+
+
+def textured(rng: Rng, thing: Image.Image, mask: Image.Image) -> Image.Image:
+    """A thing with a rough surface, and mostly with light from one side."""
+    thing = mottle(rng, thing, between(rng, 0.05, 0.25), between(rng, 6, 40))
+    return lit(thing, rounded(rng, mask, between(rng, 0.2, 0.5))) if maybe(rng, 0.6) else thing
+
+
+def shadow(mask: Image.Image) -> Image.Image:
+    """The mask of the soft shadow that a thing throws."""
+    return blurred(mask, 4).point(lambda value: value * 0.4)

@@ -65,12 +65,16 @@ def test_a_thumbnail_says_nothing_of_where_it_was_taken() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_exif_comes_as_plain_values(kind: str) -> None:
     exif = tagged(
-        {ExifTags.Base.Make: "Åcme", ExifTags.Base.Orientation: 6, ExifTags.Base.XResolution: IFDRational(72, 1)},
+        {
+            ExifTags.Base.Make: "Åcme".encode(),
+            ExifTags.Base.Orientation: 6,
+            ExifTags.Base.XResolution: IFDRational(72, 1),
+        },
         photo={
             ExifTags.Base.ExposureTime: IFDRational(1, 250),
             ExifTags.Base.ISOSpeedRatings: 200,
             ExifTags.Base.LensSpecification: (IFDRational(24), IFDRational(70), IFDRational(28, 10), IFDRational(0, 0)),
-            ExifTags.Base.LensInfo if hasattr(ExifTags.Base, "LensInfo") else ExifTags.Base.FNumber: IFDRational(0, 0),
+            ExifTags.Base.FNumber: IFDRational(0, 0),
             ExifTags.Base.UserComment: b"ASCII\0\0\0a comment\0\0",
             ExifTags.Base.MakerNote: b"secret" * 100,
             ExifTags.Base.FileSource: b"\x03",
@@ -101,9 +105,7 @@ def test_places_are_told_only_when_asked(kind: str) -> None:
     assert (where["GPSLatitude"], where["GPSAltitude"], where["GPSAltitudeRef"]) == ([33.0, 51.0, 36.0], 12.5, 0)
 
 
-@pytest.mark.parametrize(
-    "place", [{2: (1.0, 2.0)}, {2: (400.0, 0.0, 0.0)}, {1: "N"}, {2: (IFDRational(0, 0),) * 3}, {2: "north"}]
-)
+@pytest.mark.parametrize("place", [{2: (1.0, 2.0)}, {2: (400.0, 0.0, 0.0)}, {1: "N"}, {2: (IFDRational(0, 0),) * 3}])
 def test_a_place_that_is_none_gives_no_degrees(place: dict[int, Any]) -> None:
     where = read_exif(encoded(tagged({}, place=place)), gps=True).get("GPSInfo", {})
     assert isinstance(where, dict)
