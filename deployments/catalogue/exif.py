@@ -1,0 +1,141 @@
+"""What a file's EXIF says, as plain values that fit into JSON."""
+
+import io
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+
+from deployments.catalogue.texts import printable
+
+MOST_TEXT = 1_000
+MOST_VALUES = 64
+MOST_ENTRIES = 256
+
+# Where other entries lie, and blobs that only a maker's own programs read.
+_POINTERS = {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop}
+_OPAQUE = {ExifTags.Base.MakerNote, ExifTags.Base.XMLPacket, ExifTags.Base.PrintImageMatching}
+# A comment begins with the eight bytes that name its alphabet.
+_ALPHABETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16", b"\0" * 8: "utf-8"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+Json = str | int | float | bool | None | list[Any] | dict[str, Any]
+
+
+def read_exif(data: bytes, *, gps: bool = False) -> dict[str, Json]:
+    """The entries of a JPEG or PNG by their EXIF names, at most 256; no pixel is decoded.
+
+    Text is at most 1,000 printable characters, a list at most 64 values; entries without a name or a readable value are
+    left out. A picture is good whatever its EXIF is: of a broken one as much is given as can be read.
+
+    Args:
+        data: the file.
+        gps: give where the picture was taken too, under `GPSInfo` with `latitude` and `longitude` in degrees.
+    """
+    try:
+        exif = _open(data)
+        entries = _plain(exif.items(), ExifTags.TAGS)
+    except Exception:  # Pillow's parsers raise whatever nonsense makes them raise
+        return {}
+    entries |= _part(exif, ExifTags.IFD.Exif, ExifTags.TAGS)
+    if gps and (where := _part(exif, ExifTags.IFD.GPSInfo, ExifTags.GPSTAGS)):
+        entries["GPSInfo"] = where | _degrees(where)
+    return dict(list(entries.items())[:MOST_ENTRIES])
+
+
+def _open(data: bytes) -> Image.Exif:
+    exif = Image.Exif()
+    if data.startswith(_PNG):
+        # Pillow looks for a chunk behind the pixels by decoding them.
+        exif.load(_png_chunk(data, b"eXIf"))
+    else:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            exif = image.getexif()
+    return exif
+
+
+def _png_chunk(data: bytes, name: bytes) -> bytes:
+    """The content of a PNG's first chunk of that name, empty without one."""
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] == name:
+            return data[at + 8 : at + 8 + size]
+        at += size + 12
+    return b""
+
+
+def _part(exif: Image.Exif, part: ExifTags.IFD, names: Mapping[int, str]) -> dict[str, Json]:
+    try:
+        return _plain(exif.get_ifd(part).items(), names)
+    except Exception:  # as above
+        return {}
+
+
+def _plain(entries: Iterable[tuple[int, Any]], names: Mapping[int, str]) -> dict[str, Json]:
+    plain: dict[str, Json] = {}
+    for tag, value in entries:
+        if tag in names and tag not in _POINTERS | _OPAQUE and (read := _value(value)) is not None:
+            plain[names[tag]] = read
+    return plain
+
+
+def _value(value: Any) -> Json:
+    """A value in JSON, None for one that says nothing."""
+    if isinstance(value, bytes):
+        return _text(value)
+    if isinstance(value, str):
+        return printable(_as_utf8(value), MOST_TEXT).strip() or None
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float | IFDRational):
+        return _number(value)
+    if isinstance(value, tuple | list):
+        values = [_value(each) for each in value[:MOST_VALUES]]
+        return values if any(each is not None for each in values) else None
+    return None
+
+
+def _number(value: "float | IFDRational") -> float | None:
+    try:
+        number = float(value)
+    except ZeroDivisionError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(value: bytes) -> str | int | None:
+    """Bytes as the text they are, or as the number that a single one is."""
+    if len(value) == 1:
+        return value[0]
+    alphabet = _ALPHABETS.get(value[:8])
+    try:
+        text = (value if alphabet is None else value[8:]).decode(alphabet or "utf-8")
+    except UnicodeDecodeError:
+        return None
+    if any(ord(each) < 32 and each not in "\0\t\r\n" for each in text):
+        return None
+    return printable(text, MOST_TEXT).strip() or None
+
+
+def _as_utf8(text: str) -> str:
+    """Pillow reads EXIF's text as Latin-1; what cameras write beyond ASCII is UTF-8."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def _degrees(where: Mapping[str, Json]) -> dict[str, Json]:
+    """Degrees, north and east positive, from degrees, minutes and seconds; nothing where these make no place."""
+    found: dict[str, Json] = {}
+    for name, negative, most in (("Latitude", "S", 90), ("Longitude", "W", 180)):
+        parts = where.get(f"GPS{name}")
+        if not (isinstance(parts, list) and len(parts) == 3 and all(isinstance(part, int | float) for part in parts)):
+            continue
+        degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
+        if 0 <= degrees <= most:
+            found[name.lower()] = -degrees if where.get(f"GPS{name}Ref") == negative else degrees
+    return found

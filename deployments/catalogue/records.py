@@ -1,0 +1,127 @@
+"""What the catalogue gives and takes: plain values that can be pickled. All times are UTC and aware."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deployments.tags import Tag
+
+Status = Literal["processing", "processed", "failed"]
+Format = Literal["JPEG", "PNG"]
+Order = Literal["oldest", "newest"]
+Exif = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the header of an uploaded file says: pixels as the file stores them, before EXIF turns them upright."""
+
+    format: Format
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the catalogue.
+
+    `sha256` is of its file, in hexadecimal: images with the same share one. What processing finds is empty until
+    `status` is `processed`; `error` says why it is `failed`, or why the last attempt was. `processing_time_s` is of
+    the attempt that succeeded.
+    """
+
+    id: int
+    filename: str
+    status: Status
+    sha256: str
+    size_bytes: int
+    facts: Facts
+    created_at: datetime
+    processed_at: datetime | None = None
+    processing_time_s: float | None = None
+    exif: Exif = field(default_factory=dict)
+    caption: str | None = None
+    tags: tuple[Tag, ...] = ()
+    error: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; `next_cursor` asks for the next, None on the last."""
+
+    images: list[Image]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Stats:
+    """How many images there are by status; the mean of `processing_time_s` is over processed ones, 0 without any."""
+
+    processed: int
+    failed: int
+    processing: int
+    average_processing_time_s: float
+
+    @property
+    def total(self) -> int:
+        return self.processed + self.failed + self.processing
+
+    @property
+    def success_rate(self) -> float:
+        """The share 0–1 of the finished images that were processed; 0 when none is finished."""
+        finished = self.processed + self.failed
+        return self.processed / finished if finished else 0.0
+
+    @property
+    def failure_rate(self) -> float:
+        """The share 0–1 of the finished images that failed; 0 when none is finished."""
+        finished = self.processed + self.failed
+        return self.failed / finished if finished else 0.0
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Images that are not finished: `ready` to be leased, `leased` by a worker, `delayed` until their next attempt."""
+
+    ready: int
+    leased: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        return self.ready + self.leased + self.delayed
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to process an image until `until`. `holder` is the worker's name and a number of this lease alone."""
+
+    image_id: int
+    sha256: str
+    holder: str
+    attempt: int
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker found. `vectors`: by weights id, (d,) finite float32, of any length but zero."""
+
+    processing_time_s: float
+    exif: Exif = field(default_factory=dict)
+    caption: str | None = None
+    tags: tuple[Tag, ...] = ()
+    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An image that a search found; `score` is the cosine similarity, -1–1."""
+
+    image_id: int
+    score: float

@@ -1,0 +1,133 @@
+"""Files by key, in a local folder or wherever fsspec reaches. Nothing here blocks the event loop."""
+
+import asyncio
+import errno
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from deployments.catalogue.errors import CatalogueError, ContentMissing, StoreFull, StoreUnavailable
+
+ThumbnailSize = Literal["small", "medium"]
+THUMBNAIL_SIZES: Final[tuple[ThumbnailSize, ...]] = ("small", "medium")
+
+THREADS: Final = 8
+TIMEOUT_S: Final = 60.0
+CHUNK_BYTES: Final = 1 << 20
+INSUFFICIENT_STORAGE: Final = 507
+MISSING: Final = "The store does not have this file."
+
+Value = TypeVar("Value")
+
+
+def original_key(sha256: str) -> str:
+    """Where the uploaded file with this hash is."""
+    return f"originals/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def thumbnail_key(sha256: str, size: ThumbnailSize) -> str:
+    """Where a thumbnail of that file is. Beside others, so that no folder has to go with it."""
+    return f"thumbnails/{sha256[:2]}/{sha256[2:4]}/{sha256}-{size}.jpg"
+
+
+def keys_of(sha256: str) -> tuple[str, ...]:
+    """Every key that belongs to an uploaded file, itself first."""
+    return (original_key(sha256), *(thumbnail_key(sha256, size) for size in THUMBNAIL_SIZES))
+
+
+class Store(ABC):
+    """A file appears under its key whole or not at all, and once `put` returns it stays.
+
+    Every operation may raise StoreUnavailable. A subclass implements the five that block, each of which may raise
+    whatever its library does.
+    """
+
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        """`timeout_s`: how long one operation may take, but for a removal."""
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
+        self._timeout_s = timeout_s
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Keep `data`; raises StoreFull when there is no room."""
+        await self._run(partial(self._put, key, data), self._timeout_s)
+
+    async def get(self, key: str) -> bytes:
+        """The whole file; ContentMissing without one."""
+        return await self._run(partial(_found, partial(self._get, key)), self._timeout_s)
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The file's bytes from `start` until before `end`, at most 1 MiB at a time; ContentMissing without a file."""
+        size = await self.size(key)
+        if size is None:
+            raise ContentMissing(MISSING)
+        last = size if end is None else min(end, size)
+        for at in range(start, last, CHUNK_BYTES):
+            part = partial(self._range, key, at, min(at + CHUNK_BYTES, last))
+            yield await self._run(partial(_found, part), self._timeout_s)
+
+    async def size(self, key: str) -> int | None:
+        """The file's bytes, None when there is none."""
+        return await self._run(partial(self._size, key), self._timeout_s)
+
+    async def delete(self, key: str) -> None:
+        """Remove the file; nothing to do without one.
+
+        This waits for the library however long it takes: a removal that is given up here would still happen later,
+        when the file may be wanted again.
+        """
+        await self._run(partial(self._delete, key), None)
+
+    def path(self, key: str) -> Path | None:
+        """The file on this machine, None when the store is elsewhere."""
+        return None
+
+    async def close(self) -> None:
+        """Let go of the store's threads."""
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[], Value], timeout_s: float | None) -> Value:
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.wait_for(future, timeout_s)
+        except CatalogueError:
+            raise
+        except Exception as error:  # whatever the library of a store raises, it means that the store does not work
+            if _is_full(error):
+                raise StoreFull("The store has no room: free some space and try again.") from error
+            raise StoreUnavailable("The store of files does not answer: try again later.") from error
+
+    @abstractmethod
+    def _put(self, key: str, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _get(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def _range(self, key: str, start: int, end: int) -> bytes: ...
+
+    @abstractmethod
+    def _size(self, key: str) -> int | None: ...
+
+    @abstractmethod
+    def _delete(self, key: str) -> None: ...
+
+
+def _found(read: Callable[[], Value]) -> Value:
+    try:
+        return read()
+    except FileNotFoundError as error:
+        raise ContentMissing(MISSING) from error
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that caused it, says that there is no room."""
+    while error is not None:
+        answer = getattr(error, "response", None)
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None
+        if status == INSUFFICIENT_STORAGE or getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        error = error.__cause__
+    return False
