@@ -29,14 +29,20 @@ def ask_tags(api: httpx.Client, count: int, seed: int) -> Outcome:
     return outcome
 
 
-def ask_captions(api: httpx.Client, count: int, seed: int) -> Outcome:
-    """Captions that count every name in every colour as it is drawn, one to five things in turn."""
-    outcome = Outcome()
+def ask_captions(api: httpx.Client, count: int, seed: int) -> dict[int, Outcome]:
+    """By the number of things, one to five in turn: captions that count every name in every colour as it is drawn."""
+    outcomes: dict[int, Outcome] = {}
     for picture in captioner.fresh_pictures(count, seed):
         right = parsed(ask(api, "caption", picture.image)["caption"]) == picture.counts
-        things = f"{picture.counts.total()} things"
-        outcome.add(things, things if right else "something else")
-    return outcome
+        things = picture.counts.total()
+        outcomes.setdefault(things, Outcome()).add("right", "right" if right else "wrong")
+    return outcomes
+
+
+def few(captions: dict[int, Outcome]) -> float:
+    """The share (0–1) of right captions of pictures of as many things as the captioner can be relied on to tell."""
+    counted = [outcome for things, outcome in captions.items() if things <= captioner.FEW]
+    return sum(outcome.right for outcome in counted) / sum(outcome.total for outcome in counted)
 
 
 def ask_objects(api: httpx.Client, count: int, seed: int) -> detector.Figures:
@@ -57,13 +63,15 @@ def _found(thing: dict[str, Any]) -> detector.Found:
 
 def lines(api: httpx.Client, count: int, seed: int) -> list[str]:
     """The figures as the rows of a Markdown table."""
-    found = ask_objects(api, count, seed)
+    captions, found = ask_captions(api, count, seed), ask_objects(api, count, seed)
+    by_number = ", ".join(f"{things}: {outcome.share:.0%}" for things, outcome in sorted(captions.items()))
     counted = f"{found.right.total()} of {found.scenes.total()} = {found.accuracy:.1%}"
     return [
         "| what | right |",
         "|---|---|",
         f"| `/v1/tags`, {len(tagger.CLASSES)} classes | {ask_tags(api, count, seed)} |",
-        f"| `/v1/caption`, every name, colour and number | {ask_captions(api, count, seed)} |",
+        f"| `/v1/caption`, every name, colour and number, up to {captioner.FEW} things | {few(captions):.1%} |",
+        f"| … by the number of things | {by_number} |",
         f"| `/v1/objects`, every name and number | {counted} |",
         f"| `/v1/objects`, mean overlap (IoU) of the boxes | {found.overlap:.2f} |",
     ]
