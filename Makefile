@@ -29,7 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs --write data/serve_config.yaml
-	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, within a minute."
+	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in a minute or two."
 	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
 	@FORWARDED_ALLOW_IPS= $(BIN)/serve run data/serve_config.yaml
 

@@ -28,7 +28,7 @@ from benchmarks.processes import ProcessTree, StartError, fetch, is_free
 from configs.serving import enabled_only
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 180.0
+READY_SECONDS = 300.0
 # Ray's processes export what they counted this often, in milliseconds, unless this variable says otherwise.
 REPORT_INTERVAL = "RAY_metrics_report_interval_ms"
 REPORT_INTERVAL_DEFAULT = 10_000
@@ -73,7 +73,7 @@ class Application:
         """Start and wait until /health answers 200.
 
         Raises:
-            StartError: it is not ready after 180 s or ended; the message ends with the log's last lines.
+            StartError: it is not ready after 300 s or ended; the message ends with the log's last lines.
         """
         if not is_free(self._port):
             raise StartError(f"port {self._port} is taken")
