@@ -6,6 +6,7 @@ PanoptesError                    500 internal_error
 │   ├── InvalidImage             400 invalid_image
 │   ├── InvalidVideo             400 invalid_video
 │   ├── InvalidPrompt            400 prompt_too_long
+│   ├── Untreated                400 untreated_document
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
 ├── ModelNotFound                404 model_not_found
@@ -71,6 +72,12 @@ class InvalidVideo(InvalidRequest):
 
 class InvalidPrompt(InvalidRequest):
     code = "prompt_too_long"
+
+
+class Untreated(InvalidRequest):
+    """A document of /process that is left out: the message is its reason, and it is nobody's answer."""
+
+    code = "untreated_document"
 
 
 class UrlRefused(InvalidRequest):

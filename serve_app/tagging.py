@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from deployments.work import Job
 from serve_app.descriptions import DETECTOR_LEAST, TAGGER_LEAST, ask_detector, ask_tagger, counts
-from serve_app.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable
+from serve_app.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable, Untreated
 from serve_app.middleware import until
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.tagger import Index_Response, ProcessRequest
@@ -36,10 +36,6 @@ LATE = "No answer in time: try again, or send fewer documents at once"
 SHARE = 0.95  # of a request's time, for its documents: what is there by then is still answered
 LARGEST_ECHO = 1_000_000  # bytes of a document beside its file, which all comes back
 LONGEST_ID = 128  # characters of a request's id that are remembered
-
-
-class Untreated(InvalidRequest):
-    """A document that is left out; the message is its reason."""
 
 
 class Tagging:
