@@ -9,7 +9,6 @@ PictureRefused
 """
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +88,7 @@ def decode_with_size(
     return _upright(_open(data, max_pixels), shortest_side)
 
 
-def check(data: bytes, max_pixels: int, formats: Sequence[str]) -> Header:
+def check(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Header:
     """Decode a file of one of these formats to its end and keep nothing but what it says it is; raises as `decode`."""
     image = _open(data, max_pixels, formats)
     header = Header("JPEG" if image.format == "MPO" else str(image.format), *image.size)
@@ -115,7 +114,7 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> NDArray[np
     return np.asarray(image.reduce((across, down)), dtype=np.uint8)
 
 
-def _open(data: bytes, max_pixels: int, formats: Sequence[str] = FORMATS) -> Image.Image:
+def _open(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
     if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:

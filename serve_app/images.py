@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ class Decoder:
 
         return await self._run(work)
 
-    async def check(self, data: bytes, formats: Sequence[str]) -> decoding.Header:
+    async def check(self, data: bytes, formats: tuple[str, ...]) -> decoding.Header:
         """Decode an image of one of these formats to its end, and keep only what it says it is."""
         return await self._run(lambda: decoding.check(data, self._max_pixels, formats))
 

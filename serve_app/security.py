@@ -46,12 +46,13 @@ def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipadd
     chain = [part.strip() for part in forwarded.split(",") if part.strip()]
     for hop in [*reversed([*chain, peer])]:
         peer = hop
-        if not _in_networks(hop, trusted):
+        if not in_networks(hop, trusted):
             break
     return peer
 
 
-def _in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Whether an address lies in one of these networks; what is no address does not."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
