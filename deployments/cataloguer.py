@@ -5,14 +5,14 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Generator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 from ray import serve
 from ray.exceptions import RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-from ray.serve.handle import DeploymentHandle, DeploymentResponse
+from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue.config import CatalogueConfig
 from deployments.catalogue.errors import CatalogueError
@@ -32,6 +32,13 @@ MODEL_TIMEOUT_S = 60.0
 THERE_TIMEOUT_S = 3.0
 
 Handles = Mapping[str, DeploymentHandle[Any]]
+
+
+class Call(Protocol):
+    """What a handle's `remote` gives."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+    def cancel(self) -> None: ...
 
 
 class ServedModels(Looker):
@@ -70,7 +77,7 @@ class ServedModels(Looker):
             return ()
         return tuple(await self._ask("Tagger", self._handles["Tagger"].analyze.remote(pixels, TAGS)))
 
-    async def _ask(self, name: str, call: DeploymentResponse[Any]) -> Any:
+    async def _ask(self, name: str, call: Call) -> Any:
         try:
             async with asyncio.timeout(MODEL_TIMEOUT_S):
                 try:

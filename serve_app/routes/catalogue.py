@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -18,7 +18,14 @@ from serve_app.catalogue_files import original_response, thumbnail_response
 from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
 from serve_app.errors import EmptyFile, ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
 from serve_app.links import base_url, prefers_image
-from serve_app.routes.responses import CATALOGUE_ERRORS, CATALOGUE_UPLOAD_ERRORS, KEY_ERRORS, QUERY_ERRORS
+from serve_app.routes.responses import (
+    CATALOGUE_ERRORS,
+    CATALOGUE_UPLOAD_ERRORS,
+    KEY_ERRORS,
+    QUERY_ERRORS,
+    Responses,
+    answers,
+)
 from serve_app.schemas.catalogue import (
     Accepted,
     CatalogueStats,
@@ -38,11 +45,15 @@ BROKEN = "Broken or corrupted image file."
 WRONG_SIZE = "Invalid thumbnail size. Choose 'small' or 'medium'."
 NOT_READY = "No thumbnails yet: the image is still being processed."
 
+LISTED = [{"id": 1, "filename": "house.jpg", "status": "processed"}]
 MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
-PICTURE: dict[str, Any] = {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
-ORIGINAL: dict[str, Any] = {"content": PICTURE["content"] | {"image/png": PICTURE["content"]["image/jpeg"]}}
-UNCHANGED = {304: {"description": "The client's `If-None-Match` names this file."}}
-FAILED = {400: {"model": ImageDetails, "description": PROCESSING_FAILURE + ": the same body, with the `reason`."}}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+PICTURE: Responses = {200: {"content": {"image/jpeg": BINARY}}}
+ORIGINAL: Responses = {200: {"content": {"image/jpeg": BINARY, "image/png": BINARY}}}
+UNCHANGED: Responses = {304: {"description": "The client's `If-None-Match` names this file."}}
+FAILED: Responses = {
+    400: {"model": ImageDetails, "description": PROCESSING_FAILURE + ": the same body, with the `reason`."}
+}
 FORM = {
     "requestBody": {
         "required": True,
@@ -121,7 +132,7 @@ async def _facts(services: Services, data: bytes) -> Facts:
     return Facts("JPEG" if kind == "JPEG" else "PNG", header.width, header.height)
 
 
-@router.get("/images", summary="List the images")
+@router.get("/images", summary="List the images", responses=answers(LISTED))
 async def list_images(
     request: Request,
     response: Response,
@@ -232,7 +243,7 @@ async def delete(image_id: int, services: Wired) -> None:
     "/images/{image_id}/file",
     summary="The uploaded file",
     response_class=Response,
-    responses={200: ORIGINAL} | UNCHANGED,
+    responses=ORIGINAL | UNCHANGED,
 )
 async def original(image_id: int, request: Request, services: Wired) -> Response:
     """Byte by byte as it was uploaded, with an ETag."""
@@ -244,7 +255,7 @@ async def original(image_id: int, request: Request, services: Wired) -> Response
     "/images/{image_id}/thumbnails/{size}",
     summary="A thumbnail, or its link",
     response_model=ThumbnailLinks,
-    responses={200: PICTURE} | UNCHANGED,
+    responses=PICTURE | UNCHANGED,
 )
 async def thumbnail(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
     """JSON, or where `Accept` prefers `image/*`, as a browser's `<img>` does, the picture itself."""
@@ -265,7 +276,7 @@ async def thumbnail(image_id: int, size: AskedSize, request: Request, services: 
     "/images/{image_id}/thumbnails/{size}/file",
     summary="A thumbnail",
     response_class=Response,
-    responses={200: PICTURE} | UNCHANGED,
+    responses=PICTURE | UNCHANGED,
 )
 async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
     """At most 150 (`small`) or 300 (`medium`) pixels, a JPEG with an ETag and without any EXIF."""
