@@ -9,6 +9,7 @@ const PAGE = 24;
 const cards = new Map();
 let cursor = null;
 let searching = false;
+let loading = 0;
 // Grows with every list and search: an answer to an older one comes too late.
 let turn = 0;
 let events = { open() {}, failed() {} };
@@ -26,7 +27,9 @@ export async function showAll() {
 export async function loadMore(mine = turn) {
   const first = !cursor;
   const had = order().length;
-  byId("more").disabled = true;
+  if (byId("more").ariaDisabled === "true" && mine === loading) return;
+  loading = mine;
+  byId("more").ariaDisabled = "true";
   try {
     const page = await list({ limit: PAGE, cursor, order: "newest" });
     if (mine !== turn) return;
@@ -40,7 +43,7 @@ export async function loadMore(mine = turn) {
     if (mine === turn) events.failed(error);
   } finally {
     if (mine === turn) {
-      byId("more").disabled = false;
+      byId("more").ariaDisabled = "false";
       byId("more").hidden = !cursor;
       showEmptiness();
     }

@@ -7,6 +7,8 @@ import { watch } from "./watch.js";
 const AT_ONCE = 3;
 const MOST_TRIES = 8;
 const LONGEST_WAIT_S = 60;
+// What was wrong then may be right now; a file that was judged stays what it is.
+const AGAIN = (status) => status === 0 || status === 401 || status === 408 || status === 429 || status >= 500;
 const PICTURE = /\.(jpe?g|png)$/i;
 
 const rows = [];
@@ -68,7 +70,7 @@ function set(row, state, reason = "") {
   row.dot.className = `dot ${state}`;
   row.word.textContent = WORDS[state];
   row.progress.hidden = state !== "uploading";
-  row.again.hidden = !(state === "failed" && row.id === undefined);
+  row.again.hidden = !(state === "failed" && row.worthAgain);
   row.reason.textContent = reason;
   row.reason.hidden = !reason;
   summarise();
@@ -97,6 +99,7 @@ async function send(row) {
   set(row, "uploading");
   try {
     const accepted = await upload(row.file, (share) => { row.progress.value = share; });
+    row.worthAgain = false;
     row.id = accepted.image_id ?? accepted.id;
   } catch (error) {
     refused(row, error);
@@ -113,6 +116,7 @@ async function send(row) {
 }
 
 function refused(row, error) {
+  row.worthAgain = AGAIN(error.status);
   const worth = error.retryAfter !== null && [429, 503].includes(error.status) && row.tries < MOST_TRIES;
   if (worth) {
     row.tries += 1;

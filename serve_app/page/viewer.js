@@ -85,9 +85,16 @@ function moment(text) {
 function placeArrows() {
   const ids = order();
   const at = ids.indexOf(shown);
-  part("previous").disabled = at <= 0;
-  part("next").disabled = at < 0 || at >= ids.length - 1;
+  off(part("previous"), at <= 0);
+  off(part("next"), at < 0 || at >= ids.length - 1);
 }
+
+// Not `disabled`: a button that has the focus would lose it, and the dialog its keys.
+function off(button, isOff) {
+  button.ariaDisabled = String(isOff);
+}
+
+const isOff = (button) => button.ariaDisabled === "true";
 
 function step(by) {
   const ids = order();
@@ -98,7 +105,8 @@ function step(by) {
 
 async function deleteShown() {
   const id = shown;
-  part("yes").disabled = true;
+  if (isOff(part("yes"))) return;
+  off(part("yes"), true);
   try {
     await remove(id);
   } catch (error) {
@@ -107,7 +115,7 @@ async function deleteShown() {
       return;
     }
   } finally {
-    part("yes").disabled = false;
+    off(part("yes"), false);
   }
   dialog.close();
   drop(id, true);
@@ -122,7 +130,8 @@ function askBeforeDeleting(ask) {
 async function askModels() {
   const id = shown;
   const state = part("analyse-state");
-  part("analyse").disabled = true;
+  if (isOff(part("analyse"))) return;
+  off(part("analyse"), true);
   state.textContent = "Looking …";
   try {
     const { result } = await analyse(await base64(await fileOf(id)));
@@ -135,7 +144,7 @@ async function askModels() {
   } catch (error) {
     if (shown === id) state.textContent = error.message;
   } finally {
-    part("analyse").disabled = false;
+    off(part("analyse"), false);
   }
 }
 

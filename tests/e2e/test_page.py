@@ -187,6 +187,7 @@ def test_a_picture_from_its_upload_to_its_end(page: Page, tmp_path: Path) -> Non
     page.click("#viewer-analyse")
     page.until(lambda: "happy" in page.text("#viewer-analyses"))
     assert "Sharpness" in page.text("#viewer-analyses")
+    assert page.focused() == "viewer-analyse"
 
     page.click("#viewer-delete")
     page.click("#viewer-yes")
@@ -218,6 +219,29 @@ def test_what_cannot_be_taken_says_why(page: Page) -> None:
     page.processed(1)
     page.click("#uploads-clear")
     assert page.text("#uploads") == ""
+
+
+def test_of_a_folder_only_the_pictures_are_taken(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "holiday"
+    (folder / "beach").mkdir(parents=True)
+    (folder / "red.png").write_bytes(picture("red"))
+    (folder / "beach" / "blue.JPG").write_bytes(picture("blue", "JPEG"))
+    (folder / "notes.txt").write_text("sunny")
+    page.type("#folder", str(folder))
+    page.until(lambda: "1 file in the folder is not JPEG or PNG and stayed out." in page.text("#uploads-list"))
+    page.processed(2)
+
+
+def test_a_failed_picture_says_why(chromium: "Chrome", folder: Path) -> None:
+    eyes = Captions("a cup on a table")
+    eyes.outcomes = [ValueError("no eyes")] * 5
+    with serving(folder, eyes) as served:
+        page = Page(chromium, served).open()
+        page.drop(("red.png", picture("red")))
+        page.until(lambda: page.count("li[data-status=failed]") == 1)
+        page.until(lambda: "Failed" in page.text("#uploads-list"))
+        page.click(".card")
+        page.until(lambda: "Processing failed:" in page.text("#viewer-problem"))
 
 
 def test_more_pictures_are_loaded_when_asked_for(page: Page) -> None:
@@ -298,6 +322,7 @@ def test_a_keyboard_is_enough(page: Page) -> None:
     assert page.run("return document.querySelector('dialog').contains(document.activeElement)")
     page.press(right)
     page.until(lambda: page.text("#viewer-title") == names[2])
+    page.press(right)  # there is none, and the keys still work
     page.press(left)
     page.until(lambda: page.text("#viewer-title") == names[1])
     page.press(escape)
