@@ -45,6 +45,16 @@ def replicas(panoptes: Application, deployment: str) -> list[int]:
     return [pid for pid in panoptes.pids() if title in _title(pid)]
 
 
+def kill(panoptes: Application, deployment: str) -> None:
+    """End every process of a deployment, once there is one."""
+    deadline = time.monotonic() + 60
+    while not (found := replicas(panoptes, deployment)):
+        assert time.monotonic() < deadline, f"{deployment} was not replaced"
+        time.sleep(0.2)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
 def _title(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -139,15 +149,11 @@ def test_the_same_file_twice_at_once(api: httpx.Client) -> None:
 
 def test_nothing_is_lost_when_workers_and_models_are_killed(panoptes: Application, api: httpx.Client) -> None:
     before, accepted = statistics(api), list[int]()
-    killed = 0
     for number in range(40):
         picture = encoded(Image.new("RGB", (64, 48), (number * 6, 40, 200 - number)), "PNG")
         accepted.append(upload(api, picture, f"{number}.png"))
         if number % 10 == 5:
-            for pid in replicas(panoptes, "Cataloguer" if number % 20 == 5 else "Captioner"):
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-    assert killed >= 4
+            kill(panoptes, "Cataloguer" if number % 20 == 5 else "Captioner")
     for image_id in accepted:
         assert finished(api, image_id, 300)["status"] == "processed"
     now = statistics(api)
