@@ -18,6 +18,7 @@ from configs.registry import PretrainedEntry, load_registry
 
 MEGABYTE = 1_000_000
 MOST_AUTOMATIC_THREADS = 8
+DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
 LLM_PROVIDERS = ("anthropic", "openai", "gemini")
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -140,6 +141,23 @@ class Settings(BaseSettings):
     max_cluster_embeddings: int = Field(
         20_000, ge=2, le=1_000_000, description="Most embeddings of one /v1/cluster request."
     )
+
+    cataloguer_enabled: bool = Field(True, description="Off: no catalogue, its routes answer 503.")
+    database_url: SecretStr = Field(
+        SecretStr(""), description="sqlite:///… or postgresql://…; SQLite in data/catalogue.db when empty."
+    )
+    store_url: str = Field(
+        "data/pictures", description="Folder for the catalogue's files, or a URL of fsspec such as s3://bucket/prefix."
+    )
+    max_attempts: int = Field(5, ge=1, le=100, description="How often an upload is tried before it is failed.")
+    lease_s: float = Field(
+        60, ge=1, le=3600, description="How long an upload is a worker's; of a killed one it is tried anew after this."
+    )
+    cataloguer_parallel: int = Field(4, ge=1, le=256, description="Uploads that a worker has under way at a time.")
+    cataloguer_poll_s: float = Field(
+        2, gt=0, le=60, description="A worker that nobody wakes looks for uploads this often."
+    )
+    exif_gps: bool = Field(False, description="On: the metadata of an image say where it was taken.")
 
     llm_enabled: bool = Field(True, description="Off: no Llm deployment, /v1/analyze/llm answers 503.")
     llm_model: str = Field(
@@ -266,6 +284,21 @@ class Settings(BaseSettings):
             raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        kind, separator, rest = value.get_secret_value().partition("://")
+        if value and not (separator and kind.partition("+")[0] in DATABASES and rest.strip("/")):
+            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
+        return value
+
+    @field_validator("store_url")
+    @classmethod
+    def _store(cls, value: str) -> str:
+        if not value.partition("://")[2 if "://" in value else 0].strip():
+            raise ValueError("must be a folder, or a URL of fsspec such as s3://bucket/prefix")
+        return value
+
     @model_validator(mode="after")
     def _request_holds_an_image(self) -> Self:
         if self.max_request_mb < self.max_image_mb:
@@ -290,6 +323,20 @@ class Settings(BaseSettings):
         if parts.username or parts.password:
             raise ValueError("must carry no password: OPENAI_API_KEY is sent to it")
         return value
+
+    @property
+    def catalogue_database(self) -> str:
+        """DATABASE_URL; a SQLite file that is named without a folder of its own lies in the project's."""
+        url = self.database_url.get_secret_value() or "sqlite:///data/catalogue.db"
+        kind, _, rest = url.partition("://")
+        if kind.partition("+")[0] == "sqlite" and not rest.startswith("//"):
+            return f"{kind}:///{PROJECT / rest.removeprefix('/')}"
+        return url
+
+    @property
+    def catalogue_store(self) -> str:
+        """STORE_URL; a folder that is not absolute lies in the project's."""
+        return self.store_url if "://" in self.store_url else str(PROJECT / Path(self.store_url).expanduser())
 
     @property
     def max_image_bytes(self) -> int:

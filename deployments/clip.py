@@ -122,6 +122,10 @@ class Clip:
         )
         return ImageScores(images, np.asarray(self._model.logit_scale * images @ means.T, dtype=np.float32))
 
+    async def weights(self) -> ClipWeights:
+        """What this replica serves."""
+        return self._model.weights
+
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is; answers while the model computes."""
         return (self._worker.status("clip", self._model.device.name, self._model.load_time_s),)

@@ -6,27 +6,41 @@ A deployment's module is imported when it is switched on: what is off needs neit
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 from ray.serve import Application
 
 from configs.prompts import served_texts
 from configs.registry import PretrainedEntry, Registry, load_registry
 from configs.settings import Settings, SettingsError, load_settings
-from deployments.weights import Weights, choose_clip, choose_file, choose_pretrained, deepface_home, torch_home
+from deployments.weights import (
+    ClipWeights,
+    Weights,
+    choose_clip,
+    choose_file,
+    choose_pretrained,
+    deepface_home,
+    torch_home,
+)
+from serve_app.cataloguing import catalogue_config
 from serve_app.handles import Deployed
 from serve_app.ingress import Ingress
 
-Bind = Callable[[Settings, Registry], Deployed]
+Bind = Callable[..., Deployed]
 
 
 @dataclass(frozen=True)
 class Part:
-    """A deployment that can be switched on: the module it needs, the extra which brings that, and how it is bound."""
+    """A deployment that can be switched on: the module it needs, the extra which brings that, and how it is bound.
+
+    `bind` gets the settings and the registry, and where there is `asks`, a dict of those of these parts, all of which
+    stand before it, that are switched on.
+    """
 
     module: str
     extra: str
     bind: Bind
+    asks: tuple[str, ...] = ()
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -49,7 +63,8 @@ def build(args: dict[str, Any]) -> Application:
                 f"Cannot start: {name} needs the extra {part.extra!r} (`uv pip install -e '.[{part.extra}]'` in the "
                 f"project's folder); {switch.upper()}=false runs without."
             )
-        deployed[name] = part.bind(settings, registry)
+        asked = {other: deployed[other] for other in part.asks if other in deployed}
+        deployed[name] = part.bind(settings, registry, *([asked] if part.asks else []))
     return Ingress.bind(settings, deployed)  # type: ignore[no-any-return,attr-defined]
 
 
@@ -154,6 +169,27 @@ def _llm(settings: Settings, registry: Registry) -> Deployed:
     return _bound(Llm, (weights,), config)
 
 
+def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deployed]) -> Deployed:
+    from deployments.catalogue.database import database_url  # noqa: PLC0415
+    from deployments.catalogue.preparing import Wanted  # noqa: PLC0415
+    from deployments.catalogue.stores import open_store  # noqa: PLC0415
+    from deployments.catalogue.worker import Pace  # noqa: PLC0415
+    from deployments.cataloguer import CATALOGUER, Cataloguer  # noqa: PLC0415
+
+    config = catalogue_config(settings)
+    try:
+        database_url(config.database_url)
+        open_store(config.store_url)
+    except ValueError as error:
+        raise SettingsError(f"Cannot start: DATABASE_URL or STORE_URL: {error}") from None
+    handles = {name: deployed.handle for name, deployed in asked.items()}
+    clip = cast("ClipWeights", asked["Clip"].models[0]) if "Clip" in asked else None
+    size = clip.image.size if clip else None
+    wanted = Wanted(size, "Captioner" in asked, "Tagger" in asked, settings.exif_gps, settings.max_pixels)
+    pace = Pace(settings.cataloguer_parallel, settings.lease_s, settings.cataloguer_poll_s)
+    return _bound(Cataloguer, (CATALOGUER,), config, handles, clip, wanted, pace)
+
+
 def _bound(deployment: Any, models: tuple[Weights, ...], *arguments: Any) -> Deployed:
     return Deployed(deployment.bind(*arguments), models)
 
@@ -171,4 +207,5 @@ PARTS = {
     "Clusterer": Part("numpy", "", _clusterer),
     "Llm": Part("litellm", "llm", _llm),
     "Work": Part("ray", "", _work),
+    "Cataloguer": Part("sqlalchemy", "catalogue", _cataloguer, asks=("Clip", "Captioner", "Tagger")),
 }

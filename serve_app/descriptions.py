@@ -5,14 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic
 
+from deployments.preprocessing import CAPTIONER_LEAST, DETECTOR_LEAST, TAGGER_LEAST
 from deployments.tags import FoundObject, Tag
 from serve_app.handles import AnalyzerClient, Picture, Value
 from serve_app.schemas.pictures import DetectedObject, TagScore
 from serve_app.services import Services
-
-# No side of a picture that a model gets is made shorter than this, in pixels: more than the largest input of a
-# checkpoint that is known, since what is scaled down twice must not lose by it.
-TAGGER_LEAST, CAPTIONER_LEAST, DETECTOR_LEAST = 576, 768, 1152
 
 
 @dataclass(frozen=True)

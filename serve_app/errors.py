@@ -10,6 +10,7 @@ PanoptesError                    500 internal_error
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
 ├── ModelNotFound                404 model_not_found
+├── ImageNotFound                404 image_not_found
 ├── TooLarge                     413 payload_too_large
 │   ├── ImageTooLarge            413 image_too_large
 │   └── VideoTooLarge            413 video_too_long
@@ -23,6 +24,7 @@ PanoptesError                    500 internal_error
 ├── LlmFailed                    502 llm_failed           Retry-After where the provider says so
 ├── FetchFailed                  502 fetch_failed
 │   └── FetchTimeout             504 fetch_timeout
+├── OutOfSpace                   507 insufficient_storage
 └── Unavailable                  503 unavailable          Retry-After
     ├── Overloaded               503 overloaded           Retry-After
     ├── ModelUnavailable         503 model_unavailable    Retry-After
@@ -92,6 +94,10 @@ class ModelNotFound(PanoptesError):
     code, status = "model_not_found", 404
 
 
+class ImageNotFound(PanoptesError):
+    code, status = "image_not_found", 404
+
+
 class TooLarge(PanoptesError):
     code, status = "payload_too_large", 413
 
@@ -142,6 +148,10 @@ class FetchFailed(PanoptesError):
 
 class FetchTimeout(FetchFailed):
     code, status = "fetch_timeout", 504
+
+
+class OutOfSpace(PanoptesError):
+    code, status = "insufficient_storage", 507
 
 
 class Unavailable(PanoptesError):

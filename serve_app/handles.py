@@ -1,6 +1,7 @@
 """Calls into the deployments: what they raise becomes our errors, what they used becomes the weights header."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
@@ -234,6 +235,19 @@ class WorkClient(ModelClient):
             raise errors.ModelUnavailable("The record of jobs does not answer: try again.", retry_after_s=5) from None
 
 
+class CataloguerClient(ModelClient):
+    """The catalogue's workers. They are no model, and stand in no list of them."""
+
+    def __init__(self, deployed: Deployed | None) -> None:
+        super().__init__("Cataloguer", ("cataloguer",), deployed)
+
+    async def wake(self) -> None:
+        """Say that there is an upload. A worker that does not hear it finds it a little later."""
+        with contextlib.suppress(TimeoutError, RayError, BackPressureError, DeploymentUnavailableError):
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                await self._use().wake.remote()
+
+
 class ClustererClient(ModelClient):
     """Clustering: the bytes of a request in, the bytes of its answer out."""
 
@@ -310,6 +324,7 @@ class Models:
         self.clusterer = ClustererClient(deployed.get("Clusterer"))
         self.llm = LlmClient(deployed.get("Llm"))
         self.work = WorkClient(deployed.get("Work"))
+        self.cataloguer = CataloguerClient(deployed.get("Cataloguer"))
 
     def all(self) -> tuple[ModelClient, ...]:
         """Every model's client, CLIP first."""

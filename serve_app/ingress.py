@@ -13,7 +13,7 @@ from serve_app.fetch import Fetcher
 from serve_app.handles import Deployed, Models
 from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
-from serve_app.routes import analysis, categorizer, classifier, home, pictures, resources, tagger
+from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
 from serve_app.security import (
     ApiKeyMiddleware,
     BodyLimitMiddleware,
@@ -36,12 +36,13 @@ def make_api(services: Services) -> FastAPI:
     async def lifespan(_api: FastAPI) -> AsyncIterator[None]:
         yield
         await limiter.close()
+        await services.catalogue.close()
 
     api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan)
     api.state.services = services
     # The middleware asks for the key; the dependency makes /docs able to send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
-    for room in (home, classifier, categorizer, analysis, tagger, resources, pictures):
+    for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.

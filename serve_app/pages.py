@@ -1,13 +1,57 @@
-"""The pages for people: what is served here, and forms to try it. No script, nothing from another host."""
+"""The pages for people: the catalogue with what is served here, and forms to try it. Nothing from another host.
 
+The catalogue's page is `page/index.html` with its styles and scripts beside it, served as they are: no build step.
+"""
+
+import hashlib
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from deployments.weights import Weights
 
-# Swagger's page loads its script from a CDN and brings its own policy; these pages load nothing at all.
+FOLDER = Path(__file__).parent / "page"
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+# Swagger's page loads its script from a CDN and brings its own policy; the forms load nothing at all.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+# The catalogue's page loads its own files and asks its own server; nothing that stands in its HTML runs.
+HOME_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Another version of the application brings other files under the same names: always asked for, rarely sent.
+REVALIDATE = "no-cache"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that the page loads."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+    def response(self, if_none_match: str) -> Response:
+        """The file, or 304 for a browser that has it; `if_none_match` is that header, empty without one."""
+        headers = {"ETag": self.etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
+        known = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+        if known & {self.etag, "*"}:
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, media_type=self.media_type, headers=headers)
+
+
+def _read(file: Path) -> Asset:
+    body = file.read_bytes()
+    return Asset(body, MEDIA_TYPES[file.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+ASSETS = {file.name: _read(file) for file in sorted(FOLDER.iterdir()) if file.suffix in MEDIA_TYPES}
+# As public as `/` itself: without them it cannot ask for the key.
+ASSET_ROUTES = frozenset(f"/page/{name}" for name in ASSETS)
+HOME = (FOLDER / "index.html").read_text(encoding="utf-8")
 
 STYLE = """
   body { font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
@@ -43,23 +87,21 @@ def _page(title: str, body: str) -> HTMLResponse:
 
 
 def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
-    """The page at `/`: the weights that are served, a form for /classify, the routes with their summaries."""
-    statements = "".join(f"<li>{escape(model.name)}: {escape(model.statement)}</li>" for model in weights)
+    """The page at `/`: the catalogue, and the weights that are served, a form for /classify, the routes."""
+    statements = "".join(f"<li><b>{escape(model.name)}</b> {escape(model.statement)}</li>" for model in weights)
     rows = "".join(
         f"<tr><td><code>{escape(route)}</code></td><td>{escape(what)}</td></tr>" for route, what in routes.items()
     )
-    return _page(
-        "Panoptes",
-        f"""<p>Looks at pictures with many eyes. <a href="docs">API documentation</a> ·
-<a href="health">health</a> · <a href="categorize">sort images</a> · <a href="image">find images</a></p>
-<h2>Weights</h2>
-<ul>{statements or "<li>Every model is switched off here.</li>"}</ul>
-<form action="classify" method="post" enctype="multipart/form-data">
-<label>Is this picture a map or an aerial photo?<br><input type="file" name="file" accept="image/*" required></label>
-<button>Classify</button>
-</form>
-<table>{rows}</table>""",
-    )
+    none = "<li>Every model is switched off here.</li>"
+    page = HOME.replace("<!-- weights -->", statements or none).replace("<!-- routes -->", rows)
+    headers = {
+        "Content-Security-Policy": HOME_POLICY,
+        "Cache-Control": REVALIDATE,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept",
+    }
+    return HTMLResponse(page, headers=headers)
 
 
 def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:

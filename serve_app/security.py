@@ -26,12 +26,13 @@ from serve_app.errors import (
     render,
     route_path,
 )
+from serve_app.pages import ASSET_ROUTES
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
-PUBLIC_ROUTES = frozenset(
-    {"/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test"}
-)
+PUBLIC_ROUTES = ASSET_ROUTES | {
+    "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test",
+}  # fmt: skip
 
 # Many images or vectors arrive on these; elsewhere a body holds one image, as it is or in base64.
 LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
@@ -46,12 +47,13 @@ def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipadd
     chain = [part.strip() for part in forwarded.split(",") if part.strip()]
     for hop in [*reversed([*chain, peer])]:
         peer = hop
-        if not _in_networks(hop, trusted):
+        if not in_networks(hop, trusted):
             break
     return peer
 
 
-def _in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+def in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    """Whether an address lies in one of these networks; what is no address does not."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from numpy.typing import NDArray
 
 from configs.settings import Settings
+from serve_app.cataloguing import CatalogueDoor
 from serve_app.errors import InvalidRequest, PanoptesError, TooLarge
 from serve_app.fetch import Fetcher
 from serve_app.handles import ClipClient, Models
@@ -42,11 +43,16 @@ class Services:
     # Of /process: however many documents come, other routes find the models at work for them no more than this.
     documents: asyncio.Semaphore = field(init=False)
     videos: asyncio.Semaphore = field(init=False)
+    # Into the catalogue: a database or store that is slow keeps nobody else waiting.
+    uploads: asyncio.Semaphore = field(init=False)
+    catalogue: CatalogueDoor = field(init=False)
 
     def __post_init__(self) -> None:
         most = self.settings.max_concurrent_pictures
         object.__setattr__(self, "documents", asyncio.Semaphore(DOCUMENTS_A_PICTURE * most))
         object.__setattr__(self, "videos", asyncio.Semaphore(VIDEO_DOCUMENTS))
+        object.__setattr__(self, "uploads", asyncio.Semaphore(most))
+        object.__setattr__(self, "catalogue", CatalogueDoor(self.settings, self.models.cataloguer))
         object.__setattr__(self, "pictures", asyncio.Semaphore(most))
         object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
 

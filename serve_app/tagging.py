@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
 
+from deployments.preprocessing import DETECTOR_LEAST, TAGGER_LEAST
 from deployments.work import Job
-from serve_app.descriptions import DETECTOR_LEAST, TAGGER_LEAST, ask_detector, ask_tagger, counts
+from serve_app.descriptions import ask_detector, ask_tagger, counts
 from serve_app.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable, Untreated
 from serve_app.middleware import until
 from serve_app.schemas.common import decode_base64

@@ -1,9 +1,10 @@
-"""`GET /`: a page for people, JSON for programs."""
+"""`GET /`: a page for people, JSON for programs. And the files which that page loads."""
 
 from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from serve_app.pages import home_page
+from serve_app.pages import ASSETS, home_page
 from serve_app.services import Wired
 from serve_app.version import VERSION
 
@@ -32,5 +33,13 @@ async def home(request: Request, services: Wired) -> Response:
             "docs": "/docs",
             "routes": routes,
         }
-        return JSONResponse(facts)
+        return JSONResponse(facts, headers={"Vary": "Accept"})
     return home_page(weights, routes)
+
+
+@router.get("/page/{name}", include_in_schema=False)
+async def asset(request: Request, name: str) -> Response:
+    """A file of the page, by its name among those that there were at start: no path is made of what a client says."""
+    if name not in ASSETS:
+        raise HTTPException(404)
+    return ASSETS[name].response(request.headers.get("if-none-match", ""))

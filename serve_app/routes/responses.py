@@ -59,6 +59,27 @@ CATEGORIZER_ERRORS = (
     | KEY_ERRORS
 )
 
+CATALOGUE_ERRORS = _errors(
+    TextError,
+    {
+        400: "A parameter is not one of those that there are.",
+        404: "Image not found",
+        500: "Something broke here; `X-Request-ID` says which request.",
+        503: "The database, the store or a model is away or switched off; `Retry-After` where waiting mends it.",
+        504: "No answer before the deadline.",
+    },
+)
+CATALOGUE_UPLOAD_ERRORS = _errors(
+    TextError,
+    {
+        400: "No file uploaded. · Only JPEG and PNG files are allowed. · Broken or corrupted image file.",
+        408: "The upload did not arrive in time.",
+        413: "More bytes or pixels than are accepted.",
+        429: "Too many requests; `Retry-After` says when.",
+        507: "The store or the database has no room; nothing was kept.",
+    },
+)
+
 TAGGER_ERRORS = _errors(
     Index_Response,
     {

@@ -16,7 +16,7 @@ class ErrorBody(BaseModel):
 
 
 class TextError(BaseModel):
-    """Every error of the categorizer's routes."""
+    """Every error of the categorizer's and the catalogue's routes."""
 
     error: str = Field(examples=["No image file selected"])
 

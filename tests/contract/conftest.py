@@ -47,7 +47,8 @@ def llm_server() -> Iterator[LlmServer]:
 
 
 @pytest.fixture(scope="session")
-def panoptes(llm_server: LlmServer) -> Iterator[Application]:
+def panoptes(llm_server: LlmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
+    catalogue = tmp_path_factory.mktemp("catalogue")
     arguments = {
         "weights": "bundled",
         "rate_limit_enabled": False,
@@ -57,9 +58,15 @@ def panoptes(llm_server: LlmServer) -> Iterator[Application]:
         "request_timeout_s": 30,
         "llm_base_url": llm_server.url,
         "llm_model": "openai/good",
+        "store_url": str(catalogue / "pictures"),
+        "lease_s": 5,  # what a killed worker held is due again soon
     }
     # Ray's 10 s would make the tests of the metrics slow.
-    env = {REPORT_INTERVAL: "1000", "OPENAI_API_KEY": PROVIDER_KEY}
+    env = {
+        REPORT_INTERVAL: "1000",
+        "OPENAI_API_KEY": PROVIDER_KEY,
+        "DATABASE_URL": f"sqlite:///{catalogue / 'catalogue.db'}",
+    }
     with Application(free_port(), env, arguments=arguments, beside=[GUARDED]) as application:
         yield application
 

@@ -22,6 +22,7 @@ from deployments.work import Job, Work
 from serve_app.fetch import Fetcher
 from serve_app.handles import (
     AnalyzerClient,
+    CataloguerClient,
     ClipClient,
     ClustererClient,
     LlmClient,
@@ -133,6 +134,19 @@ class WorkDouble(Scripted, WorkClient):
         return await self._work.jobs()  # type: ignore[no-any-return]
 
 
+class CataloguerDouble(Scripted, CataloguerClient):
+    """Counts how often it is woken."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("cataloguer", "a double", "test/cataloguer", "builtin"),)
+        self.woken = 0
+
+    async def wake(self) -> None:
+        await self.prepare()
+        self.woken += 1
+
+
 class VideoDouble(Scripted, VideoClient):
     """A video of as many grey frames as it has bytes, each as bright as its byte, a second apart."""
 
@@ -202,6 +216,7 @@ class Doubles(Models):
     clusterer: ClustererDouble
     llm: LlmDouble
     work: WorkDouble
+    cataloguer: CataloguerDouble
 
     def __init__(self) -> None:
         super().__init__({})
@@ -213,7 +228,7 @@ class Doubles(Models):
         self.captioner = AnalyzerDouble("Captioner", "captioner", figures="a cup on a table")
         self.detector = DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP])
         self.video, self.clusterer, self.llm = VideoDouble(), ClustererDouble(), LlmDouble()
-        self.work = WorkDouble()
+        self.work, self.cataloguer = WorkDouble(), CataloguerDouble()
 
 
 @asynccontextmanager

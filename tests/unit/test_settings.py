@@ -36,6 +36,11 @@ def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("API_KEY", "with a space"),
         ("MAX_MEGAPIXELS", "-5"),
         ("REQUEST_TIMEOUT_S", "0"),
+        ("DATABASE_URL", "catalogue.db"),
+        ("DATABASE_URL", "mysql://host/catalogue"),
+        ("DATABASE_URL", "sqlite://"),
+        ("STORE_URL", "s3://"),
+        ("MAX_ATTEMPTS", "0"),
     ],
 )
 def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -107,8 +112,21 @@ def test_example_file_lists_every_setting_with_its_default() -> None:
         assert written == shown, name
 
 
-@pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key"])
+@pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key", "database_url"])
 def test_a_secret_in_the_args_of_a_serve_config_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name.upper()} must come from the environment") as refused:
         load_settings({name: "a-secret-value"})
     assert "a-secret-value" not in str(refused.value)
+
+
+def test_the_catalogue_lies_in_the_project_unless_it_is_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Path(__file__).parents[2]
+    assert load_settings().catalogue_database == f"sqlite:///{project}/data/catalogue.db"
+    assert load_settings().catalogue_store == f"{project}/data/pictures"
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////var/lib/catalogue.db")
+    monkeypatch.setenv("STORE_URL", "s3://bucket/prefix")
+    assert load_settings().catalogue_database == "sqlite:////var/lib/catalogue.db"
+    assert load_settings().catalogue_store == "s3://bucket/prefix"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@host/catalogue")
+    assert load_settings().catalogue_database == "postgresql://me:secret@host/catalogue"
+    assert "secret" not in repr(load_settings())

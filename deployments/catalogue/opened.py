@@ -1,0 +1,80 @@
+"""A catalogue as one process has it open. A database that is away is no reason not to start: it is asked again."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from deployments.catalogue.catalogue import Catalogue
+from deployments.catalogue.config import CatalogueConfig
+from deployments.catalogue.database import Database
+from deployments.catalogue.errors import CatalogueUnavailable
+from deployments.catalogue.migrate import migrate
+from deployments.catalogue.pgvector_search import open_search
+from deployments.catalogue.queue import Queue, Retries
+from deployments.catalogue.search import Search
+from deployments.catalogue.store import Store
+from deployments.catalogue.stores import open_store
+from deployments.catalogue.vectors import Embeddings
+
+REFUSED_S = 2.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Everything of one catalogue."""
+
+    database: Database
+    store: Store
+    catalogue: Catalogue
+    queue: Queue
+    search: Search
+    embeddings: Embeddings
+
+
+class Opener:
+    """Opens the catalogue at its first use, and after every failure anew."""
+
+    def __init__(self, config: CatalogueConfig) -> None:
+        self._config = config
+        self._opened: Opened | None = None
+        self._turn = asyncio.Lock()
+        self._refused_until = 0.0
+
+    async def get(self) -> Opened:
+        """The catalogue, its tables brought up to date; CatalogueUnavailable when the database does not answer."""
+        if self._opened is not None:
+            return self._opened
+        async with self._turn:
+            if self._opened is None:
+                # Those that queued behind an attempt which failed do not each repeat it.
+                if time.monotonic() < self._refused_until:
+                    raise CatalogueUnavailable("The catalogue's database does not answer: try again later.")
+                try:
+                    self._opened = await self._open()
+                except BaseException:
+                    self._refused_until = time.monotonic() + REFUSED_S
+                    raise
+        return self._opened
+
+    async def _open(self) -> Opened:
+        config = self._config
+        try:
+            await asyncio.to_thread(migrate, config.database_url)
+        except OSError as error:
+            raise CatalogueUnavailable(f"The database's folder cannot be used ({type(error).__name__}).") from error
+        database = Database(config.database_url)
+        try:
+            search = await open_search(database)
+        except BaseException:
+            await database.close()
+            raise
+        store = open_store(config.store_url)
+        queue = Queue(database, store, Retries(config.max_attempts))
+        return Opened(database, store, Catalogue(database, store), queue, search, Embeddings(database))
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._opened is not None:
+            await self._opened.database.close()
+            await self._opened.store.close()
+            self._opened = None

@@ -1,0 +1,191 @@
+"""A worker of the catalogue: it leases images, has them looked at, and stores what was found.
+
+Nothing it does is lost with it: an image whose worker ends is due again when its lease ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+from deployments.catalogue.errors import (
+    CatalogueError,
+    CatalogueUnavailable,
+    ContentMissing,
+    InvalidVector,
+    LeaseLost,
+    StoreFull,
+    StoreUnavailable,
+)
+from deployments.catalogue.opened import Opened, Opener
+from deployments.catalogue.preparing import Prepared, Wanted, prepare
+from deployments.catalogue.records import Backlog, Lease, Result
+from deployments.catalogue.store import original_key, thumbnail_key
+from deployments.decoding import PictureRefused
+
+logger = logging.getLogger("ray.serve.panoptes.catalogue")
+
+AWAY_DELAY_S = 5.0
+TIDY_EVERY_S = 600.0
+PAUSE_S = 5.0
+
+
+class LookerAway(Exception):
+    """A model is not there or has no room; nothing is known against the image."""
+
+
+class LookFailed(Exception):
+    """A model failed on the image; the message is a reason that users may read."""
+
+
+class Looker(ABC):
+    """The models that look at an image."""
+
+    @abstractmethod
+    async def look(self, prepared: Prepared) -> Result:
+        """What they say, `processing_time_s` being 0; LookerAway or LookFailed when one of them says nothing."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a worker works: images at a time, seconds of a lease, seconds between looks for work, and to drain."""
+
+    parallel: int = 4
+    lease_s: float = 60.0
+    poll_s: float = 2.0
+    drain_s: float = 20.0
+
+
+class CatalogueWorker:
+    """One worker. `run` is its life, until `stop`."""
+
+    def __init__(self, name: str, opener: Opener, looker: Looker, wanted: Wanted, pace: Pace | None = None) -> None:
+        """`name` is shown to operators; nothing is connected yet."""
+        self._name, self._opener, self._looker, self._wanted = name, opener, looker, wanted
+        self._pace = pace or Pace()
+        self._woken, self._stopping = asyncio.Event(), False
+        self._under_way: dict[asyncio.Task[None], Lease] = {}
+        # One thread: of whole pictures, which are large, one is in memory.
+        self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+        self._tidy_at = time.monotonic() + random.uniform(0, TIDY_EVERY_S)  # noqa: S311 - so that workers take turns
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._woken.set()
+
+    async def backlog(self) -> Backlog:
+        """How much there is to do; CatalogueUnavailable."""
+        return await (await self._opener.get()).queue.backlog()
+
+    async def run(self) -> None:
+        """Work until `stop`. A database or store that is away is waited for."""
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                busy = await self._take()
+            except CatalogueError as error:
+                logger.warning("The catalogue cannot be worked on: %s", error)
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if not busy:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), self._pace.poll_s)
+        await self._drain()
+
+    def stop(self) -> None:
+        """Begin with nothing more; `run` ends when what is under way is finished, or given back if it takes long."""
+        self._stopping = True
+        self._woken.set()
+
+    async def _drain(self) -> None:
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=self._pace.drain_s)
+            leases = [self._under_way[task] for task in late]
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+            for lease in leases:
+                with contextlib.suppress(CatalogueError):
+                    await (await self._opener.get()).queue.release(lease)
+        await self._opener.close()
+        self._preparing.shutdown(wait=False)
+
+    async def _take(self) -> bool:
+        """Begin with as many images as there is room for; whether there may be more at once."""
+        opened = await self._opener.get()
+        if time.monotonic() > self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_EVERY_S
+            await opened.catalogue.tidy()
+        room = self._pace.parallel - len(self._under_way)
+        if not room:
+            return False
+        leases = await opened.queue.lease(self._name, room, self._pace.lease_s)
+        for lease in leases:
+            task = asyncio.create_task(self._process(opened, lease))
+            self._under_way[task] = lease
+            task.add_done_callback(self._done)
+        return len(leases) == room
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.pop(task, None)
+        self._woken.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("An image was left to its next attempt", exc_info=error)
+
+    async def _process(self, opened: Opened, lease: Lease) -> None:
+        """One attempt, with its outcome written down. When that cannot be, the end of the lease says it."""
+        keeping = asyncio.create_task(self._keep(opened, lease))
+        try:
+            await self._attempt(opened, lease)
+        except LeaseLost:
+            logger.info("Image %d is another's, or deleted", lease.image_id)
+        except CatalogueUnavailable as error:
+            logger.warning("Image %d waits for its lease to end: %s", lease.image_id, error)
+        finally:
+            keeping.cancel()
+
+    async def _attempt(self, opened: Opened, lease: Lease) -> None:
+        queue = opened.queue
+        try:
+            await queue.complete(lease, await self._result(opened, lease))
+        except (LookerAway, StoreUnavailable, StoreFull) as error:
+            logger.warning("Image %d waits: %s", lease.image_id, error)
+            await queue.release(lease, AWAY_DELAY_S)
+        except PictureRefused as error:
+            await queue.fail(lease, str(error), final=True)
+        except (LookFailed, ContentMissing, InvalidVector) as error:
+            await queue.fail(lease, str(error))
+        except CatalogueError:
+            raise
+        except Exception as error:
+            logger.exception("Image %d failed", lease.image_id)
+            await queue.fail(lease, f"Something broke here ({type(error).__name__}).")
+
+    async def _result(self, opened: Opened, lease: Lease) -> Result:
+        """Everything about an image; the thumbnails are stored last, so that what fails leaves none."""
+        started = time.monotonic()
+        data = await opened.store.get(original_key(lease.sha256))
+        work = partial(prepare, data, self._wanted)
+        del data
+        prepared = await asyncio.get_running_loop().run_in_executor(self._preparing, work)
+        found = await self._looker.look(prepared)
+        for size, file in prepared.thumbnails.items():
+            await opened.store.put(thumbnail_key(lease.sha256, size), file)
+        elapsed = time.monotonic() - started
+        return Result(elapsed, prepared.exif, found.caption, found.tags, found.vectors)
+
+    async def _keep(self, opened: Opened, lease: Lease) -> None:
+        """Extend the lease for as long as the attempt takes."""
+        while True:
+            await asyncio.sleep(self._pace.lease_s / 3)
+            try:
+                await opened.queue.extend(lease, self._pace.lease_s)
+            except LeaseLost:
+                return
+            except CatalogueError as error:
+                logger.warning("The lease of image %d could not be extended: %s", lease.image_id, error)

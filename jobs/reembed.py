@@ -1,0 +1,98 @@
+"""Bring the catalogue over to the weights that CLIP serves now: `python -m jobs.reembed`, beside a running Panoptes.
+
+Searches compare vectors of one model's weights alone, so after a change of weights older images are found again when
+this has run. It may be interrupted and begun again, and uploads go on meanwhile. `--drop ID` forgets the vectors of
+weights that nobody will serve again.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray import serve
+
+from configs.settings import load_settings
+from deployments.catalogue.config import CatalogueConfig
+from deployments.catalogue.errors import ContentMissing
+from deployments.catalogue.opened import Opened, Opener
+from deployments.catalogue.store import original_key
+from deployments.decoding import PictureRefused, decode
+from deployments.preprocessing import fit
+from deployments.weights import ClipWeights
+
+AT_ONCE = 16
+
+# (n, size, size, 3) uint8 -> (n, d)
+Embed = Callable[[NDArray[np.uint8]], Awaitable[NDArray[np.float32]]]
+
+
+async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_pixels: int) -> tuple[int, int]:
+    """Embed every processed image that has no vector of these weights; how many were embedded, and how many not.
+
+    An image whose file is lost or broken is left out and named.
+    """
+    done, left, after = 0, 0, 0
+    while missing := await catalogue.embeddings.missing(weights.id, AT_ONCE, after):
+        after = missing[-1][0]
+        read = [(image_id, await _pixels(catalogue, sha256, weights, max_pixels)) for image_id, sha256 in missing]
+        there = [(image_id, pixels) for image_id, pixels in read if pixels is not None]
+        left += len(read) - len(there)
+        if there:
+            vectors = await embed(np.stack([pixels for _, pixels in there]))
+            pairs = zip((image_id for image_id, _ in there), vectors, strict=True)
+            done += await catalogue.embeddings.add(weights.id, dict(pairs))
+        print(f"{done} images embedded by {weights.id}", flush=True)
+    return done, left
+
+
+async def _pixels(
+    catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int
+) -> NDArray[np.uint8] | None:  # fmt: skip
+    size = weights.image.size
+    try:
+        data = await catalogue.store.get(original_key(sha256))
+        picture = await asyncio.to_thread(partial(decode, data, max_pixels, shortest_side=size))
+    except (ContentMissing, PictureRefused) as error:
+        print(f"{sha256} is left out: {error}", file=sys.stderr)
+        return None
+    return await asyncio.to_thread(fit, picture, size)
+
+
+async def run(application: str, drop: list[str]) -> int:
+    """Bring the catalogue of the settings over; the exit status."""
+    settings = load_settings()
+    opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
+    clip: Any = serve.get_deployment_handle("Clip", application)
+    weights: ClipWeights = await clip.weights.remote()
+    if weights.id in drop:
+        print(f"{weights.id} is what CLIP serves: it is not dropped", file=sys.stderr)
+        return 2
+    try:
+        catalogue = await opener.get()
+        done, left = await bring_over(catalogue, weights, clip.embed_images.remote, settings.max_pixels)
+        for weights_id in drop:
+            await catalogue.embeddings.drop(weights_id)
+    finally:
+        await opener.close()
+    print(f"{done} images embedded by {weights.id}, {left} left out")
+    return 1 if left else 0
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--application", default="panoptes", help="the application's name in Serve")
+    parser.add_argument("--drop", action="append", default=[], metavar="ID", help="forget these weights' vectors")
+    arguments = parser.parse_args()
+    ray.init(address="auto", log_to_driver=False)
+    sys.exit(asyncio.run(run(arguments.application, arguments.drop)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+// The server's routes. Every address is relative to the page, so that it works below a proxy's prefix too.
+
+const KEY = "panoptes-key";
+const MOST_PAGES = 100;
+
+export class Problem extends Error {
+  constructor(status, message, retryAfter = null) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+
+  // Nothing to wait for: no such routes, or the operator has switched them off (others say when to come again).
+  get switchedOff() {
+    return this.status === 404 || this.status === 405 || (this.status === 503 && this.retryAfter === null);
+  }
+}
+
+export function storedKey() {
+  try { return sessionStorage.getItem(KEY) ?? ""; } catch { return remembered; }
+}
+
+let remembered = "";
+
+export function keepKey(key) {
+  remembered = key;
+  try { key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY); } catch { /* this page only, then */ }
+}
+
+let onUnauthorized = () => {};
+export const whenUnauthorized = (listener) => { onUnauthorized = listener; };
+
+export function headers(more = {}) {
+  const key = storedKey();
+  return key ? { ...more, "X-Api-Key": key } : more;
+}
+
+export async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers: headers({ Accept: "application/json", ...options.headers }) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "The server cannot be reached.");
+  }
+  if (!response.ok) throw problem(response.status, await response.text(), response.headers.get("Retry-After"));
+  return response;
+}
+
+export function problem(status, body, retryAfter) {
+  let said;
+  try { said = JSON.parse(body); } catch { said = {}; }
+  if (status === 401) onUnauthorized();
+  const text = said?.message ?? said?.error ?? `The server answered ${status}.`;
+  const seconds = Number.parseFloat(retryAfter);
+  return Object.assign(new Problem(status, String(text), Number.isFinite(seconds) ? seconds : null), { body: said });
+}
+
+const at = (id) => `api/images/${encodeURIComponent(String(id))}`;
+export const addressOf = { file: (id) => `${at(id)}/file`, thumbnail: (id, size) => `${at(id)}/thumbnails/${size}/file` };
+
+export async function list({ limit = 24, cursor = null, ...filters } = {}) {
+  const query = new URLSearchParams({ limit, ...filters });
+  if (cursor) query.set("cursor", cursor);
+  const response = await ask(`api/images?${query}`);
+  return { images: await response.json(), next: nextCursor(response.headers.get("Link")) };
+}
+
+// Only the cursor is taken from the link: its host may be the one behind a proxy.
+export function nextCursor(link) {
+  for (const part of (link ?? "").split(/,(?=\s*<)/)) {
+    const [, target, rest] = /<([^>]*)>(.*)/.exec(part) ?? [];
+    if (target && /rel="?next"?/.test(rest)) return new URL(target, document.baseURI).searchParams.get("cursor");
+  }
+  return null;
+}
+
+export async function processing() {
+  const ids = new Set();
+  for (let cursor = null, page = 0; page < MOST_PAGES; page += 1) {
+    const { images, next } = await list({ limit: 1000, cursor, status: "processing" });
+    images.filter((image) => image.status === "processing").forEach((image) => ids.add(image.id));
+    if (!next) break;
+    cursor = next;
+  }
+  return ids;
+}
+
+// A failed image is answered 400 with the same body.
+export async function details(id) {
+  try {
+    return await (await ask(at(id))).json();
+  } catch (error) {
+    if (error.status === 400 && error.body?.data) return { ...error.body, status: "failed" };
+    throw error;
+  }
+}
+
+export const remove = (id) => ask(at(id), { method: "DELETE" });
+export const stats = async () => (await ask("api/stats")).json();
+
+function searchQuery({ most, least }, more = {}) {
+  const query = new URLSearchParams({ ...more, k: most });
+  if (least !== null) query.set("min_score", least);
+  return `api/images/search?${query}`;
+}
+
+const hits = async (response) => {
+  const body = await response.json();
+  return Array.isArray(body) ? body : body.results ?? body.images ?? [];
+};
+
+export const searchWords = async (q, options) => hits(await ask(searchQuery(options, { q })));
+
+export async function searchPicture(file, options) {
+  return hits(await ask(searchQuery(options), { method: "POST", body: form(file) }));
+}
+
+export function form(file) {
+  const body = new FormData();
+  body.append("file", file, file.name || "picture");
+  return body;
+}
+
+export const classify = async (file) => (await ask("classify", { method: "POST", body: form(file) })).json();
+
+export async function analyse(base64) {
+  const flags = { run_embedding: false, run_objects: true, run_classification: true };
+  const body = JSON.stringify({ image: { data: base64 }, ...flags });
+  return (await ask("v1/analyze", { method: "POST", body, headers: { "Content-Type": "application/json" } })).json();
+}
+
+export const fileOf = async (id) => (await ask(addressOf.file(id), { headers: { Accept: "image/*" } })).blob();
+
+// Show a picture; with a key it is fetched by hand, because <img> cannot send one.
+export async function show(image, address) {
+  hide(image);
+  if (!storedKey()) {
+    image.src = address;
+    return;
+  }
+  image.dataset.wanted = address;
+  try {
+    const url = URL.createObjectURL(await (await ask(address, { headers: { Accept: "image/*" } })).blob());
+    if (image.dataset.wanted !== address) return URL.revokeObjectURL(url);
+    image.src = url;
+  } catch {
+    if (image.dataset.wanted === address) image.dispatchEvent(new Event("error"));
+  }
+}
+
+export function hide(image) {
+  if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+  image.removeAttribute("src");
+  delete image.dataset.wanted;
+}
+
+// As `ask`, with the progress of what is sent, which fetch does not tell.
+export function upload(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "api/images");
+    for (const [name, value] of Object.entries(headers({ Accept: "application/json" }))) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); };
+    request.onerror = () => reject(new Problem(0, "The server cannot be reached."));
+    request.onload = () => {
+      if (request.status === 202 || request.status === 200 || request.status === 201) {
+        try { return resolve(JSON.parse(request.responseText)); } catch { /* below */ }
+      }
+      return reject(problem(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+    };
+    request.send(form(file));
+  });
+}

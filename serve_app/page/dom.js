@@ -1,0 +1,63 @@
+// Elements are only ever made of text: what a file's name or its EXIF says is shown, never read as markup.
+
+export const byId = (id) => document.getElementById(id);
+
+export function element(tag, properties = {}, ...children) {
+  const made = document.createElement(tag);
+  Object.assign(made, properties);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+let announcing = 0;
+
+// Tell people who cannot see the page; of several at once the last is read.
+export function announce(text) {
+  clearTimeout(announcing);
+  // Behind an open dialog nothing is read: it has a line of its own.
+  const line = byId("viewer").open ? "viewer-live" : "live";
+  announcing = setTimeout(() => { byId(line).textContent = text; }, 150);
+}
+
+export function notice(text) {
+  byId("notice").textContent = text;
+  byId("notice").hidden = !text;
+}
+
+export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+export function bytes(size) {
+  if (!Number.isFinite(size)) return "";
+  const power = Math.min(3, Math.floor(Math.log10(Math.max(1, size)) / 3));
+  return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][power]}`;
+}
+
+// {label, probability} or plain words, whichever the server has.
+export function tagNames(tags) {
+  return (Array.isArray(tags) ? tags : [])
+    .map((tag) => (typeof tag === "string" ? { label: tag } : tag ?? {}))
+    .map((tag) => ({ label: String(tag.label ?? tag.name ?? ""), share: tag.probability ?? tag.score ?? null }))
+    .filter((tag) => tag.label);
+}
+
+// Rows of a <dl>: objects and lists become text, empty values are left out.
+export function describe(list, entries) {
+  list.replaceChildren();
+  for (const [name, value] of entries) {
+    if (value === null || value === undefined || value === "") continue;
+    list.append(element("dt", { textContent: name }), element("dd", { textContent: plain(value), dir: "auto" }));
+  }
+}
+
+export function plain(value) {
+  if (typeof value === "number") return String(Number.isInteger(value) ? value : Number(value.toPrecision(4)));
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.map(plain).join(", ");
+  if (value && typeof value === "object") {
+    return Object.entries(value).filter(([, each]) => each !== null)
+      .map(([name, each]) => `${name.replaceAll("_", " ")} ${plain(each)}`).join(", ");
+  }
+  return String(value ?? "");
+}

@@ -1,0 +1,293 @@
+"""Family E: uploads that are kept, what was found in them, and search by words or by an image."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response
+from numpy.typing import NDArray
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from deployments.catalogue.errors import StoreUnavailable
+from deployments.catalogue.records import Facts, Hit, Image, Stats
+from serve_app.catalogue_files import original_response, thumbnail_response
+from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
+from serve_app.errors import EmptyFile, ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
+from serve_app.links import base_url, prefers_image
+from serve_app.routes.responses import (
+    CATALOGUE_ERRORS,
+    CATALOGUE_UPLOAD_ERRORS,
+    KEY_ERRORS,
+    QUERY_ERRORS,
+    Responses,
+    answers,
+)
+from serve_app.schemas.catalogue import (
+    Accepted,
+    CatalogueStats,
+    ImageDetails,
+    ImageStatus,
+    ListedImage,
+    SearchResults,
+    ThumbnailLinks,
+)
+from serve_app.services import Services, Wired, counted
+
+router = APIRouter(prefix="/api", tags=["Catalogue"], responses=CATALOGUE_ERRORS | KEY_ERRORS | QUERY_ERRORS)
+
+NO_FILE = "No file uploaded."
+WRONG_TYPE = "Only JPEG and PNG files are allowed."
+BROKEN = "Broken or corrupted image file."
+WRONG_SIZE = "Invalid thumbnail size. Choose 'small' or 'medium'."
+NOT_READY = "No thumbnails yet: the image is still being processed."
+
+LISTED = [{"id": 1, "filename": "house.jpg", "status": "processed"}]
+MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+PICTURE: Responses = {200: {"content": {"image/jpeg": BINARY}}}
+ORIGINAL: Responses = {200: {"content": {"image/jpeg": BINARY, "image/png": BINARY}}}
+UNCHANGED: Responses = {304: {"description": "The client's `If-None-Match` names this file."}}
+FAILED: Responses = {
+    400: {"model": ImageDetails, "description": PROCESSING_FAILURE + ": the same body, with the `reason`."}
+}
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+async def read_upload(request: Request, services: Wired) -> AsyncIterator[UploadFile]:
+    """The `file` of a multipart form; a large one is on disk until the answer is made."""
+    try:
+        form = await request.form(max_files=1, max_fields=10)
+    except PanoptesError:
+        raise
+    except HTTPException as error:  # Starlette's word for a form that cannot be parsed
+        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not (file.filename or file.size):
+            raise InvalidRequest(NO_FILE)
+        if (file.size or 0) > services.settings.max_image_bytes:
+            raise TooLarge(f"An image may have at most {services.settings.max_image_mb:g} MB: send a smaller one.")
+        yield file
+    finally:
+        await form.close()
+
+
+Upload = Annotated[UploadFile, Depends(read_upload)]
+Size = Literal["small", "medium"]
+
+
+def check_size(size: str) -> str:
+    """InvalidRequest for a size that no thumbnail has."""
+    if size not in {"small", "medium"}:
+        raise InvalidRequest(WRONG_SIZE)
+    return size
+
+
+AskedSize = Annotated[Size, Depends(check_size)]
+
+
+@router.post(
+    "/images",
+    status_code=202,
+    summary="Upload an image",
+    responses=CATALOGUE_UPLOAD_ERRORS,
+    openapi_extra=FORM,
+)
+async def upload(file: Upload, services: Wired) -> Accepted:
+    """JPEG or PNG, judged by its bytes. It is stored when this is answered, and processed in the background."""
+    async with counted("/api/images"), services.catalogue.open() as house, services.uploads:
+        data = await file.read()
+        facts = await _facts(services, data)
+        image = await house.catalogue.add(file.filename, data, facts)
+    services.catalogue.wake()
+    return Accepted(image_id=image.id, status=image.status)
+
+
+async def _facts(services: Services, data: bytes) -> Facts:
+    """What a file is that has been decoded to its end."""
+    kind = next((name for magic, name in MAGIC.items() if data.startswith(magic)), None)
+    if data and kind is None:
+        raise InvalidRequest(WRONG_TYPE)
+    try:
+        header = await services.decoder.check(data, ("JPEG", "PNG"))
+    except (EmptyFile, InvalidImage) as error:
+        raise InvalidRequest(BROKEN) from error
+    return Facts("JPEG" if kind == "JPEG" else "PNG", header.width, header.height)
+
+
+@router.get("/images", summary="List the images", responses=answers(LISTED))
+async def list_images(
+    request: Request,
+    response: Response,
+    services: Wired,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[str | None, Query(max_length=100, description="From the `Link` of the page before.")] = None,
+    status: ImageStatus | None = None,
+    order: Literal["oldest", "newest"] = "oldest",
+) -> list[ListedImage]:
+    """By age. `Link: <…>; rel="next"` leads to the next page; the last one has none."""
+    async with services.catalogue.open() as house:
+        page = await house.catalogue.list(limit=limit, cursor=cursor, status=status, order=order)
+    if page.next_cursor is not None:
+        query = urlencode({**request.query_params, "limit": limit, "cursor": page.next_cursor})
+        response.headers["Link"] = f'<{base_url(request, services.settings)}/api/images?{query}>; rel="next"'
+    return [ListedImage(id=image.id, filename=image.filename, status=image.status) for image in page.images]
+
+
+@router.get("/stats", summary="How the catalogue is")
+async def stats(services: Wired) -> CatalogueStats:
+    """Rates are over finished images alone."""
+    async with services.catalogue.open() as house:
+        return _stats(await house.catalogue.stats())
+
+
+def _stats(stats: Stats) -> CatalogueStats:
+    return CatalogueStats.model_validate(
+        {
+            "images": {
+                "total_images": stats.total,
+                "processed_images": stats.processed,
+                "failed_images": stats.failed,
+                "processing_images": stats.processing,
+            },
+            "average_processing_time": f"{stats.average_processing_time_s:.2f}s",
+            "success_failures_rate": {
+                "success_rate": f"{stats.success_rate:.2%}",
+                "failure_rate": f"{stats.failure_rate:.2%}",
+            },
+        }
+    )
+
+
+Count = Annotated[int, Query(ge=1, le=100, description="Most results.")]
+MinScore = Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less.")]
+
+
+@router.get("/images/search", summary="Search by words")
+async def search_by_words(
+    request: Request,
+    services: Wired,
+    q: Annotated[str, Query(min_length=1, max_length=1000, description="What is to be seen.")],
+    k: Count = 10,
+    min_score: MinScore = -1.0,
+) -> SearchResults:
+    """The processed images whose CLIP embeddings are nearest to that of the words."""
+    async with counted("/api/images/search"):
+        vectors = (await services.clip.embed_texts([q])).vectors
+        return await _search(request, services, vectors[0], k, min_score)
+
+
+@router.post("/images/search", summary="Search by an image", responses=CATALOGUE_UPLOAD_ERRORS, openapi_extra=FORM)
+async def search_by_image(
+    request: Request, file: Upload, services: Wired, k: Count = 10, min_score: MinScore = -1.0
+) -> SearchResults:
+    """The processed images that are most like one, which is of any format and is not kept."""
+    services.clip.announce()
+    async with counted("/api/images/search"):
+        async with services.uploads:
+            fitted = await services.fit_for_clip(await file.read())
+        vectors = await services.clip.embed_images(fitted.pixels[np.newaxis])
+        return await _search(request, services, vectors[0], k, min_score)
+
+
+async def _search(
+    request: Request, services: Services, vector: NDArray[np.float32], k: int, min_score: float
+) -> SearchResults:
+    weights = services.clip.weights.id
+    async with services.catalogue.open() as house:
+        found: list[Hit] = await house.search.nearest(weights, vector, k, min_score)
+        images = await house.catalogue.find([hit.image_id for hit in found])
+    return SearchResults(model=weights, results=hits(found, images, base_url(request, services.settings)))
+
+
+async def _image(services: Services, image_id: int) -> Image:
+    async with services.catalogue.open() as house:
+        return await house.catalogue.get(image_id)
+
+
+@router.get("/images/{image_id}", summary="Everything about an image", response_model=ImageDetails, responses=FAILED)
+async def image(image_id: int, request: Request, services: Wired) -> Response:
+    """Facts are of the uploaded file, times are UTC. A failed one is answered with 400."""
+    found = await _image(services, image_id)
+    body = details(found, base_url(request, services.settings))
+    return JSONResponse(body.model_dump(), 400 if found.status == "failed" else 200)
+
+
+@router.delete("/images/{image_id}", status_code=204, summary="Delete an image")
+async def delete(image_id: int, services: Wired) -> None:
+    """With its thumbnails, its vectors, and its file unless another image shares that."""
+    async with services.catalogue.open() as house:
+        # Gone it is even when the store does not answer: its file goes when a worker tidies.
+        with contextlib.suppress(StoreUnavailable):
+            await house.catalogue.delete(image_id)
+
+
+@router.get(
+    "/images/{image_id}/file",
+    summary="The uploaded file",
+    response_class=Response,
+    responses=ORIGINAL | UNCHANGED,
+)
+async def original(image_id: int, request: Request, services: Wired) -> Response:
+    """Byte by byte as it was uploaded, with an ETag."""
+    async with services.catalogue.open() as house:
+        return await original_response(request, house.store, await house.catalogue.get(image_id))
+
+
+@router.get(
+    "/images/{image_id}/thumbnails/{size}",
+    summary="A thumbnail, or its link",
+    response_model=ThumbnailLinks,
+    responses=PICTURE | UNCHANGED,
+)
+async def thumbnail(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
+    """JSON, or where `Accept` prefers `image/*`, as a browser's `<img>` does, the picture itself."""
+    found = _with_thumbnails(await _image(services, image_id))
+    if prefers_image(request.headers.get("accept", "")):
+        async with services.catalogue.open() as house:
+            response = await thumbnail_response(request, house.store, found, size)
+    else:
+        links = thumbnail_links(found, base_url(request, services.settings))
+        url = str(links.small if size == "small" else links.medium)
+        body = ThumbnailLinks(id=found.id, size=size, url=url, thumbnails=links)
+        response = JSONResponse(body.model_dump(), headers={"Cache-Control": "no-cache"})
+    response.headers["Vary"] = "Accept"
+    return response
+
+
+@router.get(
+    "/images/{image_id}/thumbnails/{size}/file",
+    summary="A thumbnail",
+    response_class=Response,
+    responses=PICTURE | UNCHANGED,
+)
+async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
+    """At most 150 (`small`) or 300 (`medium`) pixels, a JPEG with an ETag and without any EXIF."""
+    found = _with_thumbnails(await _image(services, image_id))
+    async with services.catalogue.open() as house:
+        return await thumbnail_response(request, house.store, found, size)
+
+
+def _with_thumbnails(image: Image) -> Image:
+    if image.status == "failed":
+        raise InvalidRequest(PROCESSING_FAILURE)
+    if image.status == "processing":
+        raise ImageNotFound(NOT_READY, retry_after_s=1)
+    return image

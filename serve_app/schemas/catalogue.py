@@ -1,0 +1,173 @@
+"""Family E: the images of the catalogue."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from serve_app.schemas.pictures import TagScore
+
+ImageStatus = Literal["processing", "processed", "failed"]
+
+_THUMBNAILS: Any = {
+    "small": "http://127.0.0.1:8000/api/images/1/thumbnails/small/file",
+    "medium": "http://127.0.0.1:8000/api/images/1/thumbnails/medium/file",
+}
+_TAGS: Any = [{"label": "house", "probability": 0.9344}]
+
+
+class Accepted(BaseModel):
+    """An upload that is safe, and not yet processed."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image_id": 1, "status": "processing"}]})
+
+    image_id: int
+    status: ImageStatus
+
+
+class ListedImage(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": 1, "filename": "a.jpg", "status": "processed"}]})
+
+    id: int
+    filename: str
+    status: ImageStatus
+
+
+class Thumbnails(BaseModel):
+    """Links, null until the image is processed."""
+
+    small: str | None = Field(None, description="At most 150 pixels wide and high.")
+    medium: str | None = Field(None, description="At most 300.")
+
+
+class ImageFacts(BaseModel):
+    id: int
+    filename: str
+    metadata: dict[str, Any] = Field(
+        description="`width`, `height`, `format` and `size_bytes` of the uploaded file, and its EXIF by EXIF's names."
+    )
+    uploaded_at: str = Field(description="UTC, ISO 8601.")
+    processed_at: str | None
+    processing_time_s: float | None = Field(description="Of the attempt that succeeded.")
+    caption: str | None = Field(description="Null where no captioner is switched on.")
+    tags: list[TagScore]
+
+
+class ImageDetails(BaseModel):
+    """An image; one whose processing failed comes with status 400."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "processed",
+                    "data": {
+                        "id": 1,
+                        "filename": "house.jpg",
+                        "metadata": {"width": 275, "height": 232, "format": "JPEG", "size_bytes": 12345},
+                        "uploaded_at": "2026-11-21T10:00:00+00:00",
+                        "processed_at": "2026-11-21T10:00:01+00:00",
+                        "processing_time_s": 0.86,
+                        "caption": "a house with a red roof",
+                        "tags": _TAGS,
+                    },
+                    "thumbnails": _THUMBNAILS,
+                    "error": None,
+                    "reason": None,
+                }
+            ]
+        }
+    )
+
+    status: ImageStatus
+    data: ImageFacts
+    thumbnails: Thumbnails
+    error: str | None = Field(description="`Processing Failure` of a failed one.")
+    reason: str | None = Field(description="Why it failed, or why its last attempt did.")
+
+
+class ThumbnailLinks(BaseModel):
+    """The thumbnail that was asked for, and both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": 1, "size": "small", "url": _THUMBNAILS["small"], "thumbnails": _THUMBNAILS}]
+        }
+    )
+
+    id: int
+    size: Literal["small", "medium"]
+    url: str
+    thumbnails: Thumbnails
+
+
+class ImageCounts(BaseModel):
+    total_images: int
+    processed_images: int
+    failed_images: int
+    processing_images: int
+
+
+class Rates(BaseModel):
+    """Of the finished images."""
+
+    success_rate: str
+    failure_rate: str
+
+
+class CatalogueStats(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "images": {
+                        "total_images": 14,
+                        "processed_images": 11,
+                        "failed_images": 2,
+                        "processing_images": 1,
+                    },
+                    "average_processing_time": "0.86s",
+                    "success_failures_rate": {"success_rate": "84.62%", "failure_rate": "15.38%"},
+                }
+            ]
+        }
+    )
+
+    images: ImageCounts
+    average_processing_time: str
+    success_failures_rate: Rates
+
+
+class SearchHit(BaseModel):
+    id: int
+    filename: str
+    score: float = Field(description="Cosine similarity, -1–1.")
+    caption: str | None
+    tags: list[TagScore]
+    thumbnails: Thumbnails
+
+
+class SearchResults(BaseModel):
+    """The best first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "bundled/clip-scenes-v1",
+                    "results": [
+                        {
+                            "id": 1,
+                            "filename": "house.jpg",
+                            "score": 0.31,
+                            "caption": "a house with a red roof",
+                            "tags": _TAGS,
+                            "thumbnails": _THUMBNAILS,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    model: str = Field(description="The weights whose vectors were compared.")
+    results: list[SearchHit]

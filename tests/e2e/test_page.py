@@ -1,0 +1,402 @@
+"""The page for people in a real Chromium: upload → processed → searched → opened → deleted, whatever files are called."""
+
+import base64
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import ExifTags, Image
+from pydantic import SecretStr
+
+from serve_app.handles import Models
+from tests.e2e.served import Captions, Served, serving
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+TIMEOUT_S = 20
+ATTACK = "<img src=x onerror=alert(1)>"
+HOSTILE_NAMES = [
+    f"{ATTACK}.png",
+    "\"'><script>window.hacked=1<x.png",
+    "javascript:alert(1).png",
+    "\u202egnp.exe\u202c \u0627\u0644\u0639.png",
+    "x" * 296 + ".png",
+    "{{7*7}}${window.hacked=1}.png",
+    "../../etc/passwd.png",
+    "\u0000\u0007\r\nX-Evil: 1.png",
+    "猫 🐈 ü.png",
+]
+
+
+def picture(colour: str, kind: str = "PNG", exif: Image.Exif | None = None) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (400, 300), colour).save(file, kind, **({"exif": exif} if exif else {}))
+    return file.getvalue()
+
+
+class Page:
+    """The page in a browser: what a person does, and what they see."""
+
+    def __init__(self, browser: "Chrome", served: Served) -> None:
+        self.browser, self.served = browser, served
+        self.width(1280)
+
+    def open(self) -> "Page":
+        self.browser.get_log("browser")
+        self.browser.get(self.served.url)
+        self.run("window.broken = []; addEventListener('securitypolicyviolation', e => broken.push(e.blockedURI));")
+        return self
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        end = time.monotonic() + TIMEOUT_S
+        while not (value := condition()):
+            assert time.monotonic() < end, f"not within {TIMEOUT_S} s; the page says:\n{self.text('body')}"
+            time.sleep(0.03)
+        return value
+
+    def text(self, selector: str) -> str:
+        """The visible text of the first that matches, empty without one."""
+        script = (
+            "const found = document.querySelector(arguments[0]); return found?.checkVisibility() ? found.innerText : ''"
+        )
+        return str(self.run(script, selector)).strip()
+
+    def count(self, selector: str) -> int:
+        return int(self.run("return document.querySelectorAll(arguments[0]).length", selector))
+
+    def click(self, selector: str) -> None:
+        self.browser.find_element("css selector", selector).click()
+
+    def type(self, selector: str, text: str) -> None:
+        self.browser.find_element("css selector", selector).send_keys(text)
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains  # noqa: PLC0415
+
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def press_shift_tab(self) -> None:
+        from selenium.webdriver import ActionChains  # noqa: PLC0415
+
+        ActionChains(self.browser).key_down("\ue008").send_keys("\ue004").key_up("\ue008").perform()
+
+    def focused(self) -> str:
+        """The focused element: its id, or its class."""
+        return str(self.run("return document.activeElement.id || document.activeElement.className"))
+
+    def tab_to(self, wanted: str) -> list[str]:
+        """Press Tab until `wanted` is focused; what was on the way."""
+        passed: list[str] = []
+        for _ in range(60):
+            self.press("\ue004")
+            passed.append(self.focused())
+            if passed[-1] == wanted:
+                return passed
+        raise AssertionError(f"Tab never comes to {wanted}: {passed}")
+
+    def drop(self, *files: tuple[str, bytes]) -> None:
+        """Drop files of any name, as no disk could hold them."""
+        carried = [[name, base64.b64encode(data).decode()] for name, data in files]
+        self.run(
+            """
+            const transfer = new DataTransfer();
+            for (const [name, data] of JSON.parse(arguments[0])) {
+              const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
+              transfer.items.add(new File([bytes], name, { type: "image/png" }));
+            }
+            for (const type of ["dragenter", "dragover", "drop"]) {
+              document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+            }
+            """,
+            json.dumps(carried),
+        )
+
+    def processed(self, number: int) -> None:
+        """Wait until so many cards show their thumbnail."""
+        self.until(lambda: self.count("li[data-status=processed] img:not([hidden])[src]") >= number)
+
+    def width(self, pixels: int, scheme: str = "light") -> None:
+        metrics = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def overflow(self) -> list[str]:
+        """What stands out of the window on the right."""
+        return list(
+            self.run(
+                """
+                const wide = document.documentElement.clientWidth;
+                if (document.documentElement.scrollWidth <= wide) return [];
+                return [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > wide + 1)
+                  .map((each) => `${each.tagName}#${each.id}.${each.className}`);
+                """
+            )
+        )
+
+    def assert_nothing_executed(self) -> None:
+        # An open alert would already have broken every command before this one.
+        assert self.run("return [window.hacked === undefined, broken.length, document.scripts.length]") == [True, 0, 1]
+        assert self.count("main img[src='x'], dialog img[src='x'], main script, dialog script") == 0
+        spoken = [entry["message"] for entry in self.browser.get_log("browser")]
+        assert not [line for line in spoken if "Content Security Policy" in line or "Uncaught" in line], spoken
+
+
+@pytest.fixture
+def page(chromium: "Chrome", folder: Path) -> Iterator[Page]:
+    with serving(folder) as served:
+        yield Page(chromium, served).open()
+
+
+def test_a_picture_from_its_upload_to_its_end(page: Page, tmp_path: Path) -> None:
+    page.until(lambda: "No pictures yet" in page.text("#empty"))
+    page.served.hold()
+    for name in ("red", "blue"):
+        (tmp_path / f"{name}.png").write_bytes(picture(name))
+    page.type("#files", f"{tmp_path / 'red.png'}\n{tmp_path / 'blue.png'}")
+    page.until(lambda: page.text("#uploads-list").count("Processing") == 2)
+    assert page.count("li[data-status=processing]") == 2
+    page.served.release()
+    page.until(lambda: page.text("#uploads-list").count("Done") == 2)
+    page.processed(2)
+    page.until(lambda: "2 of 2 pictures finished" in page.run("return document.querySelector('#live').textContent"))
+    page.until(lambda: page.text("#stats") == "2 pictures")
+    assert "a cup on a table" in page.text("#grid")
+
+    page.type("#words", "two cups on a table\n")
+    page.until(lambda: page.count(".score") == 2)
+    assert page.text("#gallery-title") == "Pictures for “two cups on a table”"
+    page.processed(2)
+
+    page.click(".card")
+    page.until(lambda: page.text("#viewer-title") in {"red.png", "blue.png"})
+    page.until(lambda: page.run("return document.querySelector('#viewer-image').naturalWidth") == 400)
+    name = page.text("#viewer-title")
+    assert page.text("#viewer-caption") == "a cup on a table"
+    assert page.text("#viewer-tags").split("\n") == ["cup 75 %", "table 25 %"]
+    assert "400 × 300 pixels" in page.text("#viewer-facts")
+    assert page.run("return document.querySelector('#viewer-original').href").endswith("/file")
+    page.click("#viewer-analyse")
+    page.until(lambda: "happy" in page.text("#viewer-analyses"))
+    assert "Sharpness" in page.text("#viewer-analyses")
+    assert page.focused() == "viewer-analyse"
+
+    page.click("#viewer-delete")
+    page.click("#viewer-yes")
+    page.until(lambda: page.count(".card") == 1)
+    page.click("#show-all")
+    page.processed(1)
+    assert page.count(".card") == 1
+    assert name not in page.text("#grid")
+    page.assert_nothing_executed()
+
+
+def test_search_by_a_picture(page: Page, tmp_path: Path) -> None:
+    page.drop(("red.png", picture("red")), ("blue.png", picture("blue")))
+    page.processed(2)
+    (tmp_path / "like.png").write_bytes(picture("#ee1111"))
+    page.type("#like", str(tmp_path / "like.png"))
+    page.until(lambda: page.count(".score") == 2)
+    assert page.text(".card .filename") == "red.png"
+    page.click(".grid li:nth-child(2) .card")
+    page.until(lambda: page.text("#viewer-title") == "blue.png")
+    page.click("#viewer-like")
+    page.until(lambda: page.text(".card .filename") == "blue.png")
+
+
+def test_what_cannot_be_taken_says_why(page: Page) -> None:
+    page.drop(("words.png", b"this is text"), ("good.png", picture("red")))
+    page.until(lambda: "Only JPEG and PNG files are allowed." in page.text("#uploads-list"))
+    page.until(lambda: "1 failed" in page.text("#uploads-summary"))
+    page.processed(1)
+    page.click("#uploads-clear")
+    assert page.text("#uploads") == ""
+
+
+def test_of_a_folder_only_the_pictures_are_taken(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "holiday"
+    (folder / "beach").mkdir(parents=True)
+    (folder / "red.png").write_bytes(picture("red"))
+    (folder / "beach" / "blue.JPG").write_bytes(picture("blue", "JPEG"))
+    (folder / "notes.txt").write_text("sunny")
+    page.type("#folder", str(folder))
+    page.until(lambda: "1 file in the folder is not JPEG or PNG and stayed out." in page.text("#uploads-list"))
+    page.processed(2)
+
+
+def test_a_failed_picture_says_why(chromium: "Chrome", folder: Path) -> None:
+    eyes = Captions("a cup on a table")
+    eyes.outcomes = [ValueError("no eyes")] * 5
+    with serving(folder, eyes) as served:
+        page = Page(chromium, served).open()
+        page.drop(("red.png", picture("red")))
+        page.until(lambda: page.count("li[data-status=failed]") == 1)
+        page.until(lambda: "Failed" in page.text("#uploads-list"))
+        page.click(".card")
+        page.until(lambda: "Processing failed:" in page.text("#viewer-problem"))
+
+
+def test_more_pictures_are_loaded_when_asked_for(page: Page) -> None:
+    page.drop(*((f"{number:02}.png", picture(f"#{number:02}aa88")) for number in range(30)))
+    page.until(lambda: "30 of 30 pictures finished" in page.text("#uploads-summary"))
+    page.open()
+    page.processed(24)
+    assert page.count(".card") == 24
+    page.click("#more")
+    page.processed(30)
+    page.until(lambda: not page.text("#more"))
+    assert page.run("return new Set([...document.querySelectorAll('.filename')].map(e => e.textContent)).size") == 30
+    assert page.text(".filename") in {f"{number:02}.png" for number in range(25, 30)}  # the newest first
+
+
+def test_what_a_name_says_is_never_run(chromium: "Chrome", folder: Path) -> None:
+    with serving(folder, Captions(ATTACK)) as served:
+        page = Page(chromium, served).open()
+        page.width(360)
+        page.drop(*((name, picture("green")) for name in HOSTILE_NAMES))
+        page.processed(len(HOSTILE_NAMES))
+        page.until(lambda: page.text("#uploads-list").count("Done") == len(HOSTILE_NAMES))
+        assert page.overflow() == []
+        assert ATTACK in page.text("#grid")
+        page.open()
+        page.processed(len(HOSTILE_NAMES))
+        page.type("#words", f"{ATTACK}\n")
+        page.until(lambda: page.count(".score") == len(HOSTILE_NAMES))
+        assert ATTACK in page.text("#gallery-title")
+        page.click(".card")
+        for _ in HOSTILE_NAMES:
+            page.until(lambda: page.text("#viewer-title") not in {"", "…"})
+            assert page.text("#viewer-caption") == ATTACK
+            assert page.overflow() == []
+            page.press("\ue014")
+        page.assert_nothing_executed()
+
+
+def test_what_exif_says_is_never_run(page: Page) -> None:
+    exif = Image.Exif()
+    texts = [ATTACK, "\"'><script>window.hacked=1</script>", "javascript:window.hacked=1"]
+    for tag, text in zip(
+        (ExifTags.Base.ImageDescription, ExifTags.Base.Artist, ExifTags.Base.Make), texts, strict=True
+    ):
+        exif[tag] = text
+    page.drop(("exif.jpg", picture("red", "JPEG", exif)))
+    page.processed(1)
+    page.click(".card")
+    page.until(lambda: page.text("#viewer-title") == "exif.jpg")
+    page.click("#viewer-exif summary")
+    page.until(lambda: all(text in page.text("#viewer-exif-list") for text in texts))
+    page.assert_nothing_executed()
+
+
+def test_a_keyboard_is_enough(page: Page) -> None:
+    enter, escape, right, left = "\ue007", "\ue00c", "\ue014", "\ue012"
+    page.drop(*((f"{number}.png", picture(f"#{number}0{number}0{number}0")) for number in range(3)))
+    page.until(lambda: "3 of 3 pictures finished" in page.text("#uploads-summary"))
+    page.open()
+    page.processed(3)
+    page.press("\ue004")
+    assert page.focused() == "skip"
+    passed = page.tab_to("words")
+    assert passed.index("choose-files") < passed.index("choose-folder") < passed.index("words")
+    outline = page.run("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none"
+
+    page.press("cup", enter)
+    page.until(lambda: page.count(".score") == 3)
+    page.press(escape)
+    page.until(lambda: page.count(".score") == 0)
+    page.processed(3)
+    page.tab_to("card")
+    names = page.run("return [...document.querySelectorAll('.filename')].map(e => e.textContent)")
+    page.press(right, right, left)
+    page.press(enter)
+    page.until(lambda: page.text("#viewer-title") == names[1])
+    assert page.run("return document.querySelector('dialog').contains(document.activeElement)")
+    page.press(right)
+    page.until(lambda: page.text("#viewer-title") == names[2])
+    page.press(right)  # there is none, and the keys still work
+    page.press(left)
+    page.until(lambda: page.text("#viewer-title") == names[1])
+    page.press(escape)
+    page.until(lambda: page.count("dialog[open]") == 0)
+    page.until(lambda: page.focused() == "card")
+    assert page.run("return document.activeElement.querySelector('.filename').textContent") == names[1]
+
+    page.press(enter)
+    page.until(lambda: page.text("#viewer-title") == names[1])
+    page.press("\ue017")  # Delete
+    assert page.focused() == "viewer-no"
+    page.press(escape)  # keeps it, and the dialog stays
+    assert (page.text("#viewer-confirm"), page.count("dialog[open]"), page.focused()) == ("", 1, "viewer-delete")
+    page.press(enter)
+    page.press_shift_tab()
+    assert page.focused() == "viewer-yes"
+    page.press(enter)
+    page.until(lambda: page.count(".card") == 2)
+    page.until(lambda: page.focused() == "card")
+    assert page.run("return document.activeElement.querySelector('.filename').textContent") == names[2]
+    page.until(lambda: page.run("return document.querySelector('#live').textContent") == "The picture is deleted.")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_360_pixels(page: Page, scheme: str) -> None:
+    page.width(360, scheme)
+    page.until(lambda: "No pictures yet" in page.text("#empty"))
+    assert page.overflow() == []
+    page.click("#about summary")
+    assert page.overflow() == []
+    page.drop(("a" * 200 + ".png", picture("red")))
+    page.processed(1)
+    assert page.overflow() == []
+    page.click(".card")
+    page.until(lambda: "a" * 200 in page.text("#viewer-title"))
+    assert page.overflow() == []
+    background = page.run("return getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+def test_a_server_that_wants_a_key(chromium: "Chrome", folder: Path) -> None:
+    with serving(folder, api_key=SecretStr("secret")) as served:
+        page = Page(chromium, served).open()
+        page.until(lambda: page.focused() == "key-field")
+        page.type("#key-field", "wrong\n")
+        page.until(lambda: "does not know this key" in page.text("#key"))
+        page.type("#key-field", "secret\n")
+        page.until(lambda: "No pictures yet" in page.text("#empty"))
+        assert page.text("#key") == ""
+        page.drop(("red.png", picture("red")))
+        page.processed(1)
+        assert page.run("return document.querySelector('.card img').src").startswith("blob:")
+        page.click(".card")
+        page.until(lambda: page.run("return document.querySelector('#viewer-image').naturalWidth") == 400)
+        page.assert_nothing_executed()
+        assert page.run("return [sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
+        page.run("sessionStorage.clear()")
+
+
+def test_a_server_that_is_asked_too_often(chromium: "Chrome", folder: Path) -> None:
+    with serving(folder, rate_limit_enabled=True, rate_limit_burst=2) as served:
+        page = Page(chromium, served).open()
+        page.drop(*((f"{number}.png", picture("red")) for number in range(5)))
+        page.until(lambda: page.text("#uploads-list").count("Done") == 5)
+
+
+def test_without_the_catalogue_it_says_so(chromium: "Chrome", folder: Path, tmp_path: Path) -> None:
+    models = Models({})
+    with serving(folder, models=models) as served:
+        page = Page(chromium, served).open()
+        page.until(lambda: "The catalogue is switched off on this server" in page.text("#notice"))
+        assert page.text("#catalogue") == ""
+        assert "POST /classify" in page.text("#about")
+        (tmp_path / "red.png").write_bytes(picture("red"))
+        page.type("#classify-file", str(tmp_path / "red.png"))
+        page.click("#classify button")
+        page.until(lambda: "switched off" in page.text("#classify-result"))

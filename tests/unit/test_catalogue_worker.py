@@ -1,0 +1,146 @@
+"""A worker of the catalogue: retries, models that are away, leases, and how it ends."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from deployments.catalogue.opened import Opener
+from deployments.catalogue.preparing import prepare
+from deployments.catalogue.records import Facts
+from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
+from deployments.scaling import BACKLOG, by_backlog
+from tests.unit.api import client
+from tests.unit.catalogue import WANTED, Eyes, config, finished, located, uploaded, working
+from tests.unit.test_images import encoded
+
+RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")
+
+
+async def test_a_failed_attempt_is_made_again(tmp_path: Path) -> None:
+    eyes = Eyes(LookFailed("Captioner failed (ModelFailed)."))
+    async with client(**located(tmp_path)) as api, working(tmp_path, eyes):
+        answer = await finished(api, await uploaded(api, RED))
+    assert (answer.json()["status"], answer.json()["reason"], eyes.looked) == ("processed", None, 2)
+
+
+async def test_an_image_that_never_succeeds_is_given_up_with_its_reason(tmp_path: Path) -> None:
+    eyes = Eyes(*(LookFailed(f"attempt {number}") for number in (1, 2)))
+    async with client(**located(tmp_path)) as api, working(tmp_path, eyes):
+        answer = await finished(api, await uploaded(api, RED))
+    assert (answer.status_code, answer.json()["reason"], eyes.looked) == (400, "attempt 2", 2)
+
+
+async def test_a_model_that_is_away_costs_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert AWAY_DELAY_S > 1
+    monkeypatch.setattr("deployments.catalogue.worker.AWAY_DELAY_S", 0.05)
+    eyes = Eyes(*(LookerAway("Captioner is not there.") for _ in range(5)))
+    async with client(**located(tmp_path)) as api, working(tmp_path, eyes, max_attempts=1):
+        answer = await finished(api, await uploaded(api, RED))
+    assert (answer.json()["status"], eyes.looked) == ("processed", 6)
+
+
+async def test_a_file_that_cannot_be_decoded_is_not_tried_again(tmp_path: Path) -> None:
+    opener = Opener(config(tmp_path))
+    image = await (await opener.get()).catalogue.add("a.png", b"no picture", Facts("PNG", 1, 1))
+    await opener.close()
+    eyes = Eyes()
+    async with client(**located(tmp_path)) as api, working(tmp_path, eyes):
+        answer = await finished(api, image.id)
+    assert (answer.status_code, eyes.looked) == (400, 0)
+    assert "not an image" in answer.json()["reason"]
+
+
+async def test_a_lease_lasts_as_long_as_the_work(tmp_path: Path) -> None:
+    first, second = Eyes(), Eyes()
+    first.wait.clear()
+    pace = Pace(parallel=1, lease_s=1, poll_s=0.02, drain_s=1)
+    async with client(**located(tmp_path)) as api, working(tmp_path, first, pace=pace):
+        image_id = await uploaded(api, RED)
+        while not first.looked:
+            await asyncio.sleep(0.01)
+        async with working(tmp_path, second, pace=pace):
+            await asyncio.sleep(2.5)
+            first.wait.set()
+            answer = await finished(api, image_id)
+    assert (answer.json()["status"], first.looked, second.looked) == ("processed", 1, 0)
+
+
+async def test_a_worker_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
+    eyes = Eyes()
+    eyes.wait.clear()
+    async with client(**located(tmp_path)) as api:
+        async with working(tmp_path, eyes) as worker:
+            image_id = await uploaded(api, RED)
+            while not eyes.looked:
+                await asyncio.sleep(0.01)
+            worker.stop()
+            eyes.wait.set()
+        assert (await api.get(f"/api/images/{image_id}")).json()["status"] == "processed"
+
+
+async def test_what_a_stopping_worker_cannot_finish_is_due_at_once(tmp_path: Path) -> None:
+    slow = Eyes()
+    slow.wait.clear()
+    async with client(**located(tmp_path)) as api:
+        async with working(tmp_path, slow, pace=Pace(lease_s=60, poll_s=0.02, drain_s=0.05), max_attempts=1):
+            image_id = await uploaded(api, RED)
+            while not slow.looked:
+                await asyncio.sleep(0.01)
+        async with working(tmp_path, Eyes(), max_attempts=1):
+            answer = await finished(api, image_id)
+    assert answer.json()["status"] == "processed"
+
+
+async def test_an_image_that_is_deleted_meanwhile_leaves_nothing(tmp_path: Path) -> None:
+    eyes = Eyes()
+    eyes.wait.clear()
+    async with client(**located(tmp_path)) as api:
+        async with working(tmp_path, eyes):
+            image_id = await uploaded(api, RED)
+            while not eyes.looked:
+                await asyncio.sleep(0.01)
+            assert (await api.delete(f"/api/images/{image_id}")).status_code == 204
+            eyes.wait.set()
+        assert (await api.get("/api/images")).json() == []
+    assert not [path for path in (tmp_path / "pictures").rglob("*") if path.is_file()]
+
+
+async def test_many_workers_process_each_image_once(tmp_path: Path) -> None:
+    eyes = Eyes()
+    async with (
+        client(**located(tmp_path)) as api,
+        working(tmp_path, eyes),
+        working(tmp_path, eyes),
+        working(tmp_path, eyes),
+    ):
+        ids = [await uploaded(api, encoded(Image.new("RGB", (8, 8), (each, 0, 0)), "PNG")) for each in range(20)]
+        for image_id in ids:
+            assert (await finished(api, image_id)).json()["status"] == "processed"
+    assert eyes.looked == 20
+
+
+def test_only_what_is_asked_is_prepared() -> None:
+    data = encoded(Image.new("RGB", (3000, 2000), "teal"), "JPEG")
+    nothing = prepare(data, WANTED.__class__(None, captioner=False, tagger=False, gps=False, max_pixels=10_000_000))
+    assert (nothing.for_clip, nothing.for_captioner, nothing.for_tagger) == (None, None, None)
+    assert set(nothing.thumbnails) == {"small", "medium"}
+    everything = prepare(data, WANTED.__class__(**{**vars(WANTED), "max_pixels": 10_000_000}))
+    assert everything.for_clip is not None
+    assert everything.for_clip.shape == (32, 32, 3)
+    assert everything.for_captioner is not None
+    assert min(everything.for_captioner.shape[:2]) >= 750
+
+
+@pytest.mark.parametrize(
+    ("reported", "replicas"), [({}, 1), ({"a": 0.0}, 1), ({"a": 17.0, "b": 16.0}, 2), ({"a": 1000.0}, 3)]
+)
+def test_workers_are_as_many_as_the_backlog_asks_for(reported: dict[str, float], replicas: int) -> None:
+    context = SimpleNamespace(
+        aggregated_metrics={BACKLOG: reported} if reported else None,
+        capacity_adjusted_min_replicas=1,
+        capacity_adjusted_max_replicas=3,
+    )
+    assert by_backlog(context) == (replicas, {})
