@@ -5,7 +5,6 @@ environment what this start wants. A value that cannot work is refused here, bef
 """
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -17,7 +16,6 @@ from configs.prompts import load_prompts
 from configs.registry import PretrainedEntry, load_registry
 
 MEGABYTE = 1_000_000
-MOST_AUTOMATIC_THREADS = 8
 DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
 LLM_PROVIDERS = ("anthropic", "openai", "gemini")
 PROJECT = Path(__file__).resolve().parent.parent
@@ -399,13 +397,3 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
             else:
                 lines.append(f"{name}: {reason}" if name else reason)
         raise SettingsError("Cannot start: " + "; ".join(lines)) from None
-
-
-def cores() -> int:
-    """Cores this process may run on."""
-    return len(os.sched_getaffinity(0))
-
-
-def threads_for(configured: int) -> int:
-    """CPU threads of a replica; 0 means all cores, at most 8."""
-    return configured or min(cores(), MOST_AUTOMATIC_THREADS)

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from ray import serve
 
-from configs.settings import threads_for
+from configs.threads import threads_for
 from deployments.batching import Batcher
 from deployments.dbscan import Cancelled, Floats, Indices, dbscan, has_direction, row_lengths
 from deployments.errors import InvalidClustering, ModelFailed, Problem

@@ -14,7 +14,7 @@ from pathlib import Path
 import ray
 import torch
 
-from configs.settings import threads_for
+from configs.threads import threads_for
 from deployments.errors import ModelFailed
 
 logger = logging.getLogger("ray.serve.panoptes.devices")

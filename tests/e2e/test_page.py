@@ -1,24 +1,21 @@
 """The page for people in a real Chromium: upload → processed → searched → opened → deleted, whatever files are called."""
 
-import base64
 import io
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import ExifTags, Image
 from pydantic import SecretStr
 
 from serve_app.handles import Models
-from tests.e2e.served import Captions, Served, serving
+from tests.e2e.browsing import Page
+from tests.e2e.served import Captions, serving
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-TIMEOUT_S = 20
 ATTACK = "<img src=x onerror=alert(1)>"
 HOSTILE_NAMES = [
     f"{ATTACK}.png",
@@ -37,117 +34,6 @@ def picture(colour: str, kind: str = "PNG", exif: Image.Exif | None = None) -> b
     file = io.BytesIO()
     Image.new("RGB", (400, 300), colour).save(file, kind, **({"exif": exif} if exif else {}))
     return file.getvalue()
-
-
-class Page:
-    """The page in a browser: what a person does, and what they see."""
-
-    def __init__(self, browser: "Chrome", served: Served) -> None:
-        self.browser, self.served = browser, served
-        self.width(1280)
-
-    def open(self) -> "Page":
-        self.browser.get_log("browser")
-        self.browser.get(self.served.url)
-        self.run("window.broken = []; addEventListener('securitypolicyviolation', e => broken.push(e.blockedURI));")
-        return self
-
-    def run(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        end = time.monotonic() + TIMEOUT_S
-        while not (value := condition()):
-            assert time.monotonic() < end, f"not within {TIMEOUT_S} s; the page says:\n{self.text('body')}"
-            time.sleep(0.03)
-        return value
-
-    def text(self, selector: str) -> str:
-        """The visible text of the first that matches, empty without one."""
-        script = (
-            "const found = document.querySelector(arguments[0]); return found?.checkVisibility() ? found.innerText : ''"
-        )
-        return str(self.run(script, selector)).strip()
-
-    def count(self, selector: str) -> int:
-        return int(self.run("return document.querySelectorAll(arguments[0]).length", selector))
-
-    def click(self, selector: str) -> None:
-        self.browser.find_element("css selector", selector).click()
-
-    def type(self, selector: str, text: str) -> None:
-        self.browser.find_element("css selector", selector).send_keys(text)
-
-    def press(self, *keys: str) -> None:
-        from selenium.webdriver import ActionChains  # noqa: PLC0415
-
-        ActionChains(self.browser).send_keys(*keys).perform()
-
-    def press_shift_tab(self) -> None:
-        from selenium.webdriver import ActionChains  # noqa: PLC0415
-
-        ActionChains(self.browser).key_down("\ue008").send_keys("\ue004").key_up("\ue008").perform()
-
-    def focused(self) -> str:
-        """The focused element: its id, or its class."""
-        return str(self.run("return document.activeElement.id || document.activeElement.className"))
-
-    def tab_to(self, wanted: str) -> list[str]:
-        """Press Tab until `wanted` is focused; what was on the way."""
-        passed: list[str] = []
-        for _ in range(60):
-            self.press("\ue004")
-            passed.append(self.focused())
-            if passed[-1] == wanted:
-                return passed
-        raise AssertionError(f"Tab never comes to {wanted}: {passed}")
-
-    def drop(self, *files: tuple[str, bytes]) -> None:
-        """Drop files of any name, as no disk could hold them."""
-        carried = [[name, base64.b64encode(data).decode()] for name, data in files]
-        self.run(
-            """
-            const transfer = new DataTransfer();
-            for (const [name, data] of JSON.parse(arguments[0])) {
-              const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
-              transfer.items.add(new File([bytes], name, { type: "image/png" }));
-            }
-            for (const type of ["dragenter", "dragover", "drop"]) {
-              document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-            }
-            """,
-            json.dumps(carried),
-        )
-
-    def processed(self, number: int) -> None:
-        """Wait until so many cards show their thumbnail."""
-        self.until(lambda: self.count("li[data-status=processed] img:not([hidden])[src]") >= number)
-
-    def width(self, pixels: int, scheme: str = "light") -> None:
-        metrics = {"width": pixels, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def overflow(self) -> list[str]:
-        """What stands out of the window on the right."""
-        return list(
-            self.run(
-                """
-                const wide = document.documentElement.clientWidth;
-                if (document.documentElement.scrollWidth <= wide) return [];
-                return [...document.querySelectorAll("body *")].filter((each) => each.getBoundingClientRect().right > wide + 1)
-                  .map((each) => `${each.tagName}#${each.id}.${each.className}`);
-                """
-            )
-        )
-
-    def assert_nothing_executed(self) -> None:
-        # An open alert would already have broken every command before this one.
-        assert self.run("return [window.hacked === undefined, broken.length, document.scripts.length]") == [True, 0, 1]
-        assert self.count("main img[src='x'], dialog img[src='x'], main script, dialog script") == 0
-        spoken = [entry["message"] for entry in self.browser.get_log("browser")]
-        assert not [line for line in spoken if "Content Security Policy" in line or "Uncaught" in line], spoken
 
 
 @pytest.fixture
