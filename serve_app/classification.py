@@ -1,34 +1,12 @@
-"""The rule of the map classifier: from three probabilities to a decision."""
-
-from dataclasses import dataclass
+"""Ask CLIP what a picture is, and decide by the rule of the map classifier."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.prompts import CATEGORIES, Category, load_prompts
+from configs.prompts import CATEGORIES, load_prompts
+from deployments.map_rule import Decision, decide
 from deployments.zero_shot import softmax
 from serve_app.services import Services
-
-MAP_THRESHOLD = 0.4
-MISCELLANEOUS_THRESHOLD = 0.6
-
-
-@dataclass(frozen=True)
-class Decision:
-    """`confidence` is the probability of `category`, the most probable of the three."""
-
-    category: Category
-    confidence: float
-    is_map_or_aerial: bool
-    probabilities: dict[str, float]
-
-
-def decide(probabilities: list[float]) -> Decision:
-    """The decision for the probabilities of `CATEGORIES`."""
-    maps, aerial, miscellaneous = probabilities
-    wanted = (maps > MAP_THRESHOLD or aerial > MAP_THRESHOLD) and miscellaneous < MISCELLANEOUS_THRESHOLD
-    confidence, category = max(zip(probabilities, CATEGORIES, strict=True))
-    return Decision(category, confidence, wanted, dict(zip(CATEGORIES, probabilities, strict=True)))
 
 
 async def classify(services: Services, pixels: NDArray[np.uint8]) -> tuple[Decision, NDArray[np.float32]]:
