@@ -61,6 +61,7 @@ bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and Lit
 	@$(BIN)/python -m benchmarks.analysis
 	@$(BIN)/python -m benchmarks.descriptions
 	@$(BIN)/python -m benchmarks.clustering
+	@$(BIN)/python -m benchmarks.catalogue
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
 from itertools import count
@@ -40,12 +41,12 @@ class Load:
 class Clients:
     """Shared by the client threads of one measurement."""
 
-    def __init__(self, url: str, bodies: list[bytes], content_type: str, seconds: float) -> None:
-        """`seconds`: when to stop sending. What is under way by then is waited for and counted."""
+    def __init__(self, url: str, body: Callable[[int], bytes], content_type: str, seconds: float) -> None:
+        """`body`: of the n-th request. `seconds`: when to stop sending; what is under way is waited for and counted."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path
-        self._bodies, self._headers = bodies, {"Content-Type": content_type}
+        self._body, self._headers = body, {"Content-Type": content_type}
         self._turn = count()
         self._seconds = seconds
         self.latencies: list[float] = []
@@ -70,11 +71,11 @@ class Clients:
         while time.perf_counter() < self._deadline:
             started = time.perf_counter()
             try:
-                status = self._send(connection, self._bodies[next(self._turn) % len(self._bodies)])
+                status = self._send(connection, self._body(next(self._turn)))
             except (OSError, HTTPException) as error:
                 self.errors[type(error).__name__] += 1
                 break  # a client that lost its server would only count errors
-            if status == 200:
+            if 200 <= status < 300:
                 self.latencies.append(time.perf_counter() - started)
             else:
                 self.errors[str(status)] += 1
@@ -114,15 +115,19 @@ def analysis(jpeg: bytes, analyzers: str) -> bytes:
     return json.dumps({"image": {"data": base64.b64encode(jpeg).decode()}, **flags}).encode()
 
 
-def measure(url: str, clients: int, seconds: float, analyzers: str | None = None) -> Load:
+def measure(url: str, clients: int, seconds: float, analyzers: str | None = None, *, distinct: bool = False) -> Load:
     """Run the load in its own process; with `analyzers` the bodies are those of `analysis`, without them forms.
 
+    `distinct`: no form is like another, so that a server which knows a file again gains nothing.
+
     Raises:
-        RuntimeError: a request was not answered with 200; such figures mean nothing.
+        RuntimeError: a request was not answered with 2xx; such figures mean nothing.
     """
     command = [sys.executable, "-m", "benchmarks.load", url, f"--clients={clients}", f"--seconds={seconds}"]
     if analyzers is not None:
         command.append(f"--analyzers={analyzers}")
+    if distinct:
+        command.append("--distinct")
     done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
     load = Load(**json.loads(done.stdout))
     if load.errors or not load.answered:
@@ -137,14 +142,23 @@ def main() -> None:
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--analyzers", help="blur,quality,… or nothing: JSON with an image instead of forms")
+    parser.add_argument("--distinct", action="store_true", help="every form holds other bytes")
     options = parser.parse_args()
+    shown = photos.load()
+    content_type = f"multipart/form-data; boundary={BOUNDARY}"
     if options.analyzers is not None:
-        bodies = [analysis(photo.data, options.analyzers) for photo in photos.load()]
+        bodies = [analysis(photo.data, options.analyzers) for photo in shown]
         content_type = "application/json"
     else:
-        bodies = [multipart(photo.name, photo.data) for photo in photos.load()]
-        content_type = f"multipart/form-data; boundary={BOUNDARY}"
-    print(json.dumps(asdict(Clients(options.url, bodies, content_type, options.seconds).run(options.clients))))
+        bodies = [multipart(photo.name, photo.data) for photo in shown]
+
+    def body(turn: int) -> bytes:
+        if not options.distinct:
+            return bodies[turn % len(bodies)]
+        photo = shown[turn % len(shown)]
+        return multipart(photo.name, photo.data + b"%d" % turn)  # behind the picture's end, where no decoder looks
+
+    print(json.dumps(asdict(Clients(options.url, body, content_type, options.seconds).run(options.clients))))
 
 
 if __name__ == "__main__":

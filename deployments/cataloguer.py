@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from ray import serve
 from ray.exceptions import RayActorError, RayError
+from ray.serve import metrics
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
@@ -123,8 +124,17 @@ class Cataloguer:
             wanted: what the worker makes of a file: an input for each of `handles`.
             pace: how it works.
         """
+        stages = metrics.Counter(
+            "panoptes_catalogue_stage_seconds_total",
+            "Seconds that images spent in each stage of their processing.",
+            tag_keys=("stage",),
+        )
+
+        def timed(stage: str, seconds: float) -> None:
+            stages.inc(seconds, {"stage": stage})
+
         name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._worker = CatalogueWorker(name, Opener(config), ServedModels(handles, clip), wanted, pace)
+        self._worker = CatalogueWorker(name, Opener(config), ServedModels(handles, clip), wanted, pace, timed)
         self._running = asyncio.get_running_loop().create_task(self._worker.run())
         logger.info("The catalogue's worker %s begins; models: %s", name, ", ".join(sorted(handles)) or "none")
 

@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,10 @@ logger = logging.getLogger("ray.serve.panoptes.catalogue")
 AWAY_DELAY_S = 5.0
 TIDY_EVERY_S = 600.0
 PAUSE_S = 5.0
+
+
+# Told the name of a stage of an image, and the seconds it took.
+Timed = Callable[[str, float], None]
 
 
 class LookerAway(Exception):
@@ -64,10 +69,18 @@ class Pace:
 class CatalogueWorker:
     """One worker. `run` is its life, until `stop`."""
 
-    def __init__(self, name: str, opener: Opener, looker: Looker, wanted: Wanted, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        opener: Opener,
+        looker: Looker,
+        wanted: Wanted,
+        pace: Pace | None = None,
+        timed: Timed | None = None,
+    ) -> None:
         """`name` is shown to operators; nothing is connected yet."""
         self._name, self._opener, self._looker, self._wanted = name, opener, looker, wanted
-        self._pace = pace or Pace()
+        self._pace, self._timed = pace or Pace(), timed
         self._woken, self._stopping = asyncio.Event(), False
         self._under_way: dict[asyncio.Task[None], Lease] = {}
         # One thread: of whole pictures, which are large, one is in memory.
@@ -152,7 +165,9 @@ class CatalogueWorker:
     async def _attempt(self, opened: Opened, lease: Lease) -> None:
         queue = opened.queue
         try:
-            await queue.complete(lease, await self._result(opened, lease))
+            result = await self._result(opened, lease)
+            with self._stage("write"):
+                await queue.complete(lease, result)
         except (LookerAway, StoreUnavailable, StoreFull) as error:
             logger.warning("Image %d waits: %s", lease.image_id, error)
             await queue.release(lease, AWAY_DELAY_S)
@@ -169,15 +184,29 @@ class CatalogueWorker:
     async def _result(self, opened: Opened, lease: Lease) -> Result:
         """Everything about an image; the thumbnails are stored last, so that what fails leaves none."""
         started = time.monotonic()
-        data = await opened.store.get(original_key(lease.sha256))
-        work = partial(prepare, data, self._wanted)
+        with self._stage("read"):
+            data = await opened.store.get(original_key(lease.sha256))
+        work = partial(self._prepare, data)
         del data
         prepared = await asyncio.get_running_loop().run_in_executor(self._preparing, work)
-        found = await self._looker.look(prepared)
-        for size, file in prepared.thumbnails.items():
-            await opened.store.put(thumbnail_key(lease.sha256, size), file)
+        with self._stage("look"):
+            found = await self._looker.look(prepared)
+        with self._stage("thumbnails"):
+            for size, file in prepared.thumbnails.items():
+                await opened.store.put(thumbnail_key(lease.sha256, size), file)
         elapsed = time.monotonic() - started
         return Result(elapsed, prepared.exif, found.caption, found.tags, found.vectors)
+
+    def _prepare(self, data: bytes) -> Prepared:
+        with self._stage("prepare"):  # in its thread, so that the wait for it does not count
+            return prepare(data, self._wanted)
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        if self._timed is not None:
+            self._timed(name, time.perf_counter() - started)
 
     async def _keep(self, opened: Opened, lease: Lease) -> None:
         """Extend the lease for as long as the attempt takes."""

@@ -1,15 +1,22 @@
-"""One running application for the whole run, and beside it in the same Serve a small, guarded one."""
+"""One running application for the whole run; beside it in the same Serve a small, guarded one, and a second catalogue."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from benchmarks.application import REPORT_INTERVAL, Application
+from benchmarks.application import REPORT_INTERVAL, ROOT, Application
 from benchmarks.processes import free_port
+from deployments.cataloguer import TAGS
 from serve_app.app import PARTS
+from tests.conftest import NO_POSTGRES
 from tests.doubles.images import ImageServer
 from tests.doubles.llm import LlmServer
+from tests.doubles.postgres import PostgresServer
+from tests.doubles.s3 import BUCKET, S3Server
 
 API_KEY = "the-key-of-the-guarded-application"
 IMAGE_HOST = "127.0.0.2"
@@ -40,35 +47,98 @@ GUARDED = {
 }
 
 
+# A killed worker is an attempt of every image that it had, and here very many are killed.
+CATALOGUE = {"lease_s": 5, "max_attempts": 30, "rate_limit_enabled": False, "weights": "bundled"}
+DATABASE = "contract"
+ON_SQLITE, ON_POSTGRES = "sqlite+folder", "postgresql+s3"
+
+
+def shared(variables: dict[str, str]) -> dict[str, Any]:
+    """The same code under /shared: the catalogue on PostgreSQL and S3 as a cluster has it, behind two ingresses."""
+    kept = ("Clip", "Captioner", "Cataloguer")
+    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"][0]
+    deployments = [entry for entry in config["deployments"] if entry["name"] in {"Ingress", *kept}]
+    for entry in deployments:
+        entry["ray_actor_options"] = {"num_cpus": 0}
+    ingress = next(entry for entry in deployments if entry["name"] == "Ingress")
+    del ingress["autoscaling_config"]
+    ingress["num_replicas"] = 2
+    return {
+        "name": "shared",
+        "route_prefix": "/shared",
+        "import_path": "serve_app.app:build",
+        "runtime_env": {"env_vars": variables},
+        "args": {
+            **{f"{name.lower()}_enabled": name in kept for name in PARTS},
+            **CATALOGUE,
+            "store_url": f"s3://{BUCKET}/contract",
+        },
+        "deployments": deployments,
+    }
+
+
 @pytest.fixture(scope="session")
 def llm_server() -> Iterator[LlmServer]:
     with LlmServer() as server:
         yield server
 
 
+@dataclass(frozen=True)
+class Catalogued:
+    """An application with a catalogue: its name in Serve, where it answers, its database, and its tags a picture."""
+
+    name: str
+    url: str
+    database_url: str
+    tags: int
+
+
 @pytest.fixture(scope="session")
-def panoptes(llm_server: LlmServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    catalogue = tmp_path_factory.mktemp("catalogue")
+def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('catalogue') / 'catalogue.db'}"
+
+
+@pytest.fixture(scope="session")
+def panoptes(
+    llm_server: LlmServer,
+    sqlite_url: str,
+    installed_postgres: PostgresServer | None,
+    s3: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Application]:
     arguments = {
-        "weights": "bundled",
-        "rate_limit_enabled": False,
         "fetch_allow_private": IMAGE_HOST,
         "fetch_timeout_s": 5,
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
         "llm_base_url": llm_server.url,
         "llm_model": "openai/good",
-        "store_url": str(catalogue / "pictures"),
-        "lease_s": 5,  # what a killed worker held is due again soon
+        "store_url": str(tmp_path_factory.mktemp("pictures")),
+        **CATALOGUE,
     }
     # Ray's 10 s would make the tests of the metrics slow.
-    env = {
-        REPORT_INTERVAL: "1000",
-        "OPENAI_API_KEY": PROVIDER_KEY,
-        "DATABASE_URL": f"sqlite:///{catalogue / 'catalogue.db'}",
-    }
-    with Application(free_port(), env, arguments=arguments, beside=[GUARDED]) as application:
+    env = {REPORT_INTERVAL: "1000", "OPENAI_API_KEY": PROVIDER_KEY, "DATABASE_URL": sqlite_url}
+    beside = [GUARDED]
+    if installed_postgres is not None:
+        installed_postgres.execute(f"CREATE DATABASE {DATABASE}")
+        beside.append(shared({"DATABASE_URL": installed_postgres.url(DATABASE), **s3.variables}))
+    with Application(free_port(), env, arguments=arguments, beside=beside) as application:
         yield application
+
+
+@pytest.fixture(scope="session", params=[ON_SQLITE, ON_POSTGRES])
+def catalogued(
+    request: pytest.FixtureRequest,
+    panoptes: Application,
+    sqlite_url: str,
+    installed_postgres: PostgresServer | None,
+) -> Catalogued:
+    """Each of the applications that have a catalogue."""
+    if request.param == ON_SQLITE:
+        return Catalogued("panoptes", panoptes.url, sqlite_url, TAGS)
+    if installed_postgres is None:
+        pytest.skip(NO_POSTGRES)
+    return Catalogued("shared", f"{panoptes.url}/shared", installed_postgres.url(DATABASE), 0)
 
 
 @pytest.fixture
@@ -81,3 +151,10 @@ def api(panoptes: Application) -> Iterator[httpx.Client]:
 def image_server() -> Iterator[ImageServer]:
     with ImageServer(IMAGE_HOST) as server:
         yield server
+
+
+@pytest.fixture
+def catalogue(catalogued: Catalogued) -> Iterator[httpx.Client]:
+    """A client of each of the applications that have a catalogue."""
+    with httpx.Client(base_url=catalogued.url, timeout=60) as client:
+        yield client

@@ -1,0 +1,172 @@
+"""What the catalogue promises when its parts end without a word: an upload that was accepted is processed, once."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from sqlalchemy import create_engine, text
+
+from benchmarks.application import Application
+from deployments.catalogue.database import database_url
+from tests.contract.conftest import ON_POSTGRES, Catalogued
+from tests.contract.test_catalogue import finished, statistics, upload
+from tests.doubles.postgres import PostgresServer
+from tests.unit.test_images import encoded
+
+UPLOADS, CLIENTS = 200, 4
+KILLED = ("Cataloguer", "Ingress", "Captioner")
+# Between two kills, in seconds: long enough for what was killed last to do some work in its new process.
+PAUSES = (2.0, 6.0)
+READY_S, PROCESSED_S = 120, 420
+
+
+def replicas(panoptes: Application, application: str, deployment: str) -> list[int]:
+    """The processes of a deployment."""
+    title = f"ServeReplica:{application}:{deployment}".encode()
+    return [pid for pid in panoptes.pids() if title in _title(pid)]
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+class Killer:
+    """Ends processes of an application at random, for as long as it is the context; counts them by deployment."""
+
+    def __init__(self, panoptes: Application, application: str) -> None:
+        self.killed: Counter[str] = Counter()
+        self._panoptes, self._application = panoptes, application
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Killer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        chance = random.Random(11)
+        while not self._done.wait(chance.uniform(*PAUSES)):
+            deployment = KILLED[self.killed.total() % len(KILLED)]
+            if found := replicas(self._panoptes, self._application, deployment):
+                os.kill(chance.choice(found), signal.SIGKILL)
+                self.killed[deployment] += 1
+
+
+def accepted(catalogue: httpx.Client, number: int) -> tuple[int, int]:
+    """Upload a picture of its own until it is accepted; its id, and how many tries were not answered 202."""
+    data = encoded(Image.new("RGB", (64, 48), (number, 40, 200 - number)), "PNG")
+    deadline, refused = time.monotonic() + READY_S, 0
+    while True:
+        try:
+            answer = catalogue.post("/api/images", files={"file": (f"{number}.png", data)})
+            if answer.status_code == 202:
+                return int(answer.json()["image_id"]), refused
+            assert answer.status_code in {500, 502, 503, 504}, answer.text
+        except httpx.TransportError:
+            pass  # its ingress ended while it was answering
+        refused += 1
+        assert time.monotonic() < deadline, "no upload is accepted any more"
+        time.sleep(0.5)
+
+
+def test_nothing_is_lost_when_workers_ingresses_and_models_are_killed(
+    panoptes: Application, catalogued: Catalogued, catalogue: httpx.Client
+) -> None:
+    before = statistics(catalogue)
+    with Killer(panoptes, catalogued.name) as killer, ThreadPoolExecutor(CLIENTS) as pool:
+        uploads = list(pool.map(lambda number: accepted(catalogue, number), range(UPLOADS)))
+        while killer.killed.total() < 3 * len(KILLED):
+            time.sleep(0.5)
+    ids = [image_id for image_id, _ in uploads]
+    assert len(set(ids)) == UPLOADS
+    assert killer.killed.keys() == set(KILLED)
+    everything = wait_until_processed(catalogue, before["total_images"])
+    # A try that was cut off may have been kept all the same: its image is processed like any other.
+    assert set(ids) <= set(everything)
+    assert len(everything) <= UPLOADS + sum(refused for _, refused in uploads)
+    for image_id in ids:
+        body = finished(catalogue, image_id)
+        assert (body["status"], body["error"]) == ("processed", None)
+        assert body["data"]["caption"]
+        assert catalogue.get(body["thumbnails"]["small"]).status_code == 200
+    assert done_once(catalogued, everything)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        deleted = list(pool.map(lambda image_id: catalogue.delete(f"/api/images/{image_id}").status_code, everything))
+    assert set(deleted) == {204}
+    assert statistics(catalogue) == before
+
+
+def wait_until_processed(catalogue: httpx.Client, older: int) -> list[int]:
+    """The ids of all images but the `older` oldest, once none of them is under way and none has failed."""
+    deadline = time.monotonic() + PROCESSED_S
+    while True:
+        answer = catalogue.get("/api/stats")
+        if answer.status_code == 200 and not answer.json()["images"]["processing_images"]:
+            break
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.5)
+    return sorted(listed(catalogue))[older:]
+
+
+def listed(catalogue: httpx.Client) -> list[int]:
+    """Every id, page by page."""
+    ids: list[int] = []
+    url: str | None = "/api/images?limit=100"
+    while url:
+        answer = catalogue.get(url)
+        ids += [image["id"] for image in answer.json()]
+        url = answer.links.get("next", {}).get("url")
+    return ids
+
+
+def done_once(catalogued: Catalogued, ids: list[int]) -> bool:
+    """Whether each image has one vector, and no lease is left, by the database itself."""
+    url = database_url(catalogued.database_url)
+    engine = create_engine(url.set(drivername=url.drivername.removesuffix("+aiosqlite")))
+    with engine.connect() as connection:
+        vectors = Counter(connection.scalars(text("SELECT image_id FROM vectors")))
+        leases = connection.scalar(text("SELECT count(*) FROM images WHERE leased_by IS NOT NULL"))
+    engine.dispose()
+    return leases == 0 and all(vectors[image_id] == 1 for image_id in ids)
+
+
+@pytest.mark.parametrize("catalogued", [ON_POSTGRES], indirect=True)  # a SQLite file is always there
+def test_a_database_that_is_away_is_said_and_back_without_a_restart(
+    catalogue: httpx.Client, postgres: PostgresServer
+) -> None:
+    before = statistics(catalogue)
+    picture = encoded(Image.new("RGB", (8, 8)), "PNG")
+    postgres.stop()
+    try:
+        for answer in (
+            catalogue.get("/api/images"),
+            catalogue.get("/api/stats"),
+            catalogue.post("/api/images", files={"file": ("a.png", picture)}),
+        ):
+            assert answer.status_code == 503, answer.text
+            assert int(answer.headers["Retry-After"]) > 0
+    finally:
+        postgres.start()
+    deadline = time.monotonic() + READY_S
+    while catalogue.get("/api/stats").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert statistics(catalogue) == before
+    image_id = upload(catalogue, picture)
+    assert finished(catalogue, image_id)["status"] == "processed"
+    assert catalogue.delete(f"/api/images/{image_id}").status_code == 204
