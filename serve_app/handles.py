@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 import ray
@@ -16,18 +16,6 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.clip import ImageScores, TextEmbeddings
-from deployments.errors import (
-    InvalidClustering,
-    LlmAnswerInvalid,
-    LlmKeyMissing,
-    LlmModelUnknown,
-    LlmProviderFailed,
-    ModelError,
-    NoFrames,
-    PromptTooLong,
-    VideoBroken,
-    VideoTooLong,
-)
 from deployments.photo_assessment import LlmQuestion
 from deployments.replica import ModelStatus
 from deployments.tags import FoundObject, Tag
@@ -36,6 +24,7 @@ from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
 from deployments.work import Job
 from serve_app import errors
+from serve_app.calls import CALL_ERRORS, RETRIES, Call, answer, ours, pause
 from serve_app.middleware import weights_used
 
 if TYPE_CHECKING:
@@ -45,21 +34,10 @@ STATUS_TIMEOUT_S = 3.0
 # An argument goes into the message itself, which costs less than the object store, up to half of gRPC's limit.
 LARGEST_VALUE = 2 * 1024 * 1024
 REPLICAS_REMEMBERED_S = 2.0
-# What a model says of its input, by what the client is told.
-OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
-    PromptTooLong: errors.InvalidPrompt,
-    LlmModelUnknown: errors.LlmUnknown,
-    LlmAnswerInvalid: errors.LlmUnparsable,
-    LlmKeyMissing: errors.LlmWithoutKey,
-    VideoBroken: errors.InvalidVideo,
-    NoFrames: errors.InvalidVideo,
-    VideoTooLong: errors.VideoTooLarge,
-}
 QUALITY_MODELS = ("pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
 
 Pixels = NDArray[np.uint8]
 Value = TypeVar("Value")
-Value_co = TypeVar("Value_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -145,15 +123,15 @@ class ClipClient(ModelClient):
 
     async def embed_images(self, pixels: Pixels) -> NDArray[np.float32]:
         """(n, size, size, 3) -> (n, d), L2-normalised."""
-        return await _answer(self._use(pixels.nbytes).embed_images.remote(pixels))
+        return await answer(self.deployment, lambda: self._use(pixels.nbytes).embed_images.remote(pixels))
 
     async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
         """Embed texts; InvalidPrompt for one that does not fit."""
-        return await _answer(self._use().embed_texts.remote(texts))
+        return await answer(self.deployment, lambda: self._use().embed_texts.remote(texts))
 
     async def score(self, pixels: Pixels, classes: list[list[str]]) -> ImageScores:
         """Embeddings, and (n images, k classes) logits; a class is the list of its prompts. InvalidPrompt as above."""
-        return await _answer(self._use(pixels.nbytes).score.remote(pixels, classes))
+        return await answer(self.deployment, lambda: self._use(pixels.nbytes).score.remote(pixels, classes))
 
 
 class Picture:
@@ -187,7 +165,8 @@ class AnalyzerClient(ModelClient, Generic[Value]):
 
     async def analyze(self, picture: Picture, *arguments: object) -> Value:
         """What it says of the picture."""
-        return await _answer(self._use(picture.nbytes).analyze.remote(await picture.hand_over(), *arguments))
+        handle, pixels = self._use(picture.nbytes), await picture.hand_over()
+        return await answer(self.deployment, lambda: handle.analyze.remote(pixels, *arguments))
 
 
 class TaggerClient(AnalyzerClient[list[Tag]]):
@@ -198,7 +177,8 @@ class TaggerClient(AnalyzerClient[list[Tag]]):
 
     async def analyze_frames(self, frames: Pixels, count: int) -> list[Tag]:
         """The `count` labels that are most probable in the mean of a video's frames (n, h, w, 3)."""
-        return await _answer(self._use(frames.nbytes).analyze_frames.remote(await _put(frames), count))
+        handle, pixels = self._use(frames.nbytes), await _put(frames)
+        return await answer(self.deployment, lambda: handle.analyze_frames.remote(pixels, count))
 
 
 class DetectorClient(AnalyzerClient[list[FoundObject]]):
@@ -209,7 +189,8 @@ class DetectorClient(AnalyzerClient[list[FoundObject]]):
 
     async def analyze_frames(self, frames: Pixels) -> list[list[FoundObject]]:
         """The things in each of a video's frames (n, h, w, 3)."""
-        return await _answer(self._use(frames.nbytes).analyze_frames.remote(await _put(frames)))
+        handle, pixels = self._use(frames.nbytes), await _put(frames)
+        return await answer(self.deployment, lambda: handle.analyze_frames.remote(pixels))
 
 
 class WorkClient(ModelClient):
@@ -220,17 +201,17 @@ class WorkClient(ModelClient):
 
     async def record(self, job: Job) -> None:
         """Remember how a job is; Unavailable when nobody answers within a few seconds."""
-        await self._soon(self._use().record.remote(job))
+        await self._soon(lambda: self._use().record.remote(job))
 
     async def jobs(self) -> list[Job]:
         """The newest jobs, newest first; raises as `record`."""
-        return await self._soon(self._use().jobs.remote())
+        return await self._soon(self._use().jobs.remote)
 
-    async def _soon(self, call: "Call[Value]") -> Value:
+    async def _soon(self, ask: Callable[[], Call[Value]]) -> Value:
         # A handle waits for as long as no replica runs.
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
-                return await _answer(call)
+                return await answer(self.deployment, ask)
         except TimeoutError:
             raise errors.ModelUnavailable("The record of jobs does not answer: try again.", retry_after_s=5) from None
 
@@ -256,7 +237,7 @@ class ClustererClient(ModelClient):
 
     async def cluster(self, body: bytes) -> bytes:
         """The answer to a ClusterRequest in JSON; ValidationFailed for one that is not valid."""
-        return await _answer(self._use(len(body)).cluster.remote(body))
+        return await answer(self.deployment, lambda: self._use(len(body)).cluster.remote(body))
 
 
 class LlmClient(ModelClient):
@@ -267,9 +248,10 @@ class LlmClient(ModelClient):
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
         """Ask; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
-        answer: LlmAnswer = await _answer(self._use(len(question.jpeg)).analyze.remote(question))
-        weights_used.get().add(f"llm={answer.model_used}")
-        return answer
+        handle = self._use(len(question.jpeg))
+        said: LlmAnswer = await answer(self.deployment, lambda: handle.analyze.remote(question), retries=0)
+        weights_used.get().add(f"llm={said.model_used}")
+        return said
 
 
 class VideoClient(ModelClient):
@@ -290,20 +272,36 @@ class VideoClient(ModelClient):
         Raises:
             InvalidVideo, VideoTooLarge: before the first batch.
         """
-        handle = cast("DeploymentHandle[Any]", self._handle).options(stream=True)
-        batches: Any = handle.frames.remote(video, step_s, most, size, crop)
-        try:
-            async for batch in batches:
-                yield batch
-        except CALL_ERRORS as error:
-            raise _ours(error) from error
-        finally:
-            batches.cancel()  # of a caller that is gone; its reader would go on
+        handle, given = cast("DeploymentHandle[Any]", self._handle).options(stream=True), 0
+        for left in reversed(range(1 + RETRIES)):
+            batches: Any = handle.frames.remote(video, step_s, most, size, crop)
+            try:
+                # A stream that was cut off is asked for anew; what was given of it is not given again.
+                async for number, batch in _numbered(batches):
+                    if number > given:
+                        given = number
+                        yield batch
+                return
+            except RayActorError as error:
+                if not left:
+                    raise ours(error) from error
+            except CALL_ERRORS as error:
+                raise ours(error) from error
+            finally:
+                batches.cancel()  # of a caller that is gone; its reader would go on
+            await pause(self.deployment)
 
     async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
         """JPEGs of the frames at these times, in their order."""
         handle = cast("DeploymentHandle[Any]", self._handle)
-        return await _answer(handle.frame_jpegs.remote(video, times_s, max_side))
+        return await answer(self.deployment, lambda: handle.frame_jpegs.remote(video, times_s, max_side))
+
+
+async def _numbered(batches: AsyncIterator[Value]) -> AsyncGenerator[tuple[int, Value]]:
+    number = 0
+    async for batch in batches:
+        number += 1
+        yield number, batch
 
 
 class Models:
@@ -361,40 +359,3 @@ def _count_replicas() -> dict[str, int]:
 
 
 running_replicas = RunningReplicas()
-
-
-class Call(Protocol[Value_co]):
-    """What a handle's `remote` gives."""
-
-    def __await__(self) -> Generator[Any, Any, Value_co]: ...
-    def cancel(self) -> None: ...
-
-
-async def _answer(call: Call[Value]) -> Value:
-    try:
-        return await call
-    except asyncio.CancelledError:
-        # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
-        call.cancel()
-        raise
-    except CALL_ERRORS as error:
-        raise _ours(error) from error
-
-
-# What the call of a deployment raises when it does not come to an answer.
-CALL_ERRORS = (BackPressureError, ModelError, RayActorError, DeploymentUnavailableError)
-
-
-def _ours(error: Exception) -> errors.PanoptesError:
-    # Ray hands a model's error over inside its own, which prints a stack trace.
-    error = getattr(error, "cause", error)
-    if isinstance(error, BackPressureError):
-        return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
-    if isinstance(error, InvalidClustering):
-        return errors.ValidationFailed(str(error), detail=error.problems)
-    if isinstance(error, LlmProviderFailed):
-        return errors.LlmFailed(str(error), retry_after_s=error.retry_after_s)
-    for theirs, ours in OUR_ERRORS.items():
-        if isinstance(error, theirs):
-            return ours(f"{error}.")
-    return errors.ModelUnavailable("The model failed or is being replaced: try again.", retry_after_s=5)

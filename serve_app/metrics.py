@@ -35,3 +35,11 @@ def cancelled_total() -> metrics.Counter:
     return metrics.Counter(
         "panoptes_requests_cancelled_total", "Requests whose client went away before the answer.", tag_keys=("route",)
     )
+
+
+@cache
+def retries_total() -> metrics.Counter:
+    """Calls made again because a replica of `deployment` ended before it answered."""
+    return metrics.Counter(
+        "panoptes_retries_total", "Calls made again because a replica ended.", tag_keys=("deployment",)
+    )

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -43,16 +44,19 @@ def clip_process(panoptes: Application) -> int:
     return found
 
 
-def test_a_killed_model_is_replaced_and_every_request_is_answered(panoptes: Application, api: httpx.Client) -> None:
-    os.kill(clip_process(panoptes), signal.SIGKILL)
-    deadline, statuses = time.monotonic() + 120, []
-    while True:
-        answer = api.post("/classify", files={"file": ("a.jpg", JPEG)})
-        statuses.append(answer.status_code)
-        if answer.status_code == 200:
-            break
-        assert answer.status_code in {503, 504}, answer.text
-        assert answer.json()["error"] in {"model_unavailable", "deadline_exceeded", "overloaded"}
-        assert time.monotonic() < deadline, statuses
+def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api: httpx.Client) -> None:
+    def ask(_: int) -> int:
+        return api.post("/classify", files={"file": ("a.jpg", JPEG)}).status_code
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = pool.map(ask, range(40))
+        assert next(asked) == 200
+        os.kill(clip_process(panoptes), signal.SIGKILL)
+        statuses = set(asked)
+    # Its successor has to load the model within the deadline of those that wait for it; a slow machine may not.
+    assert statuses <= {200, 504}
+    deadline = time.monotonic() + 120
+    while ask(0) != 200:
+        assert time.monotonic() < deadline
         time.sleep(0.5)
     assert api.get("/health").json()["status"] == "ok"

@@ -1,7 +1,7 @@
 """What a deployment raises becomes an answer that says what to do."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
@@ -9,8 +9,11 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.errors import ModelFailed, PromptTooLong
+from deployments.video import VIDEO
+from serve_app import calls
+from serve_app.calls import answer
 from serve_app.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
-from serve_app.handles import _answer
+from serve_app.handles import Deployed, VideoClient
 
 
 class Failing:
@@ -28,6 +31,22 @@ class Failing:
         self.cancelled = True
 
 
+class Told:
+    """A call that is answered."""
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        yield from asyncio.sleep(0).__await__()
+        return "told"
+
+    def cancel(self) -> None:
+        raise AssertionError("nobody left")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PAUSE_S", 0.0)
+
+
 @pytest.mark.parametrize(
     ("raised", "answered", "retry_after_s"),
     [
@@ -41,14 +60,14 @@ async def test_errors_of_a_model_become_ours(
     raised: Exception, answered: type[PanoptesError], retry_after_s: int | None
 ) -> None:
     with pytest.raises(answered) as caught:
-        await _answer(Failing(raised))
+        await answer("Clip", lambda: Failing(raised))
     assert caught.value.retry_after_s == retry_after_s
 
 
 async def test_an_error_that_ray_wrapped_keeps_its_message_and_shows_no_stack_trace() -> None:
     wrapped = RayTaskError("score", "Traceback: File /srv/x.py", PromptTooLong("word word", 77)).as_instanceof_cause()
     with pytest.raises(InvalidPrompt) as caught:
-        await _answer(Failing(wrapped))
+        await answer("Clip", lambda: Failing(wrapped))
     assert caught.value.message.endswith("is too long: the model reads at most 77 tokens, shorten it.")
     assert "Traceback" not in caught.value.message
 
@@ -59,14 +78,78 @@ async def test_an_unavailable_deployment_is_said() -> None:
             """The real one wants an id that only Serve makes."""
 
     with pytest.raises(ModelUnavailable):
-        await _answer(Failing(Gone()))
+        await answer("Clip", lambda: Failing(Gone()))
 
 
 async def test_a_call_is_cancelled_with_its_caller() -> None:
     call = Failing(None)
-    asked = asyncio.create_task(_answer(call))
+    asked = asyncio.create_task(answer("Clip", lambda: call))
     await asyncio.sleep(0)
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert call.cancelled
+
+
+@pytest.mark.parametrize(("ended", "retries", "told"), [(2, 2, True), (3, 2, False), (1, 0, False)])
+async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int, retries: int, told: bool) -> None:
+    outcomes = iter([*[Failing(RayActorError()) for _ in range(ended)], Told()])
+    asked = answer("Clip", lambda: next(outcomes), retries)
+    if told:
+        assert await asked == "told"
+    else:
+        with pytest.raises(ModelUnavailable):
+            await asked
+        assert isinstance(next(outcomes), Told)
+
+
+@pytest.mark.parametrize("raised", [PromptTooLong("word word", 77), ModelFailed("out of memory")])
+async def test_what_a_model_said_is_not_asked_again(raised: Exception) -> None:
+    outcomes = iter([Failing(raised), Told()])
+    with pytest.raises(PanoptesError):
+        await answer("Clip", lambda: next(outcomes))
+    assert isinstance(next(outcomes), Told)
+
+
+class Frames:
+    """A deployment whose streams end after some batches, the last one whole."""
+
+    def __init__(self, *given: int) -> None:
+        self._given, self.frames, self.cancelled = iter(given), self, 0
+
+    def options(self, **_: Any) -> "Frames":
+        return self
+
+    def remote(self, *_: Any) -> "Stream":
+        return Stream(self, next(self._given))
+
+
+class Stream:
+    """Batches 1 to 5, cut off after `given` of them."""
+
+    def __init__(self, frames: Frames, given: int) -> None:
+        self._frames, self._given = frames, given
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for number in range(1, 6):
+            if number > self._given:
+                raise RayActorError
+            yield number
+
+    def cancel(self) -> None:
+        self._frames.cancelled += 1
+
+
+async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
+    frames = Frames(2, 0, 5)
+    client = VideoClient(Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
+    assert [batch async for batch in client.frames(None, 1.0, 9, 224)] == [1, 2, 3, 4, 5]
+    assert frames.cancelled == 3
+
+
+async def test_a_stream_that_is_always_cut_off_is_said() -> None:
+    client = VideoClient(Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
+    stream = client.frames(None, 1.0, 9, 224)
+    assert [await anext(stream) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ModelUnavailable):
+        await anext(stream)
