@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr = Field(SecretStr(""), description="Key for gemini/… models.")
 
     api_key: SecretStr = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")
-    rate_limit_enabled: bool = Field(True, description="Limit POST requests by API key or client address.")
+    rate_limit_enabled: bool = Field(True, description="Limit inference and uploads by API key or client address.")
     rate_limit_per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
     rate_limit_burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
     rate_limit_redis_url: SecretStr = Field(
@@ -198,7 +198,9 @@ class Settings(BaseSettings):
         60, gt=0, le=3600, description="Time to answer one request; keep http_options.request_timeout_s above it."
     )
     max_concurrent_requests: int = Field(
-        200, ge=1, description="POST requests under way in an ingress replica; keep max_ongoing_requests above it."
+        200,
+        ge=1,
+        description="Inference and uploads under way in an ingress replica; keep max_ongoing_requests above it.",
     )
     max_concurrent_pictures: int = Field(
         8, ge=1, le=1000, description="Pictures analysed side by side in an ingress replica; each is there whole."

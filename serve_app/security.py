@@ -39,6 +39,16 @@ LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
 BATCH_ROUTES = frozenset({"/v1/analyze/batch", "/process"})
 FORM_OVERHEAD = MEGABYTE
 
+# A GET here asks a model, as a POST does anywhere.
+INFERENCE_BY_GET = frozenset({"/api/images/search"})
+
+
+def is_work(scope: Scope) -> bool:
+    """Whether a request uploads something or asks a model, and so is counted; the others read or delete."""
+    if scope["type"] != "http":
+        return False
+    return scope["method"] == "POST" or (scope["method"] == "GET" and route_path(scope) in INFERENCE_BY_GET)
+
 
 def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
     """The client's IP address: the peer's, or the last untrusted of X-Forwarded-For when the peer is trusted."""
@@ -131,13 +141,13 @@ class RateLimiter:
 
 
 class RateLimitMiddleware:
-    """Answers 429 when a client asks too often. Counts POST requests: inference and uploads."""
+    """Answers 429 when a client asks too often. Counts inference and uploads."""
 
     def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
         self._app, self._limiter = app, limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "POST":
+        if is_work(scope):
             try:
                 await self._limiter.admit(scope)
             except PanoptesError as error:
@@ -197,7 +207,7 @@ class ConcurrencyMiddleware:
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if not is_work(scope):
             await self._app(scope, receive, send)
             return
         if self._under_way >= self._most:

@@ -20,6 +20,7 @@ from serve_app.errors import EmptyFile, ImageNotFound, InvalidImage, InvalidRequ
 from serve_app.links import base_url, prefers_image
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
+    CATALOGUE_SEARCH_ERRORS,
     CATALOGUE_UPLOAD_ERRORS,
     KEY_ERRORS,
     QUERY_ERRORS,
@@ -180,7 +181,7 @@ Count = Annotated[int, Query(ge=1, le=100, description="Most results.")]
 MinScore = Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less.")]
 
 
-@router.get("/images/search", summary="Search by words")
+@router.get("/images/search", summary="Search by words", responses=CATALOGUE_SEARCH_ERRORS)
 async def search_by_words(
     request: Request,
     services: Wired,

@@ -79,6 +79,7 @@ CATALOGUE_UPLOAD_ERRORS = _errors(
         507: "The store or the database has no room; nothing was kept.",
     },
 )
+CATALOGUE_SEARCH_ERRORS: Responses = {429: CATALOGUE_UPLOAD_ERRORS[429]}
 
 TAGGER_ERRORS = _errors(
     Index_Response,

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from serve_app.security import client_address
 from tests.unit.api import ClipDouble, client
+from tests.unit.catalogue import located
 
 KEY = {"api_key": SecretStr("a-long-secret")}
 
@@ -77,6 +79,16 @@ async def test_reads_are_not_limited() -> None:
     assert statuses == {200}
 
 
+async def test_a_search_by_words_asks_a_model_and_is_limited_as_any_inference(tmp_path: Path) -> None:
+    clip = ClipDouble()
+    limits = {"rate_limit_enabled": True, "rate_limit_burst": 100, "rate_limit_per_minute": 2}
+    async with client(clip, **located(tmp_path, **limits)) as api:
+        statuses = [(await api.get("/api/images/search?q=a+cup")).status_code for _ in range(3)]
+        assert (await api.post("/v1/embeddings", json={"input": "a"})).status_code == 429
+        assert (await api.get("/api/images")).status_code == 200
+    assert statuses == [200, 200, 429]
+
+
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never answers"])
 async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -107,10 +119,13 @@ async def test_more_requests_than_there_is_room_for_are_sent_away_in_our_form() 
         held = asyncio.create_task(api.post("/v1/embeddings", json={"input": "a"}))
         await inside.wait()
         refused = await api.post("/categorize")
+        searched = await api.get("/api/images/search?q=a+cup")
+        assert (await api.get("/v1/models")).status_code == 200
         go.set()
         assert (await held).status_code == 200
         assert (await api.post("/v1/embeddings", json={"input": "a"})).status_code == 200
     assert (refused.status_code, refused.headers["Retry-After"], list(refused.json())) == (503, "1", ["error"])
+    assert (searched.status_code, searched.headers["Retry-After"], list(searched.json())) == (503, "1", ["error"])
 
 
 @pytest.mark.parametrize(
