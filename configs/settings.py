@@ -5,6 +5,7 @@ environment what this start wants. A value that cannot work is refused here, bef
 """
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from configs.registry import PretrainedEntry, load_registry
 MEGABYTE = 1_000_000
 DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
 LLM_PROVIDERS = ("anthropic", "openai", "gemini")
+PASSWORD = re.compile("://[^/]*:[^/]*@")
 PROJECT = Path(__file__).resolve().parent.parent
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -297,6 +299,8 @@ class Settings(BaseSettings):
     def _store(cls, value: str) -> str:
         if not value.partition("://")[2 if "://" in value else 0].strip():
             raise ValueError("must be a folder, or a URL of fsspec such as s3://bucket/prefix")
+        if PASSWORD.search(value):  # Serve logs its args, where this may stand
+            raise ValueError("must carry no password: the environment gives it to fsspec, as FSSPEC_SFTP_PASSWORD")
         return value
 
     @model_validator(mode="after")

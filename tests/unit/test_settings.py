@@ -40,13 +40,24 @@ def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("DATABASE_URL", "mysql://host/catalogue"),
         ("DATABASE_URL", "sqlite://"),
         ("STORE_URL", "s3://"),
+        ("STORE_URL", "sftp://me:a-secret@host/pictures"),
+        ("STORE_URL", "simplecache::sftp://:a-secret@host/pictures"),
         ("MAX_ATTEMPTS", "0"),
     ],
 )
 def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=name) as refused:
         load_settings()
+    assert "a-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "store", ["sftp://me@host:22/p", "abfs://box@account/p", "file:///a:b@c", "a:b@c", "s3://b/a:b@c"]
+)
+def test_a_store_without_a_password_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    monkeypatch.setenv("STORE_URL", store)
+    assert load_settings().store_url == store
 
 
 def test_unknown_name_in_env_file_is_refused(no_env_file: Path) -> None:
