@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from serve_app.links import has_current
 from serve_app.pages import ASSETS, home_page
 from serve_app.services import Wired
 from serve_app.version import VERSION
@@ -42,4 +43,4 @@ async def asset(request: Request, name: str) -> Response:
     """A file of the page, by its name among those that there were at start: no path is made of what a client says."""
     if name not in ASSETS:
         raise HTTPException(404)
-    return ASSETS[name].response(request.headers.get("if-none-match", ""))
+    return ASSETS[name].response(current=has_current(request, ASSETS[name].etag))
