@@ -7,9 +7,9 @@ from urllib.parse import quote
 from fastapi import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
+from deployments.catalogue.errors import ContentMissing
 from deployments.catalogue.records import Image
-from deployments.catalogue.store import Store, ThumbnailSize, original_key, thumbnail_key
-from serve_app.errors import PanoptesError
+from deployments.catalogue.store import MISSING, Store, ThumbnailSize, original_key, thumbnail_key
 from serve_app.links import has_current
 
 if TYPE_CHECKING:
@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 CACHED = "private, max-age=3600"
 # It is a stranger's file: a browser shows it as the picture it is, and runs nothing that may be in it.
 HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-LOST = "The file of this image is lost: report it with the X-Request-ID."
 
 
 async def original_response(request: Request, store: Store, image: Image) -> Response:
-    """The uploaded file, or 304."""
+    """The uploaded file, or 304; ContentMissing when the store has lost it."""
     headers = {"Content-Disposition": f"inline; filename*=UTF-8''{quote(image.filename, safe='')}"}
     kind = f"image/{image.facts.format.lower()}"
     return await _response(request, store, original_key(image.sha256), f'"{image.sha256}"', kind, headers)
 
 
 async def thumbnail_response(request: Request, store: Store, image: Image, size: ThumbnailSize) -> Response:
-    """A thumbnail, or 304."""
+    """A thumbnail, or 304; as `original_response`."""
     etag = f'"{image.sha256}-{size}"'
     return await _response(request, store, thumbnail_key(image.sha256, size), etag, "image/jpeg", {})
 
@@ -43,12 +42,12 @@ async def _response(
         return Response(status_code=304, headers=cached)
     size = await store.size(key)
     if size is None:
-        raise PanoptesError(LOST)
+        raise ContentMissing(MISSING)
     every = {**cached, **HARMLESS, **headers}
     if (path := store.path(key)) is not None:
         return FileResponse(path, headers=every, media_type=kind)
     # The first part is read before the answer begins, so that a store that is away can still be told.
-    parts = store.stream(key)
+    parts = store.stream(key, end=size)
     first = await anext(parts, b"")
     return StreamingResponse(_joined(first, parts), headers={**every, "Content-Length": str(size)}, media_type=kind)
 

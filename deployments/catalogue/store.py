@@ -59,13 +59,14 @@ class Store(ABC):
         return await self._run(partial(_found, partial(self._get, key)), self._timeout_s)
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The file's bytes from `start` until before `end`, at most 1 MiB at a time; ContentMissing without a file."""
-        size = await self.size(key)
-        if size is None:
+        """The file's bytes from `start` until before `end`, at most 1 MiB at a time; ContentMissing without a file.
+
+        A caller that knows the file's size gives it as `end`, which is never more; without it the store is asked.
+        """
+        if end is None and (end := await self.size(key)) is None:
             raise ContentMissing(MISSING)
-        last = size if end is None else min(end, size)
-        for at in range(start, last, CHUNK_BYTES):
-            part = partial(self._range, key, at, min(at + CHUNK_BYTES, last))
+        for at in range(start, end, CHUNK_BYTES):
+            part = partial(self._range, key, at, min(at + CHUNK_BYTES, end))
             yield await self._run(partial(_found, part), self._timeout_s)
 
     async def size(self, key: str) -> int | None:

@@ -260,11 +260,10 @@ async def original(image_id: int, request: Request, services: Wired) -> Response
 )
 async def thumbnail(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
     """JSON, or where `Accept` prefers `image/*`, as a browser's `<img>` does, the picture itself."""
-    found = _with_thumbnails(await _image(services, image_id))
     if prefers_image(request.headers.get("accept", "")):
-        async with services.catalogue.open() as house:
-            response = await thumbnail_response(request, house.store, found, size)
+        response = await thumbnail_file(image_id, size, request, services)
     else:
+        found = _with_thumbnails(await _image(services, image_id))
         links = thumbnail_links(found, base_url(request, services.settings))
         url = str(links.small if size == "small" else links.medium)
         body = ThumbnailLinks(id=found.id, size=size, url=url, thumbnails=links)
@@ -281,8 +280,8 @@ async def thumbnail(image_id: int, size: AskedSize, request: Request, services: 
 )
 async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
     """At most 150 (`small`) or 300 (`medium`) pixels, a JPEG with an ETag and without any EXIF."""
-    found = _with_thumbnails(await _image(services, image_id))
     async with services.catalogue.open() as house:
+        found = _with_thumbnails(await house.catalogue.get(image_id))
         return await thumbnail_response(request, house.store, found, size)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import io
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from deployments.catalogue.local_store import LocalStore
+from deployments.catalogue.remote_store import RemoteStore
 from tests.unit.api import Doubles, client
 from tests.unit.catalogue import WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.test_images import encoded
@@ -206,6 +208,37 @@ async def test_the_original_comes_back_harmless(api: httpx.AsyncClient) -> None:
     assert again.status_code == 304
     part = await api.get(f"/api/images/{image_id}/file", headers={"Range": "bytes=0-3"})
     assert (part.status_code, part.content) == (206, BLUE[:4])
+
+
+async def test_a_file_of_a_store_elsewhere_is_streamed_and_measured_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = list[str]()
+    size = RemoteStore._size
+
+    def counting(store: RemoteStore, key: str) -> int | None:
+        measured.append(key)
+        return size(store, key)
+
+    async with client(**located(tmp_path, store_url=f"memory://{uuid.uuid4().hex}")) as api:
+        image_id = await uploaded(api, BLUE)
+        monkeypatch.setattr(RemoteStore, "_size", counting)
+        answer = await api.get(f"/api/images/{image_id}/file")
+    assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, BLUE, "image/jpeg")
+    assert answer.headers["Content-Length"] == str(len(BLUE))
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize("path", ["file", "thumbnails/small", "thumbnails/small/file"])
+async def test_a_file_that_the_store_has_lost_is_our_fault(api: httpx.AsyncClient, tmp_path: Path, path: str) -> None:
+    image_id = await uploaded(api, BLUE)
+    await finished(api, image_id)
+    for file in (tmp_path / "pictures").rglob("*"):
+        if file.is_file():
+            file.unlink()
+    answer = await api.get(f"/api/images/{image_id}/{path}", headers={"Accept": "image/*"})
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "The file of this image is lost: report it with the X-Request-ID."}
 
 
 @pytest.mark.parametrize("path", ["large", "large/file", "Small"])
