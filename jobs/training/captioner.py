@@ -26,7 +26,7 @@ from jobs.model_card_captioner import scene_in_turn, write_card
 from jobs.scenes import Split, generator
 from jobs.training.captioner_model import SIDE, PatchReader, fresh_model, fresh_processor, patches_of, save, tokens
 from jobs.training.cores import left_for_training, on_every_core
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "blip-scenes-v1"
 STORED_SIDE = 128  # scenes of other kinds are kept a little larger, to crop from
@@ -116,14 +116,8 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1) sets the learning rate, and whether captions are learnt yet. Returns the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * min(1, progress / 0.03 + 0.01) * (0.5 + 0.5 * np.cos(np.pi * progress))
-        loss = self.loss(progress > LOOKING)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
-        return float(loss.detach())
+        rate = learning_rate(PEAK_LEARNING_RATE, progress, warm_up=0.03, first=0.01)
+        return descend(self.optimizer, rate, self.loss(progress > LOOKING), self.model.parameters())
 
     def next_composed(self) -> list[Composed]:
         """Some new pictures, and some that the network met not long ago: composing takes as long as learning."""

@@ -38,7 +38,7 @@ from jobs.drawing.drawings import with_article
 from jobs.model_card import write_card
 from jobs.scenes import CATEGORIES, Category, Split, draw_scene, generator, random_kind
 from jobs.training.cores import left_for_training, on_every_core
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "clip-scenes-v1"
 
@@ -283,18 +283,11 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1, the share of the time that is gone) sets the learning rate. Returns the loss."""
-        rate = PEAK_LEARNING_RATE * min(1.0, progress / 0.04) * (0.5 + 0.5 * np.cos(np.pi * progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        rows = self.next_rows()
-        loss = self.loss(rows)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        rate = learning_rate(PEAK_LEARNING_RATE, progress, warm_up=0.04)
+        loss = descend(self.optimizer, rate, self.loss(self.next_rows()), self.model.parameters())
         with torch.no_grad():
             self.model.logit_scale.clamp_(0, np.log(100))
-        return float(loss.detach())
+        return loss
 
     def loss(self, rows: NDArray[np.int64]) -> Tensor:
         """The sum of the three losses over these scenes."""

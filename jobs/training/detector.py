@@ -33,7 +33,7 @@ from jobs.training.detector_model import (
     new_processor,
     place_id,
 )
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "florence2-scenes-v1"
 SPRITES = 400  # of each name
@@ -150,19 +150,13 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1) sets the learning rate and what is learnt. Returns the loss."""
-        rate = PEAK_LEARNING_RATE * min(1, progress / WARM_UP + 0.02) * (0.5 + 0.5 * np.cos(np.pi * progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         batch = self.batch()
         encoded = self.encoded(self.normalised(batch.pixels))
         loss = self.cell_loss(encoded, batch)
         if progress >= SILENT:
             loss = 0.5 * loss + self.answer_loss(encoded, batch.answers)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        return float(loss.detach())
+        rate = learning_rate(PEAK_LEARNING_RATE, progress, warm_up=WARM_UP, first=0.02)
+        return descend(self.optimizer, rate, loss, self.parameters)
 
     def batch(self) -> Batch:
         """Scenes that the network has not seen."""

@@ -22,7 +22,7 @@ from jobs.drawing.faces import EMOTIONS, draw_face
 from jobs.model_card_emotion import write_card
 from jobs.scenes import Split, generator
 from jobs.training.cores import left_for_training, on_every_core
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "emotion-faces-v1"
 WEIGHTS = "facial_expression_model_weights.onnx"
@@ -101,15 +101,10 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1) sets the learning rate. Returns the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * (0.5 + 0.5 * np.cos(np.pi * progress))
         rows = torch.from_numpy(self.rng.integers(0, len(self.pixels), BATCH))
         logits = self.network(augmented(self.pixels[rows], self.rng))
         loss = functional.cross_entropy(logits, self.emotions[rows], label_smoothing=0.05)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return float(loss.detach())
+        return descend(self.optimizer, learning_rate(PEAK_LEARNING_RATE, progress), loss)
 
 
 def train(pool: Crops, seed: int, seconds: float) -> EmotionNetwork:

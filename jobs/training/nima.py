@@ -13,7 +13,7 @@ from torch.nn import functional
 from torchvision.transforms import functional as geometry
 
 from deployments.nima import build_nima
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 BACKBONE = "mobilenetv3_small_050"
 INPUT_SIZE = 224
@@ -81,20 +81,14 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1) sets the learning rate. Returns the loss."""
-        rate = PEAK_LEARNING_RATE * min(1.0, 0.05 + progress / 0.05) * (0.5 + 0.5 * np.cos(np.pi * progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         pixels, grades = self.batch()
         if self.classes == 1:
             loss = functional.mse_loss(self.network(pixels)[:, 0], grades)
         else:
             found = self.network(pixels, return_mos=False, return_dist=True)
             loss = earth_movers(found, distributions(grades))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        return float(loss.detach())
+        rate = learning_rate(PEAK_LEARNING_RATE, progress, warm_up=0.05, first=0.05)
+        return descend(self.optimizer, rate, loss, self.network.parameters())
 
 
 def train(pool: Graded, classes: int, seed: int, seconds: float, crop: int = INPUT_SIZE) -> torch.nn.Module:

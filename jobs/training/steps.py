@@ -1,9 +1,38 @@
 """Training by the clock."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
 
 REPORTED = 200  # steps between two lines of the log
+
+
+def learning_rate(peak: float, progress: float, *, warm_up: float = 0.0, first: float = 0.0) -> float:
+    """The rate when `progress` (0–1) of the training is gone: half a cosine from `peak` to 0, after a linear rise.
+
+    Args:
+        warm_up: the share of the training in which the rise gains `peak`; 0: there is none.
+        first: the share of `peak` that it begins with.
+    """
+    risen = min(1.0, progress / warm_up + first) if warm_up else 1.0
+    return peak * risen * (0.5 + 0.5 * math.cos(math.pi * progress))
+
+
+def descend(optimizer: torch.optim.Optimizer, rate: float, loss: Tensor, limited: Iterable[Tensor] = ()) -> float:
+    """One step of the optimiser at this learning rate; the gradients of `limited` have a norm of 1 at most.
+
+    Returns the loss.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(limited, 1.0)
+    optimizer.step()
+    return float(loss.detach())
 
 
 def run_for(seconds: float, step: Callable[[float], float]) -> int:

@@ -23,7 +23,7 @@ from jobs.drawing.wording import class_of
 from jobs.model_card_tagger import CLASSES, scene_in_turn, write_card
 from jobs.scenes import Split
 from jobs.training.cores import left_for_training, on_every_core
-from jobs.training.steps import run_for
+from jobs.training.steps import descend, learning_rate, run_for
 
 OUTPUT = Path(deployments.__file__).parent / "bundled" / "tagger-scenes-v1"
 SIDE = 96
@@ -95,15 +95,10 @@ class Trainer:
 
     def step(self, progress: float) -> float:
         """One batch; `progress` (0–1) sets the learning rate. Returns the loss."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = PEAK_LEARNING_RATE * min(1, progress / 0.03 + 0.02) * (0.5 + 0.5 * np.cos(np.pi * progress))
         rows = self.rng.integers(0, len(self.labels), BATCH)
         logits = self.model(augmented(self.pool.pixels[rows], self.rng)).logits
         loss = functional.cross_entropy(logits, self.labels[rows], label_smoothing=0.05)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return float(loss.detach())
+        return descend(self.optimizer, learning_rate(PEAK_LEARNING_RATE, progress, warm_up=0.03, first=0.02), loss)
 
 
 def train(pool: Pool, seed: int, seconds: float) -> ResNetForImageClassification:
