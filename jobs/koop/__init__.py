@@ -1,0 +1,1 @@
+"""The client of KOOP, who publishes the Dutch government's official publications."""

@@ -1,0 +1,59 @@
+"""Reads XML that others wrote: without entities, external files or network, and within libxml2's limits on size."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lxml import etree
+
+from jobs.koop.errors import InvalidXml
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Element = Any  # lxml is untyped
+
+
+def parse(data: bytes) -> Element:
+    """The root element of a document; a byte order mark and white space before the declaration are tolerated.
+
+    Raises:
+        InvalidXml: not well-formed, over libxml2's limits, an HTML page, or with entities of its own.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        dtd_validation=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(data.removeprefix(BYTE_ORDER_MARK).strip(b" \t\r\n"), parser)
+    except etree.XMLSyntaxError as error:
+        raise InvalidXml(f"not well-formed XML: {error}") from None
+    declared = root.getroottree().docinfo.internalDTD
+    if declared is not None and any(True for _ in declared.iterentities()):
+        raise InvalidXml("XML that declares entities is not read")
+    if local_name(root).lower() == "html":
+        raise InvalidXml("an HTML page where XML is expected")
+    return root
+
+
+def local_name(element: Element) -> str:
+    """The name without its namespace; empty for what is no element (an entity that was not resolved)."""
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def namespace(element: Element) -> str:
+    """The namespace's URI; empty without one."""
+    return etree.QName(element).namespace or ""
+
+
+def text(element: Element | None) -> str:
+    """All text below an element, its white space collapsed; empty for None."""
+    return "" if element is None else " ".join("".join(element.itertext()).split())
+
+
+def descendants(element: Element, name: str) -> Iterator[Element]:
+    """Every element below that has this local name, in whatever namespace, in document order."""
+    return (found for found in element.iterdescendants() if local_name(found) == name)
