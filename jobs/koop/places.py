@@ -20,26 +20,25 @@ def folded(name: str) -> str:
     return " ".join(re.findall(r"\w+", plain))
 
 
-def municipality(name: str) -> str:
-    """What two names of one municipality have in common.
+def municipality_key(name: str) -> str:
+    """What all ways of writing a municipality have in common; empty for a name without a letter.
 
-    Any name is accepted: municipalities merge every year, and old decisions carry names that no present list knows.
+    Any name has one: municipalities merge every year, and old decisions carry names that no present list knows.
     Namesakes are told apart as KOOP does it, by their province: `Bergen (NH)`, `Bergen (L)`.
-
-    Raises:
-        ValueError: it has no letter.
     """
     key = folded(name).removeprefix("gemeente ")
-    if not key:
-        raise ValueError(f"{name!r} is not the name of a municipality")
     return MUNICIPALITY_ALIASES.get(key, key)
+
+
+def province_key(name: str) -> str:
+    """What all ways of writing a province have in common."""
+    key = folded(name).removeprefix("provincie ")
+    return PROVINCE_ALIASES.get(key, key)
 
 
 def province(name: str) -> str:
     """The official name of a province; ValueError, with all twelve, for another name."""
-    key = folded(name).removeprefix("provincie ")
-    key = PROVINCE_ALIASES.get(key, key)
     for official in PROVINCES:
-        if folded(official) == key:
+        if province_key(official) == province_key(name):
             return official
     raise ValueError(f"{name!r} is not a province: choose from {', '.join(PROVINCES)}")

@@ -62,7 +62,8 @@ class Selection:
         self._set("signs", (_sign(sign) for sign in self.signs))
         self._set("provinces", (places.province(name) for name in self.provinces))
         for name in self.municipalities:
-            places.municipality(name)
+            if not places.municipality_key(name):
+                raise ValueError(f"{name!r} is not the name of a municipality")
         for words in self.without_words:
             if not places.folded(words):
                 raise ValueError(f"{words!r} is no word that a title could have")
@@ -102,11 +103,11 @@ class Selection:
 
         A name that decides nothing in a whole run is likely misspelt: a run can say so.
         """
-        provinces = {places.folded(name).removeprefix("provincie ") for name in record.authorities(PROVINCE)}
-        municipalities = {places.municipality(name) for name in record.authorities(MUNICIPALITY)}
+        provinces = {places.province_key(name) for name in record.authorities(PROVINCE)}
+        municipalities = {places.municipality_key(name) for name in record.authorities(MUNICIPALITY)}
         return (
-            *(name for name in self.provinces if places.folded(name) in provinces),
-            *(name for name in self.municipalities if places.municipality(name) in municipalities),
+            *(name for name in self.provinces if places.province_key(name) in provinces),
+            *(name for name in self.municipalities if places.municipality_key(name) in municipalities),
         )
 
 

@@ -221,8 +221,9 @@ def _fields(element: Element) -> dict[str, tuple[Value, ...]]:
 
 def _area(geometry: Element, wkt: str) -> Area:
     marked = geometry.getparent()
-    around = {local_name(beside): text(beside) for beside in marked}
     kind = local_name(marked)
+    # Older records have their places side by side, where nothing tells which label is whose.
+    around = {} if kind == "tpmeta" else {local_name(beside): text(beside) for beside in marked}
     return Area(
         wkt,
         *_attempted(read_geometry, wkt),

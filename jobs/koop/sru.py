@@ -53,7 +53,7 @@ class Sru:
     """The search service. Every call may raise FetchFailed, and QueryRefused for a query that it will not answer."""
 
     def __init__(self, web: Web, endpoint: str, page_size: int = 500) -> None:
-        """`page_size`: records a request, 1 to 1,000; the default holds the busiest day that was seen several times."""
+        """`page_size`: records a request, 1 to 1,000. A day has about a hundred, so that one request holds it."""
         if not 1 <= page_size <= MOST_PER_PAGE:
             raise ValueError(f"a page has 1 to {MOST_PER_PAGE} records, not {page_size}")
         self._web, self._endpoint, self._page_size = web, endpoint, page_size

@@ -4,13 +4,14 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 
+from deployments.catalogue.clock import Clock, utc_now
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml, NotFound, RedirectLoop
 from jobs.koop.pace import Pace
@@ -87,13 +88,12 @@ class Web:
         on_retry: Callable[[Retry], None] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Sleep = asyncio.sleep,
+        clock: Clock = utc_now,
     ) -> None:
-        """`on_retry` hears of every further try; `transport` and `sleep` replace the network and the waiting."""
+        """`on_retry` hears of every further try; the last three replace the network, the waiting and the time."""
         self._endpoints, self._pace, self._limits = endpoints, pace, limits or Limits()
-        self._on_retry, self._sleep = on_retry, sleep
-        self._client = httpx.AsyncClient(
-            headers=HEADERS, timeout=self._limits.timeout_s, transport=transport, trust_env=False
-        )
+        self._on_retry, self._sleep, self._clock = on_retry, sleep, clock
+        self._client = httpx.AsyncClient(headers=HEADERS, timeout=self._limits.timeout_s, transport=transport)
 
     async def __aenter__(self) -> "Web":
         return self
@@ -183,7 +183,7 @@ class Web:
         if status in GONE:
             raise NotFound(url, tries, reason)
         if status in PASSING or status >= 500:
-            raise _Passing(reason, retry_after_s=_retry_after_s(response), busy=status in BUSY)
+            raise _Passing(reason, retry_after_s=_retry_after_s(response, self._clock()), busy=status in BUSY)
         if status != 200:
             raise FetchFailed(url, tries, reason)
         body = bytearray()
@@ -206,12 +206,12 @@ def read_xml(answer: Answer) -> Element:
         raise Unusable("an HTML page where XML is expected" if html else str(error)) from None
 
 
-def _retry_after_s(response: httpx.Response) -> float:
+def _retry_after_s(response: httpx.Response, now: datetime) -> float:
     """What `Retry-After` asks for, as seconds or as a date; 0 without one, or with one that cannot be read."""
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
     except (ValueError, TypeError):
         return 0.0
