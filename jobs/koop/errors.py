@@ -16,11 +16,11 @@ class KoopError(Exception):
 
 
 class FetchFailed(KoopError):
-    """An address that could not be fetched: `url`, the number of `tries`, and the last `reason`."""
+    """An address that could not be fetched: `url`, the number of `tries` (0: it was not asked), the last `reason`."""
 
     def __init__(self, url: str, tries: int, reason: str) -> None:
         times = "once" if tries == 1 else f"{tries} times"
-        super().__init__(f"{url} was tried {times} and failed: {reason}")
+        super().__init__(f"{url} failed, tried {times}: {reason}")
         self.url, self.tries, self.reason = url, tries, reason
 
     def __reduce__(self) -> tuple[type["FetchFailed"], tuple[str, int, str]]:

@@ -126,21 +126,19 @@ class Web:
             FetchFailed: every try failed, or the server refuses for good.
         """
         try:
-            return await self._tried(str(httpx.URL(url, params=params) if params else httpx.URL(url)), read, accept)
+            address = str(httpx.URL(url, params=params) if params else httpx.URL(url))
         except httpx.InvalidURL as error:
-            raise FetchFailed(url, 1, f"it is, or redirects to, what is no URL: {error}") from None
-
-    async def _tried(self, url: str, read: Callable[[Answer], Read], accept: str) -> Read:
+            raise FetchFailed(url, 0, f"it is no URL: {error}") from None
         for tries in range(1, self._limits.tries + 1):
             try:
-                return read(await self._follow(url, accept, tries))
+                return read(await self._follow(address, accept, tries))
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
                 failure = _Passing(f"{type(error).__name__}: {error}".removesuffix(": "))
             except Unusable as error:
                 failure = _Passing(str(error))
             except _Passing as error:
                 failure = error
-            await self._wait(url, tries, failure)
+            await self._wait(address, tries, failure)
         raise AssertionError("the last try raises")
 
     async def _wait(self, url: str, tries: int, failure: _Passing) -> None:
@@ -170,9 +168,9 @@ class Web:
                 asyncio.timeout(self._limits.whole_timeout_s),
                 self._client.stream("GET", address, headers={"Accept": accept}) as response,
             ):
-                if not response.has_redirect_location:
+                if response.next_request is None:
                     return await self._answer(response, url, tries)
-                address = str(response.url.join(response.headers["Location"]))
+                address = str(response.next_request.url)
             if address in seen:
                 raise RedirectLoop(url, tries, f"{address} redirects to itself")
         raise RedirectLoop(url, tries, f"more than {self._limits.redirects} redirects")

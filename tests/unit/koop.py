@@ -4,7 +4,6 @@ from collections.abc import Callable
 from html import escape
 
 import httpx
-from lxml import etree
 
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.pace import LocalPace, TokenBucket
@@ -71,7 +70,7 @@ def with_namespaces(stripped: bytes) -> Element:
     gzd = "http://standaarden.overheid.nl/sru"
     for element in list(root.iter()):
         parent = local_name(element.getparent()) if element.getparent() is not None else ""
-        element.tag = etree.QName(spaces.get(parent, gzd), local_name(element))
+        element.tag = f"{{{spaces.get(parent, gzd)}}}{local_name(element)}"
     return root
 
 

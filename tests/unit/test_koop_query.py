@@ -10,7 +10,7 @@ from tests.unit.koop import record
 DAY = date(2023, 10, 27)
 
 
-def decided_by(scheme: str, name: str, title: str = "Verkeersbesluit") -> str:
+def decided_by(scheme: str, name: str) -> str:
     return f'<t:creator scheme="{scheme}">{name}</t:creator>'
 
 
