@@ -22,17 +22,27 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Endpoints:
-    """The three services: URLs without a slash at the end. The defaults are KOOP's own.
+    """The three services, as http(s) URLs. The defaults are KOOP's own.
 
     Args:
         sru: the search service; documents lie beside it, under `frbr/`.
         site: the site that shows publications, with the images of their texts.
         attachments: the folder of attachments.
+
+    Raises:
+        ValueError: one is no http(s) URL, or has credentials.
     """
 
     sru: str = "https://repository.overheid.nl/sru"
     site: str = "https://zoek.officielebekendmakingen.nl"
     attachments: str = "https://repository.officiele-overheidspublicaties.nl/externebijlagen"
+
+    def __post_init__(self) -> None:
+        for name in ("sru", "site", "attachments"):
+            url = getattr(self, name).rstrip("/")
+            if _origin(url) is None:
+                raise ValueError(f"{url!r} is not an http(s) URL without credentials")
+            object.__setattr__(self, name, url)
 
     def document_url(self, identifier: str) -> str | None:
         """Where the XML of a publication such as `stcrt-2021-100` lies; None for a name that tells no year."""

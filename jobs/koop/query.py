@@ -39,7 +39,8 @@ class Selection:
     Args:
         by: the day is that of publication (`available`), or of the last correction (`modified`).
         filter: CQL that the service applies too, such as `dt.title any "fietspad"`; empty for none.
-        signs: codes of the RVV (`C1`, `E6`), or the letter of a category for all its codes; none for every decision.
+        signs: codes of the RVV (`C1`, `E6`, which is not `E6a`), or the letter of a category for all its codes; none
+            for every decision.
         provinces: take what these provinces decided themselves.
         municipalities: take what these municipalities decided. With `provinces` too, either is enough.
         without_words: leave out what has one of these words in its title or alternative title, whole and in any case.
@@ -74,7 +75,8 @@ class Selection:
     def cql(self, day: date) -> str:
         """The query for a day.
 
-        It is sorted by the other date, since one day's own date would sort nothing.
+        Both dates have no time in KOOP's index, so that equality takes the whole day. It is sorted by the other one,
+        since the day's own would sort nothing.
         """
         types = " OR ".join(f"dt.type=={quoted(kind)}" for kind in TYPES)
         clauses = [f"c.product-area=={quoted(PRODUCT_AREA)}", f"dt.{self.by}=={quoted(day.isoformat())}", f"({types})"]

@@ -17,7 +17,7 @@ from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml,
 from jobs.koop.pace import Pace
 from jobs.koop.xml import Element, parse
 
-HEADERS = {"User-Agent": "Panoptes", "Accept-Language": "nl"}
+HEADERS = {"User-Agent": "Panoptes"}
 GONE = {404, 410}
 BUSY = {429, 503}  # the server asks everybody to wait
 PASSING = {408, 425, 429}  # the client errors that another try may mend; so may every 5xx
@@ -52,6 +52,13 @@ class Answer:
     url: str
     media_type: str
     body: bytes
+
+    @property
+    def is_html(self) -> bool:
+        """Whether it is a page for people, which KOOP's servers also send in place of what was asked for."""
+        return self.media_type == "text/html" or self.body.lstrip()[:14].lower().startswith(
+            (b"<!doctype html", b"<html")
+        )
 
 
 @dataclass(frozen=True)
@@ -200,8 +207,7 @@ def read_xml(answer: Answer) -> Element:
     try:
         return parse(answer.body)
     except InvalidXml as error:
-        html = answer.media_type == "text/html" or answer.body.lstrip()[:14].lower() == b"<!doctype html"
-        raise Unusable("an HTML page where XML is expected" if html else str(error)) from None
+        raise Unusable("an HTML page where XML is expected" if answer.is_html else str(error)) from None
 
 
 def _retry_after_s(response: httpx.Response, now: datetime) -> float:

@@ -42,6 +42,16 @@ def test_an_attachment_is_looked_for_by_the_suffix_of_its_name_first() -> None:
     assert KOOP.attachment_urls("exb-2023-12", "kaart.jpg")[0] == f"{folder}/bijlage/exb-2023-12.jpg"
 
 
+def test_a_slash_at_the_end_of_an_endpoint_does_not_matter() -> None:
+    assert Endpoints("http://127.0.0.1/sru/", "http://127.0.0.1/").image_url("a.png") == "http://127.0.0.1/a.png"
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1/sru", "ftp://127.0.0.1/sru", "http://user:password@127.0.0.1/sru"])
+def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"not an http\(s\) URL"):
+        Endpoints(sru=url)
+
+
 @pytest.mark.parametrize(
     "url",
     [

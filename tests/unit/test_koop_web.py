@@ -1,5 +1,6 @@
 """The way to KOOP: what is tried again and what is not, at which pace, and from which hosts."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -243,6 +244,22 @@ async def test_a_body_is_cut_at_the_limit(encoded: bool) -> None:
     async with web(in_turn(answer), limits=Limits(most_bytes=1_000_000)) as koop:
         with pytest.raises(BodyTooLarge, match="1 MB"):
             await koop.get(URL)
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body that begins and then stays silent."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"<a>"
+        await asyncio.Event().wait()
+
+
+async def test_a_body_that_never_ends_is_left() -> None:
+    retries: list[Retry] = []
+    limits = Limits(whole_timeout_s=0.01)
+    async with web(in_turn(httpx.Response(200, stream=Endless()), ok()), limits=limits, retries=retries) as koop:
+        assert (await koop.get(URL)).body == b"<a/>"
+    assert retries[0].reason == "TimeoutError"
 
 
 async def test_a_reader_may_find_an_answer_unusable() -> None:
