@@ -13,15 +13,15 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serves in threads while it is entered.
+    """Serves in threads while it is entered, at a free port unless one is named.
 
     `stop` is set at its end, for a handler that makes a client wait; `cut` when a client left an answer without end.
     """
 
     daemon_threads = True
 
-    def __init__(self, host: str, handler: type[QuietHandler]) -> None:
-        super().__init__((host, 0), handler)
+    def __init__(self, host: str, handler: type[QuietHandler], port: int = 0) -> None:
+        super().__init__((host, port), handler)
         self.address = f"http://{host}:{self.server_port}"
         self.stop, self.cut = threading.Event(), threading.Event()
 

@@ -5,12 +5,16 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deployments.catalogue.migrate import migrate
+from tests.doubles.koop import Drawings, KoopServer
+from tests.doubles.koop.faults import Faults
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.s3 import BUCKET, S3Server
 from tests.services.catalogue import Backend, House, opened
+from tests.services.koop import DAYS
 
 TEMPLATE = "catalogue_template"
 BACKENDS = ("sqlite+folder", "postgresql+folder", "postgresql+s3")
@@ -80,3 +84,25 @@ async def folder_house(folder_backend: Backend) -> AsyncIterator[House]:
 async def sqlite_house(sqlite_backend: Backend) -> AsyncIterator[House]:
     async with opened(sqlite_backend) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def koop_days() -> Iterator[KoopServer]:
+    """KOOP's double with the publications of some days."""
+    with KoopServer(DAYS, drawings=Drawings(count=10, side=(64, 90))) as server:
+        yield server
+
+
+@pytest.fixture
+def koop_server(koop_days: KoopServer) -> Iterator[KoopServer]:
+    """The same without requests of other tests; what a test makes go wrong ends with it."""
+    koop_days.requests.clear()
+    yield koop_days
+    koop_days.faults = Faults()
+
+
+@pytest.fixture
+def koop(koop_server: KoopServer) -> Iterator[httpx.Client]:
+    """A client of the double that accepts XML."""
+    with httpx.Client(base_url=koop_server.address, headers={"Accept": "application/xml"}, timeout=120) as client:
+        yield client

@@ -1,0 +1,248 @@
+"""The query language of KOOP's search: CQL 1.2 with the relations and boolean operators that it takes.
+
+    query  := clause { (AND | OR | NOT) clause } [ sortBy key { key } ]      operators bind equally, from the left
+    clause := "(" clause { … } ")" | index relation { "/" modifier } term
+    key    := index [ "/" sort.ascending | "/" sort.descending ]
+
+Source: The OASIS standard searchRetrieve, part 5.
+"""
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+Fields = Mapping[str, Sequence[str]]  # of one record: every value of every index
+Condition = Callable[[Fields], bool]
+
+
+class Searchable(Protocol):
+    """What a query selects from."""
+
+    @property
+    def fields(self) -> Fields:
+        """Every value by the name of its index."""
+
+
+Record = TypeVar("Record", bound=Searchable)
+
+_TOKEN = re.compile(
+    r'\s*(?:(?P<quoted>"(?:\\.|[^"\\])*")|(?P<mark>==|<>|<=|>=|[=<>()/])|(?P<word>[^\s()=<>"/]+))', re.S
+)
+_SYMBOLS = ("==", "<>", "<=", ">=", "=", "<", ">")
+_ORDERS = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
+_WORDS = ("any", "all", "adj")
+_OPERATORS = ("and", "or", "not")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class QueryError(Exception):
+    """A query that is refused: the number of the diagnostic in info:srw/diagnostic/1/, and what it says."""
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number, self.message = number, message
+
+
+@dataclass(frozen=True)
+class Index:
+    """A name that a query may ask for: text is searched by words, the others are compared whole."""
+
+    name: str
+    kind: str = "text"  # "text", "date" or "number"
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a query; a quoted one is always a value."""
+
+    text: str
+    quoted: bool = False
+
+    def is_word(self, *words: str) -> bool:
+        """Is it one of these key words, in any case?"""
+        return not self.quoted and self.text.lower() in words
+
+
+@dataclass(frozen=True)
+class Query:
+    """A condition that records meet, and how to sort them: (index, descending), the most important first."""
+
+    matches: Condition
+    keys: tuple[tuple[str, bool], ...]
+
+    def select(self, records: Iterable[Record]) -> list[Record]:
+        """The records that meet the condition, sorted."""
+        found = [record for record in records if self.matches(record.fields)]
+        for name, descending in reversed(self.keys):
+            found.sort(key=partial(_sort_key, name), reverse=descending)
+        return found
+
+
+def parse(text: str, indexes: Mapping[str, Index]) -> Query:
+    """Read a query that asks for these indexes.
+
+    Raises:
+        QueryError: it is no CQL, or asks for what is not there.
+    """
+    parser = _Parser(list(_tokens(text)), indexes)
+    condition = parser.conditions()
+    keys = parser.keys()
+    if parser.peek() is not None:
+        raise QueryError(10, f"Query syntax error: unexpected {parser.take().text!r}")
+    return Query(condition, keys)
+
+
+def _tokens(text: str) -> Sequence[Token]:
+    tokens, position, end = [], 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise QueryError(10, f"Query syntax error at position {position + 1}")
+        position = match.end()
+        quoted = match["quoted"]
+        if quoted is not None:
+            tokens.append(Token(re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.S), True))
+        else:
+            tokens.append(Token(match["mark"] or match["word"]))
+    return tokens
+
+
+class _Parser:
+    """Reads tokens from the left, one method for each rule of the grammar."""
+
+    def __init__(self, tokens: list[Token], indexes: Mapping[str, Index]) -> None:
+        self._tokens, self._indexes, self._at = tokens, indexes, 0
+
+    def peek(self) -> Token | None:
+        """The next token, or None at the end."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else None
+
+    def take(self) -> Token:
+        """The next token, which has to be there."""
+        token = self.peek()
+        if token is None:
+            raise QueryError(10, "Query syntax error: unexpected end of the query")
+        self._at += 1
+        return token
+
+    def accept(self, *words: str) -> str | None:
+        """The next token in lower case if it is one of these words."""
+        token = self.peek()
+        return self.take().text.lower() if token is not None and token.is_word(*words) else None
+
+    def conditions(self) -> Condition:
+        """Clauses between boolean operators."""
+        condition = self.clause()
+        while boolean := self.accept(*_OPERATORS):
+            condition = _joined(boolean, condition, self.clause())
+        return condition
+
+    def clause(self) -> Condition:
+        """A comparison, or conditions in parentheses."""
+        if self.accept("("):
+            condition = self.conditions()
+            if not self.accept(")"):
+                raise QueryError(10, "Query syntax error: a parenthesis is not closed")
+            return condition
+        index = self.index()
+        relation = self.accept(*_SYMBOLS, *_WORDS)
+        if relation is None:
+            token = self.take()
+            if token.quoted or token.is_word(*_OPERATORS, "(", ")", "/"):
+                raise QueryError(10, f"Query syntax error: a relation is missing before {token.text!r}")
+            raise QueryError(19, f"Unsupported relation: {token.text}")
+        if self.accept("/"):
+            raise QueryError(20, f"Unsupported relation modifier: {self.take().text}")
+        return _comparison(index, relation, self.value())
+
+    def index(self) -> Index:
+        """The name of an index, in any case."""
+        token = self.take()
+        if token.quoted or token.is_word(*_OPERATORS, *_SYMBOLS, "(", ")", "/"):
+            raise QueryError(10, f"Query syntax error: an index is missing before {token.text!r}")
+        try:
+            return self._indexes[token.text.lower()]
+        except KeyError:
+            raise QueryError(16, f"Unsupported index: {token.text}") from None
+
+    def value(self) -> str:
+        """What is compared with; quoted unless it is one plain word."""
+        token = self.take()
+        if token.is_word(*_OPERATORS, *_SYMBOLS, "(", ")", "/"):
+            raise QueryError(10, f"Query syntax error: a value is missing before {token.text!r}")
+        return token.text
+
+    def keys(self) -> tuple[tuple[str, bool], ...]:
+        """The keys to sort by, with their modifiers."""
+        if not self.accept("sortby"):
+            return ()
+        keys: list[tuple[str, bool]] = []
+        while self.peek() is not None or not keys:
+            index = self.index()
+            order = "sort.ascending"
+            if self.accept("/"):
+                order = self.take().text.lower()
+            if order not in ("sort.ascending", "sort.descending"):
+                raise QueryError(20, f"Unsupported modifier: {order}")
+            keys.append((index.name, order == "sort.descending"))
+        return tuple(keys)
+
+
+def _joined(boolean: str, left: Condition, right: Condition) -> Condition:
+    if boolean == "and":
+        return lambda record: left(record) and right(record)
+    if boolean == "or":
+        return lambda record: left(record) or right(record)
+    return lambda record: left(record) and not right(record)
+
+
+def _comparison(index: Index, relation: str, value: str) -> Condition:
+    if index.kind == "date" and not _DATE.fullmatch(value):
+        raise QueryError(36, f"Term in invalid format for index or relation: {index.name} {value}")
+    if index.kind == "number" and not value.isdecimal():
+        raise QueryError(36, f"Term in invalid format for index or relation: {index.name} {value}")
+    if relation in _ORDERS:
+        return _ordered(index, relation, value)
+    if relation == "<>":
+        return lambda record: value not in record.get(index.name, ())
+    if relation == "==" or index.kind != "text":
+        return lambda record: value in record.get(index.name, ())
+    return _worded(index, relation, value)
+
+
+def _ordered(index: Index, relation: str, value: str) -> Condition:
+    """Dates and texts compare as they are written, numbers as numbers."""
+    key, holds = (int if index.kind == "number" else str), _ORDERS[relation]
+    return lambda record: any(holds(key(other), key(value)) for other in record.get(index.name, ()))
+
+
+def _worded(index: Index, relation: str, value: str) -> Condition:
+    """Words in any case, with * and ? for unknown letters: one of them, all of them, or one after the other."""
+    wanted = [_masked(word) for word in _words(value, "*?")]
+    if not wanted:
+        raise QueryError(27, f"Empty term unsupported: {index.name}")
+
+    def holds(text: str) -> bool:
+        words = _words(text)
+        if relation in ("any", "all"):
+            test = any if relation == "any" else all
+            return test(any(pattern.fullmatch(word) for word in words) for pattern in wanted)
+        windows = (words[at : at + len(wanted)] for at in range(len(words) - len(wanted) + 1))
+        return any(all(p.fullmatch(word) for p, word in zip(wanted, window, strict=True)) for window in windows)
+
+    return lambda record: any(holds(text) for text in record.get(index.name, ()))
+
+
+def _words(text: str, also: str = "") -> list[str]:
+    return re.findall(rf"[\w{re.escape(also)}]+", text.lower())
+
+
+def _masked(word: str) -> re.Pattern[str]:
+    return re.compile(re.escape(word).replace(r"\*", ".*").replace(r"\?", "."))
+
+
+def _sort_key(name: str, record: Searchable) -> tuple[str, ...]:
+    return tuple(record.fields.get(name, ()))
