@@ -165,8 +165,10 @@ def test_pictures_are_what_they_are_said_to_be(koop: httpx.Client, koop_server: 
         with Image.open(BytesIO(body)) as image:
             assert image.format == {"png": "PNG", "jpg": "JPEG"}[picture.format]
             assert image.convert("RGB").getbbox() is not None
-    shown = {koop_server.drawings.category(picture.number) for picture in pictures}
-    assert shown == {"maps", "aerial_satellite", "miscellaneous"}
+    decisions = koop_server.collection.decisions(USUAL)
+    shown = [category for one in decisions for category in koop_server.shown(one).values()]
+    assert len(shown) == len(pictures) + sum(len(a.pages) for one in decisions for a in one.attachments)
+    assert {"maps", "aerial_satellite", "miscellaneous"} == set(shown)
 
 
 def test_attachments_are_found_under_one_suffix_alone(koop: httpx.Client, koop_server: KoopServer) -> None:

@@ -14,7 +14,8 @@ from jobs.drawing.chance import canvas
 from jobs.scenes import KINDS, Category, Split, draw_scene, generator
 
 DRAWN = (
-    "map/carto", "page", "aerial/town", "sign", "map/topographic", "drawing/tree", "map/atlas", "photo/facade", "aerial/fields", "page",
+    "map/carto", "page", "aerial/town", "sign", "map/topographic",
+    "drawing/tree", "map/atlas", "photo/facade", "aerial/fields", "page",
 )  # fmt: skip
 
 

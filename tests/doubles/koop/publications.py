@@ -190,8 +190,8 @@ class Collection:
         return [self._publication(rng, day, place, place < decisions) for place in range(total)]
 
     def _publication(self, rng: random.Random, day: date, place: int, decision: bool) -> Publication:
-        authority = rng.choice(AUTHORITIES)
-        journal = "stcrt" if day.year < 2022 or rng.random() < 0.4 else authority.journal
+        creators = tuple(rng.sample(AUTHORITIES, rng.choices((1, 2), (9, 1))[0]))
+        journal = "stcrt" if day.year < 2022 or rng.random() < 0.4 else creators[0].journal
         number = day.timetuple().tm_yday * 10_000 + place
         identifier = f"{journal}-{day.year}-{number}"
         corrected = rng.random() < self._richness.corrected
@@ -199,14 +199,14 @@ class Collection:
             identifier=identifier,
             journal=journal,
             number=number,
-            title=(decision_title if decision else other_title)(rng, authority),
+            title=(decision_title if decision else other_title)(rng, creators[0]),
             types=_types(rng, day) if decision else (rng.choice(OTHER_TYPES),),
-            creators=(authority, rng.choice(AUTHORITIES)) if rng.random() < 0.1 else (authority,),
+            creators=creators,
             available=day,
             decided=day - timedelta(days=rng.randint(0, 12)),
             modified=day + timedelta(days=rng.randint(1, 60)) if corrected else day,
             sign_codes=tuple(rng.sample(SIGN_CODES, rng.choice((0, 1, 1, 2, 3)))) if decision else (),
-            areas=_areas(rng, authority),
+            areas=_areas(rng, creators[0]),
             pictures=self._pictures(rng, identifier),
             attachments=self._attachments(rng, day, place) if decision else (),
             byte_order_mark=rng.random() < 0.3,

@@ -34,11 +34,8 @@ class Search:
         except QueryError as error:
             return _refusal(error)
         page = found[start - 1 : start - 1 + most]
-        following = start + len(page)
-        if fault is Fault.MISSING:
-            page = page[:-1]
-        elif fault is Fault.REPEATED:
-            page = [*page[:1], *page[:-1]]
+        following = start if fault is Fault.STUCK else start + len(page)
+        page = _spoilt(page, fault)
         response = SRU(
             "searchRetrieveResponse",
             SRU("version", "2.0"),
@@ -48,8 +45,6 @@ class Search:
             response.append(
                 SRU("records", *(record(one, start + place, self._repository) for place, one in enumerate(page)))
             )
-        if fault is Fault.STUCK:
-            following = start
         if page and following <= len(found):
             response.append(SRU("nextRecordPosition", str(following)))
         response.append(_echo(query, start, most))
@@ -58,6 +53,12 @@ class Search:
 
     def _find(self, query: str) -> Sequence[Publication]:
         return parse(query, INDEXES).select(self._collection.all)
+
+
+def _spoilt(page: Sequence[Publication], fault: Fault | None) -> Sequence[Publication]:
+    if fault is Fault.MISSING:
+        return page[:-1]
+    return [*page[:1], *page[:-1]] if fault is Fault.REPEATED else page
 
 
 def _asked(parameters: Mapping[str, str]) -> tuple[str, int, int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from jobs.scenes import Category
 from tests.doubles.koop import documents, search
 from tests.doubles.koop.faults import Fault, Faults, Rule
 from tests.doubles.koop.pictures import Drawings
@@ -19,6 +20,12 @@ from tests.doubles.loopback import LoopbackServer, QuietHandler
 ERROR_PAGE = b"<!DOCTYPE html><html><head><title>Fout</title></head><body><h1>Er is iets misgegaan</h1></body></html>"
 ATTACHMENT = re.compile(r"/externebijlagen/(?P<exb>exb-\d{4}-\d+)/1/bijlage/(?P=exb)\.(?P<suffix>pdf|PDF)")
 XML, HTML, PDF = "application/xml; charset=utf-8", "text/html; charset=utf-8", "application/pdf"
+WRITERS: Mapping[str, Callable[[Publication], bytes]] = {
+    "html": documents.page,
+    "metadata": documents.metadata,
+    "metadataowms": documents.metadata_owms,
+    "xml": documents.body,
+}
 STATUSES = {
     Fault.LIMITED: 429, Fault.LIMITED_SECONDS: 429, Fault.LIMITED_DATE: 429, Fault.BROKEN: 500, Fault.UNAVAILABLE: 503,
 }  # fmt: skip
@@ -109,9 +116,9 @@ def _retry_after(rule: Rule) -> str | None:
 class KoopServer(LoopbackServer):
     """KOOP on one address of this machine.
 
-    /sru searches; /frbr/… are documents, /{name} images, /externebijlagen/… attachments. `collection` and `drawings`
-    tell what is true; `faults` what goes wrong; `requests` are all that were asked; `cut` is set when a client left
-    an answer.
+    /sru searches; /frbr/… are documents, /{name} images, /externebijlagen/… attachments. `collection` tells what was
+    published, `shown` what its pictures show; `faults` is what goes wrong; `requests` are all that were asked; `cut`
+    is set when a client left an answer.
 
     Args:
         decisions: how many traffic decisions each day has.
@@ -146,6 +153,15 @@ class KoopServer(LoopbackServer):
             path: (one, name) for one in self.collection.all for name, path in items(one).items()
         }
 
+    def shown(self, publication: Publication) -> dict[str, Category]:
+        """What /classify should say of every image, and of every page: `exb-2023-1#2` is the second of an attachment."""
+        numbers = {picture.name: picture.number for picture in publication.pictures} | {
+            f"{attachment.exb}#{place}": number
+            for attachment in publication.attachments
+            for place, number in enumerate(attachment.pages, start=1)
+        }
+        return {name: self.drawings.category(number) for name, number in numbers.items()}
+
     def answer(self, request: Request, fault: Fault | None = None) -> Answer:
         """What KOOP answers."""
         if request.path == "/sru":
@@ -170,13 +186,7 @@ class KoopServer(LoopbackServer):
         if name == "pdf":
             text = next(n for n in range(self.drawings.count) if self.drawings.kind(n) == "page")
             return Answer(self.drawings.pdf((text,), publication.identifier), PDF)
-        written: dict[str, Callable[[Publication], bytes]] = {
-            "html": documents.page,
-            "metadata": documents.metadata,
-            "metadataowms": documents.metadata_owms,
-            "xml": documents.body,
-        }
-        return Answer(written[name](publication), HTML if name == "html" else XML)
+        return Answer(WRITERS[name](publication), HTML if name == "html" else XML)
 
     def _attachment(self, exb: str, suffix: str, path: str) -> Answer:
         attachment = self.collection.attachments.get(exb)

@@ -18,7 +18,6 @@ class Authority:
 
     kind: str
     name: str
-    province: str
     centre: tuple[int, int]
 
     @property
@@ -33,37 +32,39 @@ class Authority:
 
 
 AUTHORITIES = (
-    Authority("Gemeente", "Utrecht", "Utrecht", (136_000, 456_000)),
-    Authority("Provincie", "Utrecht", "Utrecht", (148_000, 452_000)),
-    Authority("Provincie", "Fryslân", "Fryslân", (185_000, 570_000)),
-    Authority("Gemeente", "Súdwest-Fryslân", "Fryslân", (173_000, 560_000)),
-    Authority("Gemeente", "Leeuwarden", "Fryslân", (182_500, 579_500)),
-    Authority("Gemeente", "Groningen", "Groningen", (233_500, 582_000)),
-    Authority("Provincie", "Groningen", "Groningen", (245_000, 585_000)),
-    Authority("Gemeente", "Assen", "Drenthe", (234_000, 556_500)),
-    Authority("Gemeente", "Zwolle", "Overijssel", (203_000, 503_000)),
-    Authority("Gemeente", "Lelystad", "Flevoland", (160_500, 500_500)),
-    Authority("Gemeente", "Arnhem", "Gelderland", (190_500, 444_000)),
-    Authority("Gemeente", "Amsterdam", "Noord-Holland", (121_000, 487_000)),
-    Authority("Gemeente", "Bergen (NH)", "Noord-Holland", (108_000, 520_000)),
-    Authority("Provincie", "Noord-Holland", "Noord-Holland", (115_000, 505_000)),
-    Authority("Gemeente", "'s-Gravenhage", "Zuid-Holland", (81_000, 455_000)),
-    Authority("Gemeente", "Rotterdam", "Zuid-Holland", (92_000, 437_000)),
-    Authority("Gemeente", "Middelburg", "Zeeland", (32_000, 391_500)),
-    Authority("Gemeente", "'s-Hertogenbosch", "Noord-Brabant", (149_000, 411_500)),
-    Authority("Gemeente", "Nuenen, Gerwen en Nederwetten", "Noord-Brabant", (167_000, 386_500)),
-    Authority("Gemeente", "Bergeijk", "Noord-Brabant", (151_200, 368_700)),
-    Authority("Gemeente", "Maastricht", "Limburg", (176_500, 317_500)),
-    Authority("Waterschap", "Waterschap Rivierenland", "Gelderland", (158_000, 433_000)),
-    Authority("Ministerie", "Ministerie van Infrastructuur en Waterstaat", "Zuid-Holland", (81_500, 455_500)),
+    Authority("Gemeente", "Utrecht", (136_000, 456_000)),
+    Authority("Provincie", "Utrecht", (148_000, 452_000)),
+    Authority("Provincie", "Fryslân", (185_000, 570_000)),
+    Authority("Gemeente", "Súdwest-Fryslân", (173_000, 560_000)),
+    Authority("Gemeente", "Leeuwarden", (182_500, 579_500)),
+    Authority("Gemeente", "Groningen", (233_500, 582_000)),
+    Authority("Provincie", "Groningen", (245_000, 585_000)),
+    Authority("Gemeente", "Assen", (234_000, 556_500)),
+    Authority("Gemeente", "Zwolle", (203_000, 503_000)),
+    Authority("Gemeente", "Lelystad", (160_500, 500_500)),
+    Authority("Gemeente", "Arnhem", (190_500, 444_000)),
+    Authority("Gemeente", "Amsterdam", (121_000, 487_000)),
+    Authority("Gemeente", "Bergen (NH)", (108_000, 520_000)),
+    Authority("Provincie", "Noord-Holland", (115_000, 505_000)),
+    Authority("Gemeente", "'s-Gravenhage", (81_000, 455_000)),
+    Authority("Gemeente", "Rotterdam", (92_000, 437_000)),
+    Authority("Gemeente", "Middelburg", (32_000, 391_500)),
+    Authority("Gemeente", "'s-Hertogenbosch", (149_000, 411_500)),
+    Authority("Gemeente", "Nuenen, Gerwen en Nederwetten", (167_000, 386_500)),
+    Authority("Gemeente", "Bergeijk", (151_200, 368_700)),
+    Authority("Gemeente", "Maastricht", (176_500, 317_500)),
+    Authority("Waterschap", "Waterschap Rivierenland", (158_000, 433_000)),
+    Authority("Ministerie", "Ministerie van Infrastructuur en Waterstaat", (81_500, 455_500)),
 )
 STREETS = (
-    "Oudegracht", "Één Meilaan", "Sint Jozef- & Mariastraat", 'Hof "De Brink"', "'t Zand", "Burg. Röellweg [noord]", "Prins Hendrikkade",
-    "Zuidersingel (parallelweg)", "A12/N210 <knooppunt>", "Curaçaostraat", "Kerkstraat", "De Meent; fase 2", "Weg 100% fiets\\voetpad",
+    "Oudegracht", "Één Meilaan", "Sint Jozef- & Mariastraat", 'Hof "De Brink"', "'t Zand", "Burg. Röellweg [noord]",
+    "Prins Hendrikkade", "Zuidersingel (parallelweg)", "A12/N210 <knooppunt>", "Curaçaostraat", "Kerkstraat",
+    "De Meent; fase 2", "Weg 100% fiets\\voetpad",
 )  # fmt: skip
 MEASURES = (
-    "instellen eenrichtingsverkeer", "aanwijzen laadpaal elektrische voertuigen", "gehandicaptenparkeerplaats op kenteken", "30 km/u-zone",
-    "verplicht fietspad", "geslotenverklaring vrachtverkeer", "parkeerverbodszone & laad-/losplaats", "opheffen voorrangsweg",
+    "instellen eenrichtingsverkeer", "aanwijzen laadpaal elektrische voertuigen", "30 km/u-zone",
+    "gehandicaptenparkeerplaats op kenteken", "verplicht fietspad", "geslotenverklaring vrachtverkeer",
+    "parkeerverbodszone & laad-/losplaats", "opheffen voorrangsweg",
 )  # fmt: skip
 FILENAMES = ("Situatietekening", "Bijlage verkeersbesluit", "Kaart & borden", "Bebordingsplan (definitief)")
 OTHER_SUBJECTS = (
