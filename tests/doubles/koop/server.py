@@ -122,7 +122,7 @@ class KoopServer(LoopbackServer):
 
     Args:
         decisions: how many traffic decisions each day has.
-        seed: another seed, other publications and pictures.
+        seed: another seed, other publications.
         richness: what the days hold beside them.
         drawings: the pictures; 40 of 180 pixels or more by default.
         host: an address of this machine.
@@ -144,7 +144,7 @@ class KoopServer(LoopbackServer):
         documents_at: str | None = None,
     ) -> None:
         super().__init__(host, _Handler, port)
-        self.drawings = drawings or Drawings(seed=seed)
+        self.drawings = drawings or Drawings()
         self.collection = Collection(decisions, seed, self.drawings, richness)
         self.faults = Faults(seed)
         self.requests: list[Request] = []
