@@ -1,4 +1,4 @@
-"""Serve configs and the switches: Ray refuses a config that lists a deployment which is switched off."""
+"""Serve configs and the environment: what is switched off is left out, which Ray wants so, and tracing comes in."""
 
 import copy
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from configs import tracing
 from configs.settings import Settings, load_settings
 
 NOTE = "# Written by `make serve` from serve_config.yaml, without the deployments that are switched off.\n"
@@ -14,10 +15,14 @@ NOTE = "# Written by `make serve` from serve_config.yaml, without the deployment
 def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
     """A copy of a Serve config without the deployments that its `args` and the environment switch off.
 
+    Where an OTLP endpoint is set it says `tracing_config`, unless it did.
+
     Raises:
-        SettingsError: the settings of an application cannot work.
+        SettingsError: the settings of an application, or those of tracing, cannot work.
     """
     config = copy.deepcopy(config)
+    if tracing.is_on():
+        config.setdefault("tracing_config", tracing.serve_tracing())
     for application in config["applications"]:
         settings = load_settings(application.get("args"))
         application["deployments"] = [

@@ -9,11 +9,25 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from deployments.tracing import BatchTracer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Value = TypeVar("Value")
+
+
+class Waiting(NamedTuple, Generic[Item, Result]):
+    """An item that waits for its batch; `request` is the span of who asked, where that is traced."""
+
+    item: Item
+    result: asyncio.Future[Result]
+    request: "Span | None"
 
 
 class Batcher(Generic[Item, Result]):
@@ -27,10 +41,13 @@ class Batcher(Generic[Item, Result]):
         items, batches: how many were started so far; their quotient is the mean batch.
     """
 
-    def __init__(self, compute: Callable[[list[Item]], Sequence[Result]], max_size: int) -> None:
-        self._compute, self._max_size = compute, max_size
+    def __init__(
+        self, compute: Callable[[list[Item]], Sequence[Result]], max_size: int, tracer: "BatchTracer | None" = None
+    ) -> None:
+        """`tracer` makes the spans of the batches, where they are traced."""
+        self._compute, self._max_size, self._tracer = compute, max_size, tracer
         self.items = self.batches = 0
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
         # One thread: the model uses all of its cores within a batch, and sees one batch at a time. Two batches side
         # by side on half of the cores each gave no more images a second.
@@ -45,7 +62,8 @@ class Batcher(Generic[Item, Result]):
         """The results of `items` in order; raises what `compute` raised for the first that failed."""
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in items]
-        self._waiting.extend(zip(items, futures, strict=True))
+        request = self._tracer.request() if self._tracer else None
+        self._waiting.extend(Waiting(*pair, request) for pair in zip(items, futures, strict=True))
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
         try:
@@ -62,21 +80,22 @@ class Batcher(Generic[Item, Result]):
         while batch := self._take():
             self.items += len(batch)
             self.batches += 1
-            outcomes = await self._outcomes([item for item, _ in batch])
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                if future.done():
+            with self._tracer.batch(one.request for one in batch) if self._tracer else nullcontext():
+                outcomes = await self._outcomes([one.item for one in batch])
+            for one, outcome in zip(batch, outcomes, strict=True):
+                if one.result.done():
                     continue
                 if isinstance(outcome, BaseException):
-                    future.set_exception(outcome)
+                    one.result.set_exception(outcome)
                 else:
-                    future.set_result(outcome)
+                    one.result.set_result(outcome)
 
-    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+    def _take(self) -> list[Waiting[Item, Result]]:
+        batch: list[Waiting[Item, Result]] = []
         while self._waiting and len(batch) < self._max_size:
-            item, future = self._waiting.popleft()
-            if not future.done():
-                batch.append((item, future))
+            one = self._waiting.popleft()
+            if not one.result.done():
+                batch.append(one)
         return batch
 
     async def _outcomes(self, items: list[Item]) -> Sequence[Result | BaseException]:

@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from configs import tracing
 from deployments.batching import Batcher
 from deployments.errors import ModelFailed
+
+if TYPE_CHECKING:
+    from deployments.tracing import BatchTracer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +48,9 @@ class Worker(Generic[Item, Result]):
     ) -> None:
         """`compute` gets up to `max_batch` items and gives their results in order; `probe` raises on a broken model."""
         self._probe = probe
-        self._batcher: Batcher[Item, Result] = Batcher(lambda items: self._watched(partial(compute, items)), max_batch)
+        self._batcher: Batcher[Item, Result] = Batcher(
+            lambda items: self._watched(partial(compute, items)), max_batch, _batch_tracer()
+        )
         self._last_success = time.monotonic()
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
@@ -80,3 +86,11 @@ class Worker(Generic[Item, Result]):
             raise
         self._last_success = time.monotonic()
         return value
+
+
+def _batch_tracer() -> "BatchTracer | None":
+    if not tracing.is_on():
+        return None
+    from deployments.tracing import BatchTracer  # noqa: PLC0415 - OpenTelemetry comes with an extra
+
+    return BatchTracer()

@@ -1,0 +1,71 @@
+"""Whether requests are traced: they are when an OTLP endpoint is set, by OpenTelemetry's own variables.
+
+Serve makes the spans of requests and calls and carries their context from process to process; `deployments.tracing`
+says where they go. Every process reads the variables for itself. Nothing of OpenTelemetry is imported here.
+"""
+
+import os
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
+from urllib.parse import urlsplit
+
+from configs.settings import SettingsError
+
+# The first of each that is set holds, as OpenTelemetry has it.
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+PROTOCOL = "http/protobuf"
+RATIO = "OTEL_TRACES_SAMPLER_ARG"
+EXPORTER = "deployments.tracing:span_processors"
+
+
+def is_on() -> bool:
+    """Whether an OTLP endpoint is set."""
+    return bool(_first(ENDPOINTS))
+
+
+def serve_tracing() -> dict[str, Any]:
+    """The `tracing_config` of a Serve config. Its ratio is 1: which traces are kept is decided where they are sent.
+
+    Raises:
+        SettingsError: a variable cannot work, or the extra `tracing` is not installed.
+    """
+    check()
+    return {"enabled": True, "exporter_import_path": EXPORTER, "sampling_ratio": 1.0}
+
+
+def check() -> None:
+    """Refuse variables that cannot work; see `serve_tracing`."""
+    name = next(name for name in ENDPOINTS if os.environ.get(name))
+    parts = urlsplit(os.environ[name])
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(f"Cannot start: {name}: must be http(s)://HOST:PORT")
+    if (protocol := _first(PROTOCOLS)) not in {"", PROTOCOL}:
+        raise SettingsError(f"Cannot start: {PROTOCOLS[1]}: {protocol!r} is not spoken here, {PROTOCOL} is")
+    try:
+        distribution("opentelemetry-exporter-otlp-proto-http")
+    except PackageNotFoundError:
+        raise SettingsError(
+            f"Cannot start: {name} needs the extra 'tracing' (`uv pip install -e '.[tracing]'` in the project's "
+            "folder); without the variable it runs untraced."
+        ) from None
+    sampling_ratio()
+
+
+def sampling_ratio() -> float:
+    """The share of traces that are kept, 0–1.
+
+    Raises:
+        SettingsError: OTEL_TRACES_SAMPLER_ARG is no such number.
+    """
+    try:
+        ratio = float(os.environ.get(RATIO) or 1)
+    except ValueError:
+        ratio = -1
+    if not 0 <= ratio <= 1:
+        raise SettingsError(f"Cannot start: {RATIO}: must be a number from 0 to 1")
+    return ratio
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := os.environ.get(name))), "")
