@@ -6,6 +6,7 @@ import os
 import socket
 import uuid
 from collections.abc import Generator, Mapping
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -135,6 +136,9 @@ class Cataloguer:
 
         name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._worker = CatalogueWorker(name, Opener(config), ServedModels(handles, clip), wanted, pace, timed)
+        self._images = metrics.Gauge(
+            "panoptes_catalogue_images", "Images that wait or failed, by state.", tag_keys=("state",)
+        )
         self._running = asyncio.get_running_loop().create_task(self._worker.run())
         logger.info("The catalogue's worker %s begins; models: %s", name, ", ".join(sorted(handles)) or "none")
 
@@ -143,11 +147,13 @@ class Cataloguer:
         self._worker.wake()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What `scaling.by_backlog` decides from: images that are due or under way."""
+        """What `scaling.by_backlog` decides from: images that are due or under way. Measured while it is known."""
         try:
             backlog = await self._worker.backlog()
         except CatalogueError:
             return {}
+        for state, images in asdict(backlog).items():
+            self._images.set(images, tags={"state": state})
         return {BACKLOG: float(backlog.ready + backlog.leased)}
 
     async def check_health(self) -> None:

@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, TracerProvider
 
 from configs import tracing
 
@@ -53,8 +53,9 @@ class SampledTraces(BatchSpanProcessor):
 class BatchTracer:
     """The spans of batches: one below each request that has items in the batch, so that every trace is whole."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer("panoptes")
+    def __init__(self, provider: TracerProvider | None = None) -> None:
+        """`provider`: the process's own, which Serve made, unless another is given."""
+        self._tracer = trace.get_tracer("panoptes", tracer_provider=provider)
 
     def request(self) -> Span | None:
         """The span of the request that is being answered; None where it is not traced."""

@@ -155,15 +155,15 @@ class Queue:
             await self._change(session, lease, back)
 
     async def backlog(self) -> Backlog:
-        """How much there is to do."""
-        ready = ImageRow.due_at <= self._clock()
-        leased = ~ready & ImageRow.leased_by.is_not(None)
-        query = select(
-            func.count(), func.coalesce(func.sum(case((ready, 1))), 0), func.coalesce(func.sum(case((leased, 1))), 0)
-        ).where(ImageRow.status == "processing")
+        """How much there is to do, and how much was given up."""
+        failed = ImageRow.status == "failed"
+        ready = ~failed & (ImageRow.due_at <= self._clock())
+        leased = ~failed & ~ready & ImageRow.leased_by.is_not(None)
+        counts = (func.coalesce(func.sum(case((state, 1))), 0) for state in (ready, leased, failed))
+        query = select(func.count(), *counts).where(ImageRow.status.in_(("processing", "failed")))
         async with self._database.reading() as session:
-            total, of_ready, of_leased = (await session.execute(query)).one()
-        return Backlog(ready=of_ready, leased=of_leased, delayed=total - of_ready - of_leased)
+            total, of_ready, of_leased, of_failed = (await session.execute(query)).one()
+        return Backlog(of_ready, of_leased, total - of_ready - of_leased - of_failed, of_failed)
 
     async def _give_up(self, session: AsyncSession) -> None:
         """Images whose last worker ended without a word are failed."""

@@ -86,14 +86,16 @@ class Stats:
 
 @dataclass(frozen=True)
 class Backlog:
-    """Images that are not finished: `ready` to be leased, `leased` by a worker, `delayed` until their next attempt."""
+    """Images that are `ready` to be leased, `leased` by a worker, `delayed` until their next attempt, or `failed`."""
 
     ready: int
     leased: int
     delayed: int
+    failed: int = 0
 
     @property
     def total(self) -> int:
+        """Those that are not finished."""
         return self.ready + self.leased + self.delayed
 
 

@@ -125,6 +125,7 @@ async def test_a_failure_waits_longer_each_time_and_the_last_is_the_end(backend:
         house.clock.pass_(10_000)
         assert await house.queue.lease("w", 1, 60) == []
         assert (await house.catalogue.stats()).failed == 1
+        assert await house.queue.backlog() == Backlog(0, 0, 0, failed=1)
 
 
 async def test_an_image_that_ends_its_workers_is_given_up(backend: Backend) -> None:

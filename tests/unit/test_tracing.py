@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError
 
@@ -136,13 +137,13 @@ def test_a_collector_that_is_away_costs_a_bounded_queue(
 
 async def test_a_batch_is_a_span_below_each_of_its_requests(collector: Collector) -> None:
     made = provider(*span_processors())
-    tracer, batches = made.get_tracer("test"), BatchTracer()
-    batches._tracer = tracer
-    held = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    batcher: Batcher[int, int] = Batcher(
-        lambda items: asyncio.run_coroutine_threadsafe(held.wait(), loop).result() and items or [], 8, batches
-    )
+    tracer, free = made.get_tracer("test"), threading.Event()
+
+    def compute(items: list[int]) -> list[int]:
+        assert free.wait(10)
+        return items
+
+    batcher: Batcher[int, int] = Batcher(compute, 8, BatchTracer(made))
 
     async def ask(name: str, items: list[int]) -> None:
         with tracer.start_as_current_span(name):
@@ -155,7 +156,7 @@ async def test_a_batch_is_a_span_below_each_of_its_requests(collector: Collector
     untraced = asyncio.create_task(batcher.submit([4]))
     while batcher.waiting < 4:
         await asyncio.sleep(0)
-    held.set()
+    free.set()
     await asyncio.gather(*asked, untraced)
     made.shutdown()
     names = {span.span_id: span.name for span in collector.spans}
