@@ -38,7 +38,10 @@ def make_api(services: Services) -> FastAPI:
         await limiter.close()
         await services.catalogue.close()
 
-    api = FastAPI(title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan)
+    api = FastAPI(
+        title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan,
+        telemetry={"tracing": False},  # Serve's span of the request is there; FastAPI's would begin a trace of its own
+    )  # fmt: skip
     api.state.services = services
     # The middleware asks for the key; the dependency makes /docs able to send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
