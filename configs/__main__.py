@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from configs import tracing
 from configs.serving import write_enabled
 from configs.settings import PROJECT, Settings, SettingsError, load_settings
 
@@ -18,6 +19,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         settings = load_settings()
+        tracing.check()
         if options.write:
             write_enabled(PROJECT / "serve_config.yaml", options.write)
     except SettingsError as error:

@@ -35,8 +35,10 @@ def serve_tracing() -> dict[str, Any]:
 
 
 def check() -> None:
-    """Refuse variables that cannot work; see `serve_tracing`."""
-    name = next(name for name in ENDPOINTS if os.environ.get(name))
+    """Refuse variables that cannot work, as `serve_tracing`; where no endpoint is set they do not matter."""
+    name = next((name for name in ENDPOINTS if os.environ.get(name)), None)
+    if name is None:
+        return
     parts = urlsplit(os.environ[name])
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SettingsError(f"Cannot start: {name}: must be http(s)://HOST:PORT")

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from ray.serve import Application
 
+from configs import tracing
 from configs.prompts import served_texts
 from configs.registry import PretrainedEntry, Registry, load_registry
 from configs.settings import Settings, SettingsError, load_settings
@@ -53,6 +54,7 @@ def build(args: dict[str, Any]) -> Application:
         SettingsError: a setting is unknown or impossible, or needs an extra that is not installed.
     """
     settings, registry = load_settings(args), load_registry()
+    tracing.check()
     deployed: dict[str, Deployed] = {}
     for name, part in PARTS.items():
         switch = f"{name}_enabled".lower()

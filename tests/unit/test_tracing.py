@@ -18,7 +18,9 @@ from configs.serving import enabled_only
 from configs.settings import SettingsError
 from deployments.batching import Batcher
 from deployments.tracing import BatchTracer, SampledTraces, span_processors
+from serve_app.app import build
 from tests.doubles.otlp import Collector, attributes
+from tests.paths import PROJECT
 from tests.unit.test_serve_config import CONFIG
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
@@ -81,9 +83,20 @@ def test_an_endpoint_switches_it_on(monkeypatch: pytest.MonkeyPatch, name: str) 
 def test_what_cannot_work_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:4318")
     monkeypatch.setenv(name, value)
-    for start in (lambda: enabled_only(CONFIG), span_processors):
+    for start in (lambda: enabled_only(CONFIG), lambda: build({}), span_processors):
         with pytest.raises(SettingsError, match=rf"^Cannot start: {name}: .*$"):
             start()
+
+
+def test_make_serve_tells_the_proxies_too() -> None:
+    assert f"RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH={tracing.EXPORTER}" in (PROJECT / "Makefile").read_text()
+
+
+def test_the_check_command_refuses_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENDPOINT, "collector:4318")
+    refused = subprocess.run([sys.executable, "-m", "configs"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr == f"Cannot start: {ENDPOINT}: must be http(s)://HOST:PORT\n"
 
 
 def test_without_the_extra_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
