@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
 PACKAGES := configs deployments jobs serve_app
 SOURCES := $(PACKAGES) benchmarks tests
+# Serve's replicas are told to trace by the config, its proxies by these alone; both when an OTLP endpoint is set.
+TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.tracing:span_processors)
 # What pyproject.toml overrides away.
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
@@ -31,7 +33,7 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs --write data/serve_config.yaml
 	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in a minute or two."
 	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
-	@FORWARDED_ALLOW_IPS= $(BIN)/serve run data/serve_config.yaml
+	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@$(BIN)/python -m pytest
