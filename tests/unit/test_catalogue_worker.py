@@ -9,8 +9,9 @@ from PIL import Image
 
 from deployments.catalogue.opened import Opener
 from deployments.catalogue.preparing import prepare
-from deployments.catalogue.records import Facts
+from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
+from deployments.cataloguer import Cataloguer
 from deployments.scaling import BACKLOG, by_backlog
 from tests.unit.api import client
 from tests.unit.catalogue import WANTED, Eyes, config, finished, located, uploaded, working
@@ -144,3 +145,17 @@ def test_workers_are_as_many_as_the_backlog_asks_for(reported: dict[str, float],
         capacity_adjusted_max_replicas=3,
     )
     assert by_backlog(context) == (replicas, {})
+
+
+async def test_what_waits_or_failed_is_measured_for_all_states() -> None:
+    measured: dict[str, float] = {}
+
+    async def backlog() -> Backlog:
+        return Backlog(ready=5, leased=4, delayed=3, failed=2)
+
+    def measure(images: float, tags: dict[str, str]) -> None:
+        measured[tags["state"]] = images
+
+    replica = SimpleNamespace(_worker=SimpleNamespace(backlog=backlog), _images=SimpleNamespace(set=measure))
+    assert await Cataloguer.func_or_class.record_autoscaling_stats(replica) == {BACKLOG: 9.0}
+    assert measured == {"ready": 5, "leased": 4, "delayed": 3, "failed": 2}
