@@ -16,7 +16,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +24,7 @@ from unittest import mock
 
 import yaml
 
-from benchmarks.processes import ProcessTree, StartError, fetch, is_free
+from benchmarks.processes import ProcessTree, StartError, fetch, is_free, pss_bytes
 from configs.serving import enabled_only
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,16 +118,26 @@ class Application:
     def cpu_seconds(self) -> dict[str, float]:
         """User and system time so far, by deployment, `serve` for Serve's own processes and `ray` for the rest."""
         ticks: dict[str, float] = {}
+        for kind, pid in self._kinds():
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks[kind] = ticks.get(kind, 0) + int(fields[11]) + int(fields[12])
+        return {kind: count / os.sysconf("SC_CLK_TCK") for kind, count in ticks.items()}
+
+    def memory_by_kind(self) -> dict[str, int]:
+        """Proportional set size in bytes, by what `cpu_seconds` tells apart."""
+        held: dict[str, int] = {}
+        for kind, pid in self._kinds():
+            held[kind] = held.get(kind, 0) + pss_bytes(pid)
+        return held
+
+    def _kinds(self) -> Iterator[tuple[str, int]]:
         for pid in self.pids():
-            title = Path(f"/proc/{pid}/cmdline").read_text()
-            kind = "ray"
+            title, kind = Path(f"/proc/{pid}/cmdline").read_text(), "ray"
             if title.startswith("ray::ServeReplica:"):
                 kind = title.rstrip("\0 ").rpartition(":")[2]
             elif title.startswith(("ray::ServeController", "ray::ProxyActor")):
                 kind = "serve"
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks[kind] = ticks.get(kind, 0) + int(fields[11]) + int(fields[12])
-        return {kind: count / os.sysconf("SC_CLK_TCK") for kind, count in ticks.items()}
+            yield kind, pid
 
     @property
     def metrics_delay_s(self) -> float:

@@ -84,7 +84,7 @@ class ProcessTree:
 
     def memory_bytes(self) -> int:
         """Proportional set size of the tree: shared pages are counted once."""
-        return sum(_pss_bytes(pid) for pid in self.pids())
+        return sum(pss_bytes(pid) for pid in self.pids())
 
     def stop(self) -> None:
         """Ask the server to stop, as Ctrl-C would; after 30 s kill what is left of the tree, by pid."""
@@ -170,7 +170,8 @@ def _stat(pid: int) -> _Stat | None:
     return None if stat is None or stat.zombie else stat
 
 
-def _pss_bytes(pid: int) -> int:
+def pss_bytes(pid: int) -> int:
+    """The proportional set size of a process; 0 when it is gone."""
     for line in _read(pid, "smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
