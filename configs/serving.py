@@ -1,15 +1,21 @@
-"""Serve configs and the environment: what is switched off is left out, which Ray wants so, and tracing comes in."""
+"""Serve configs: the laptop's without what is switched off, the cluster's with values of its own, tracing where it is on."""
 
 import copy
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from configs import tracing
-from configs.settings import Settings, load_settings
+from configs.settings import PROJECT, Settings, SettingsError, load_settings
 
 NOTE = "# Written by `make serve` from serve_config.yaml, without the deployments that are switched off.\n"
+SOURCE = PROJECT / "serve_config.yaml"
+CLUSTER_SOURCE = PROJECT / "configs" / "serve_cluster.yaml"
+# The block of a RayService that holds its Serve config, as deep as `spec` has it.
+BLOCK = re.compile(r"^  serveConfigV2: \|\n(?:    .*\n)*", re.MULTILINE)
 
 
 def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
@@ -41,3 +47,49 @@ def write_enabled(source: Path, target: Path) -> None:
     config = enabled_only(yaml.safe_load(source.read_text(encoding="utf-8")))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(NOTE + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def cluster_config() -> dict[str, Any]:
+    """The Serve config of the cluster: serve_config.yaml with the values of configs/serve_cluster.yaml.
+
+    Its `args` alone switch deployments off: this machine's environment is none of the cluster's.
+
+    Raises:
+        SettingsError: configs/serve_cluster.yaml names something that serve_config.yaml has not.
+    """
+    source, changes = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (SOURCE, CLUSTER_SOURCE))
+    config: dict[str, Any] = _changed(source, changes)
+    for application in config["applications"]:
+        arguments = application["args"]
+        application["deployments"] = [
+            deployment
+            for deployment in application["deployments"]
+            if arguments.get(f"{deployment['name']}_enabled".lower(), True)
+        ]
+    return config
+
+
+def _changed(value: Any, change: Any) -> Any:
+    """`value` with a change: mappings are merged key by key, lists of named things by name; the rest is replaced."""
+    if isinstance(value, dict):
+        return {**value, **{key: _changed(value.get(key), new) for key, new in change.items()}}
+    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
+        by_name = {item["name"]: item for item in change}
+        if unknown := by_name.keys() - {item["name"] for item in value}:
+            raise SettingsError(f"{CLUSTER_SOURCE.name} changes what {SOURCE.name} has not: {', '.join(unknown)}")
+        return [_changed(item, by_name.get(item["name"], {})) for item in value]
+    return change
+
+
+def write_cluster(manifest: Path) -> None:
+    """Write `cluster_config` into a RayService, whose other lines stay as they are.
+
+    Raises:
+        SettingsError: `cluster_config` cannot be made, or the manifest has no block, or several, to write it into.
+    """
+    text = manifest.read_text(encoding="utf-8")
+    if len(BLOCK.findall(text)) != 1:
+        raise SettingsError(f"{manifest} must have one block `serveConfigV2: |`, two spaces deep in its `spec`")
+    config = yaml.safe_dump(cluster_config(), sort_keys=False)
+    block = "  serveConfigV2: |\n" + textwrap.indent(config, "    ")
+    manifest.write_text(BLOCK.sub(lambda _: block, text), encoding="utf-8")
