@@ -1,4 +1,4 @@
-"""Serve configs: the laptop's without what is switched off, the cluster's with values of its own, tracing where it is on."""
+"""Serve configs: the laptop's, the cluster's with values of its own, without what is off, and traced where that is on."""
 
 import copy
 import re
