@@ -1,0 +1,44 @@
+# Panoptes with CUDA's libraries, for `docker run` and for the pods of cluster.yaml: `docker build -t panoptes:0.1.0 .`
+#
+#   --build-arg EXTRAS="clip opencv …"  fewer model families; without `quality` nothing in it is noncommercial
+#   --build-arg WEIGHTS=hub             with the published weights in it, for machines without a way to the hub
+ARG PYTHON=3.11-slim-bookworm
+
+FROM python:${PYTHON} AS build
+ARG EXTRAS="clip opencv quality transformers emotion video catalogue postgres s3 llm jobs koop faiss tracing"
+ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
+RUN pip install --no-cache-dir uv==0.13.8
+WORKDIR /opt/panoptes
+# The dependencies first: they change seldom and are nearly all of the image. The lock pins what the extras ask for.
+COPY pyproject.toml requirements.lock ./
+RUN uv venv /opt/venv \
+    && uv pip install --no-cache --python /opt/venv/bin/python --constraint requirements.lock \
+        --requirements pyproject.toml $(printf ' --extra %s' $EXTRAS)
+COPY README.md LICENSE serve_config.yaml ./
+COPY configs configs
+COPY deployments deployments
+COPY jobs jobs
+COPY serve_app serve_app
+RUN uv pip install --no-cache --python /opt/venv/bin/python --no-deps --editable .
+
+FROM python:${PYTHON}
+RUN useradd --create-home --uid 1000 panoptes \
+    && install -d -o panoptes -g panoptes /models /opt/panoptes/data
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/panoptes /opt/panoptes
+# KubeRay starts Ray in a shell, which may be a login shell: that one sets a PATH of its own.
+RUN echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh
+ENV PATH=/opt/venv/bin:$PATH \
+    HF_HOME=/models/huggingface TORCH_HOME=/models/torch DEEPFACE_HOME=/models/deepface \
+    PYTHONUNBUFFERED=1
+WORKDIR /opt/panoptes
+USER 1000
+ARG WEIGHTS=none
+RUN mkdir -p "$HF_HOME" "$TORCH_HOME" "$DEEPFACE_HOME" \
+    && if [ "$WEIGHTS" != none ]; then WEIGHTS="$WEIGHTS" python -m jobs.load_models; fi
+EXPOSE 8000
+# Of `docker run`; Kubernetes asks by the probes of cluster.yaml.
+HEALTHCHECK --interval=15s --timeout=5s --start-period=300s --retries=4 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+# It answers the machine that it shares the network with: `docker run --network host`.
+CMD ["sh", "-c", "python -m configs --write data/serve_config.yaml && FORWARDED_ALLOW_IPS= exec serve run data/serve_config.yaml"]

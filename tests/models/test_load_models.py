@@ -1,0 +1,69 @@
+"""`python -m jobs.load_models`: loads what is switched on, and says which checkpoint is not to be had."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.settings import Settings
+from jobs import load_models
+from tests.paths import PROJECT
+
+
+@pytest.fixture(autouse=True)
+def caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    for name in ("HF_HOME", "TORCH_HOME", "DEEPFACE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name in load_models.LOADERS:
+        monkeypatch.setenv(f"{name}_enabled".upper(), "false")
+
+
+def run() -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, whose libraries read their variables when they are imported."""
+    return subprocess.run(
+        [sys.executable, "-m", "jobs.load_models"], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+
+
+def test_what_is_switched_on_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("WEIGHTS", "bundled")
+    for name in ("clip", "tagger", "captioner", "detector", "quality"):
+        monkeypatch.setenv(f"{name}_enabled".upper(), "true")
+    assert load_models.main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{name} is loaded" for name in ("clip", "quality", "tagger", "captioner", "detector")
+    ]
+
+
+def test_emotion_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS", "bundled")
+    monkeypatch.setenv("EMOTION_ENABLED", "true")
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("emotion is loaded\n")  # DeepFace says more before
+
+
+def test_a_checkpoint_that_is_not_to_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIGHTS", "hub")
+    monkeypatch.setenv("TAGGER_ENABLED", "true")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = run()
+    assert done.returncode == 1
+    assert "tagger: " in done.stderr
+    assert "facebook/levit-384" in done.stderr
+    assert done.stdout == ""
+
+
+def test_impossible_settings_are_refused_before_anything_loads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLIP_THREADS", "-1")
+    assert load_models.main() == 2
+    assert "CLIP_THREADS" in capsys.readouterr().err
+
+
+def test_every_model_with_weights_has_a_loader() -> None:
+    with_names = {name.removesuffix("_model_name") for name in Settings.model_fields if name.endswith("_model_name")}
+    assert load_models.LOADERS.keys() == with_names | {"quality", "emotion"}
