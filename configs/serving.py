@@ -1,4 +1,4 @@
-"""Serve configs: the laptop's, the cluster's with values of its own, without what is off, and traced where that is on."""
+"""Serve configs: without what is off, with tracing where that is on, and with values of its own for a cluster."""
 
 import copy
 import re
