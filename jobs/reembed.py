@@ -13,9 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import ray
 from numpy.typing import NDArray
-from ray import serve
 
 from configs.settings import load_settings
 from deployments.catalogue.config import CatalogueConfig
@@ -25,6 +23,8 @@ from deployments.catalogue.store import original_key
 from deployments.decoding import PictureRefused, decode
 from deployments.preprocessing import fit
 from deployments.weights import ClipWeights
+from jobs.errors import command_line
+from jobs.running import APPLICATION, Running, connect
 
 AT_ONCE = 16
 
@@ -64,11 +64,11 @@ async def _pixels(
     return await asyncio.to_thread(fit, picture, size)
 
 
-async def run(application: str, drop: list[str]) -> int:
+async def run(running: Running, drop: list[str]) -> int:
     """Bring the catalogue of the settings over; the exit status."""
     settings = load_settings()
     opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
-    clip: Any = serve.get_deployment_handle("Clip", application)
+    clip: Any = running.handle("Clip")
     weights: ClipWeights = await clip.weights.remote()
     if weights.id in drop:
         print(f"{weights.id} is what CLIP serves: it is not dropped", file=sys.stderr)
@@ -87,11 +87,10 @@ async def run(application: str, drop: list[str]) -> int:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--application", default="panoptes", help="the application's name in Serve")
+    parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
     parser.add_argument("--drop", action="append", default=[], metavar="ID", help="forget these weights' vectors")
     arguments = parser.parse_args()
-    ray.init(address="auto", log_to_driver=False)
-    sys.exit(asyncio.run(run(arguments.application, arguments.drop)))
+    command_line(lambda: asyncio.run(run(connect(arguments.application), arguments.drop)))
 
 
 if __name__ == "__main__":
