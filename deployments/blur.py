@@ -63,6 +63,10 @@ class Blur:
         """Measure one image."""
         return (await self._worker.submit([image]))[0]
 
+    async def weights(self) -> Weights:
+        """What this replica serves."""
+        return BLUR
+
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is."""
         return (self._worker.status(BLUR.name, "cpu", self._load_time_s),)

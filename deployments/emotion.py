@@ -129,6 +129,10 @@ class Emotion:
         """The faces of one image."""
         return (await self._worker.submit([image]))[0]
 
+    async def weights(self) -> FileWeights:
+        """What this replica serves."""
+        return self._weights
+
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is."""
         return (self._worker.status(self._weights.name, "cpu", self._model.load_time_s),)

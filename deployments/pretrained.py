@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deployments.metrics import ModelMetrics
 from deployments.replica import ModelStatus, Worker
+from deployments.weights import PretrainedWeights
 
 if TYPE_CHECKING:
     from deployments.devices import Device
@@ -57,6 +58,10 @@ class PretrainedReplica(Generic[Result]):
             prepared = await asyncio.gather(*(run(self._preparing, self._model.prepare, image) for image in batch))
             results += await self._worker.submit(prepared)
         return results
+
+    async def weights(self) -> PretrainedWeights:
+        """What this replica serves."""
+        return self._model.weights
 
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is; answers while the model computes."""

@@ -41,6 +41,10 @@ class Quality:
         """Measure one image."""
         return (await self._worker.submit([image]))[0]
 
+    async def weights(self) -> tuple[FileWeights, FileWeights, FileWeights]:
+        """What this replica serves: BRISQUE, the technical and the aesthetic NIMA."""
+        return self._weights
+
     async def status(self) -> tuple[ModelStatus, ...]:
         """How this replica is, measure by measure; they share one queue."""
         device = self._model.device.name

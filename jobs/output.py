@@ -10,6 +10,7 @@ import json
 import os
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,16 @@ class Output:
         except ValueError:
             return None
 
-    def read_table(self, path: str) -> pa.Table | None:
-        """A table of `write_table`; None where there is none."""
-        data = self.read_bytes(path)
-        return None if data is None else pq.read_table(io.BytesIO(data))
+    def read_table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
+        """A table of `write_table`, or some of its columns; None where there is none."""
+        place = self._at(path)
+        try:
+            with self._files.open(place, "rb") as file:
+                return pq.read_table(file, columns=columns)
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise refused(self.url, f"cannot be read at {path}", error) from error
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file; asks the file system anew."""

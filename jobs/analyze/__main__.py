@@ -1,0 +1,178 @@
+"""Every image of a folder or bucket through the running application, into parquet.
+
+    python -m jobs.analyze --input data/photos --output data/analysed --analyses blur,quality,embedding
+
+Beside a running Panoptes, or as `ray job submit -- python -m jobs.analyze …`. Input and output are folders or URLs of
+fsspec (`s3://bucket/prefix`). One row an image in `images/part=NNNNN/*.parquet`, with the weights that answered; an
+image that cannot be read has its `error`. The job may be killed and given again: complete parts are kept.
+
+Exit status: 0, 1 when a model or a file was not there for some image (given again, the job tries those parts anew),
+2 when it cannot begin or go on.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, cast
+
+import ray
+
+from configs.prompts import CATEGORIES, load_prompts
+from configs.settings import Settings, SettingsError, load_settings
+from deployments.weights import ClipWeights
+from jobs.analyze.analyses import ANALYSES, DEFAULT, served
+from jobs.analyze.pictures import Wanted
+from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, parts_of
+from jobs.analyze.source import Source
+from jobs.analyze.summary import summarize
+from jobs.analyze.working import Seen, Worker, ask_weights, deployments, do_as_tasks, put
+from jobs.asking import Asker
+from jobs.errors import JobRefused, command_line
+from jobs.output import open_output
+from jobs.progress import Progress
+from jobs.report import render
+from jobs.running import APPLICATION, connect
+
+PART_SIZE, IN_FLIGHT = 500, 64
+
+
+def run(options: argparse.Namespace) -> int:
+    """Analyse through the running application; the exit status."""
+    analyses = parse_analyses(options.analyses)
+    settings = _settings()
+    running = connect(options.application)
+    handles = {name: running.handle(name) for name in deployments(analyses)}
+    nodes = sum(node["Alive"] for node in ray.nodes())
+    tasks = options.tasks if options.tasks is not None else nodes if nodes > 1 else 0
+    return analyze(options, settings, handles, tasks)
+
+
+def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any], tasks: int) -> int:
+    """Analyse through these handles, by deployment; `tasks` parts at a time are Ray tasks, 0: all in this process."""
+    started = time.monotonic()
+    plan = _plan(options, settings, handles)
+    parts = parts_of(plan.source.find(), options.part_size)
+    kept = [] if options.force else complete(plan, parts)
+    if replaced := clear(plan.output, kept):
+        print(f"{replaced} parts in {plan.output.shown} were of other images, analyses or weights, or are not complete")
+    plan.output.delete(MANIFEST)
+    failures = _do(plan, parts, kept, handles, tasks)
+    totals = _totals(plan, parts)
+    took = str(timedelta(seconds=round(time.monotonic() - started)))
+    plan.output.write_bytes(REPORT, render(summarize(plan, parts, took)))
+    plan.output.write_json(MANIFEST, {"complete": not failures and totals["incomplete_parts"] == 0, **totals})
+    print(
+        f"{totals['images']:,} images in {plan.output.shown}: {totals['unreadable']:,} are no pictures that can be "
+        f"read, {totals['failed']:,} failed otherwise; {len(kept)} of {len(parts)} parts were there already"
+    )
+    return 1 if failures or totals["failed"] else 0
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except SettingsError as error:
+        raise JobRefused(str(error)) from error
+
+
+def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> Plan:
+    analyses = parse_analyses(options.analyses)
+    prompts = load_prompts().classifier[settings.prompt_set]
+    weights = asyncio.run(_weights(handles))
+    clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    return Plan(
+        source=Source(options.input),
+        output=open_output(options.output),
+        application=options.application,
+        wanted=Wanted(analyses, clip.image.size if clip else 0, settings.max_pixels),
+        served={name: served(weights[ANALYSES[name].deployment]) for name in analyses},
+        classes=[list(prompts[category]) for category in CATEGORIES],
+        in_flight=options.in_flight,
+    )
+
+
+async def _weights(handles: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: await ask_weights(handle, name, Asker()) for name, handle in handles.items()}
+
+
+def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int) -> list[int]:
+    """Do the parts that are not kept; the numbers of those whose tasks failed."""
+    failures: list[int] = []
+    with Progress(("images", "errors"), sum(len(part.images) for part in parts)) as progress:
+        progress.skip(images=sum(len(part.images) for part in kept))
+        numbers = {part.number for part in kept}
+        todo = [part for part in parts if part.number not in numbers]
+        seen: Seen = lambda images, errors: progress.advance(images=images, errors=errors)  # noqa: E731
+
+        def failed(part: Part, error: BaseException) -> None:
+            progress.note(f"{part.name} failed ({type(error).__name__}: {error}): give the same command again")
+            failures.append(part.number)
+
+        if tasks:
+            do_as_tasks(plan, todo, tasks, seen, failed)
+        else:
+            asyncio.run(Worker(plan, handles, put, Asker()).do(todo, seen))
+    return failures
+
+
+def _totals(plan: Plan, parts: Sequence[Part]) -> dict[str, Any]:
+    """What the manifests of the parts say together."""
+    manifests = [plan.output.read_json(part.manifest) or {} for part in parts]
+    counts = {name: sum(one.get(name, 0) for one in manifests) for name in ("images", "unreadable", "failed")}
+    answered = {name: sum(one.get("answered", {}).get(name, 0) for one in manifests) for name in plan.wanted.analyses}
+    return {
+        "input": plan.source.shown,
+        "parts": len(parts),
+        "incomplete_parts": sum(one.get("complete") is not True for one in manifests),
+        **counts,
+        "answered": answered,
+        "weights": {name: asdict(one) for name, one in plan.served.items()},
+    }
+
+
+def parse_analyses(text: str) -> tuple[str, ...]:
+    """Names of analyses, by commas; JobRefused for one that there is not."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in ANALYSES]
+    if unknown or not names:
+        what = f"There is no analysis {', '.join(map(repr, unknown))}" if unknown else "No analysis is named"
+        raise JobRefused(f"{what}: --analyses takes {', '.join(ANALYSES)}, by commas.")
+    return names
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input", required=True, help="folder or URL; the images of the folders in it too")
+    parser.add_argument("--output", required=True, help="folder or URL")
+    parser.add_argument("--analyses", default=",".join(DEFAULT), help=f"by commas, of {', '.join(ANALYSES)}")
+    parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
+    parser.add_argument("--force", action="store_true", help="analyse again what is complete")
+    size_help = f"images of a part, which is written at once (default: {PART_SIZE})"
+    parser.add_argument("--part-size", type=_positive, default=PART_SIZE, metavar="N", help=size_help)
+    flight_help = f"most images at a time in a process; of whole pictures a quarter (default: {IN_FLIGHT})"
+    parser.add_argument("--in-flight", type=_positive, default=IN_FLIGHT, metavar="N", help=flight_help)
+    tasks_help = "parts at a time as Ray tasks; 0: in this process (default: 0 on one node, otherwise one a node)"
+    parser.add_argument("--tasks", type=_count, metavar="N", help=tasks_help)
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+if __name__ == "__main__":
+    command_line(lambda: run(parse()))

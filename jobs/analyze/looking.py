@@ -1,0 +1,179 @@
+"""A few images at a time through the models: reading, decoding and the models' work overlap."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from deployments.clip import ImageScores
+from deployments.decoding import PictureRefused
+from deployments.zero_shot import softmax
+from jobs.analyze.analyses import ANALYSES, Values
+from jobs.analyze.pictures import CLIP, Pixels, Ready, Wanted, describe, prepare
+from jobs.analyze.source import Found, Source
+from jobs.asking import Asker, ModelAway, NoAnswer, Refused
+
+# Images of one call of CLIP: what it computes at a time.
+CLIP_BATCH = 16
+# A part of the images in flight, because they may be whole pictures.
+PICTURES_SHARE = 4
+
+Put = Callable[[Pixels], Any]
+
+
+@dataclass
+class Row:
+    """What is known of one image. `away`: it could not be read or a model was not there; another time it may do."""
+
+    values: Values
+    answered: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    readable: bool = True
+    away: bool = False
+
+    def answer(self, analysis: str, answer: Any) -> None:
+        """Fill an analysis's columns."""
+        self.values |= ANALYSES[analysis].values(answer)
+        self.answered.append(analysis)
+
+    def problem(self, text: str, *, away: bool = False) -> None:
+        """Note what went wrong."""
+        self.problems.append(text)
+        self.away |= away
+
+
+class Looker:
+    """Looks at images through the handles of the running application; one for a process."""
+
+    def __init__(
+        self,
+        source: Source,
+        handles: Mapping[str, Any],
+        wanted: Wanted,
+        classes: list[list[str]],
+        *,
+        in_flight: int,
+        put: Put,
+        asker: Asker,
+    ) -> None:
+        """
+        Args:
+            source: where the images are.
+            handles: by the deployment's name.
+            wanted: which analyses look.
+            classes: the prompts of each category, for the classification.
+            in_flight: most images at a time; a quarter of them with pictures that are larger than CLIP's input.
+            put: what a picture that several models look at becomes, once, before they do.
+            asker: how models are asked.
+        """
+        self.chunk = max(1, min(CLIP_BATCH, in_flight // PICTURES_SHARE))
+        self.slots = asyncio.Semaphore(max(1, in_flight // self.chunk))
+        self._source, self._handles, self._wanted, self._classes = source, handles, wanted, classes
+        self._clip = [name for name in wanted.analyses if name in CLIP]
+        self._put, self._asker = put, asker
+        self._pictures = asyncio.Semaphore(max(1, in_flight // PICTURES_SHARE) if wanted.others else in_flight)
+        self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 2, thread_name_prefix="prepare")
+
+    async def look(self, images: Sequence[Found]) -> list[Row]:
+        """The rows of at most `chunk` images, in their order; what is wrong with one is its own row's problem.
+
+        Raises:
+            JobRefused: the models have not answered for long.
+        """
+        async with self.slots:
+            rows = [Row({"path": _text(image.path), "bytes": image.size}) for image in images]
+            opened: list[asyncio.Future[Pixels | None]] = [asyncio.get_running_loop().create_future() for _ in images]
+            async with asyncio.TaskGroup() as group:
+                for image, row, future in zip(images, rows, opened, strict=True):
+                    group.create_task(self._see(image, row, future))
+                if self._wanted.clip:
+                    group.create_task(self._see_with_clip(rows, opened))
+            return rows
+
+    async def _see(self, image: Found, row: Row, opened: "asyncio.Future[Pixels | None]") -> None:
+        """Open one image and ask everybody but CLIP about it; what CLIP is given becomes the result of `opened`."""
+        async with self._pictures:
+            ready = await self._open(image, row)
+            opened.set_result(ready.clip if ready else None)
+            if ready:
+                row.values |= ready.file
+                run = asyncio.get_running_loop().run_in_executor
+                # One hand-over of a picture, however many look at it.
+                pictures = {id(pixels): pixels for pixels in ready.others.values()}
+                places = {key: await run(self._threads, self._put, pixels) for key, pixels in pictures.items()}
+                await asyncio.gather(
+                    *(self._ask(name, places[id(pixels)], row) for name, pixels in ready.others.items())
+                )
+
+    async def _open(self, image: Found, row: Row) -> Ready | None:
+        """Read and decode an image; None, and why, when that cannot be."""
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            data = await run(self._threads, self._source.read, image.path)
+        except Exception as error:  # each file system has its own errors
+            row.problem(f"cannot be read ({type(error).__name__}): see that it is still there", away=True)
+            return None
+        try:
+            return await run(self._threads, partial(prepare, data, self._wanted))
+        except PictureRefused as refused:
+            row.values |= describe(data)
+            row.problem(str(refused))
+            row.readable = False
+            return None
+
+    async def _ask(self, name: str, picture: Any, row: Row) -> None:
+        analysis = ANALYSES[name]
+        handle = self._handles[analysis.deployment]
+        try:
+            answer = await self._asker.ask(
+                analysis.deployment, lambda: handle.analyze.remote(picture, *analysis.arguments)
+            )
+        except NoAnswer as error:
+            row.problem(f"{name}: {error}", away=isinstance(error, ModelAway))
+        else:
+            row.answer(name, answer)
+
+    async def _see_with_clip(self, rows: list[Row], opened: "Sequence[asyncio.Future[Pixels | None]]") -> None:
+        """One call for what CLIP says of all the images that could be opened."""
+        pixels = await asyncio.gather(*opened)
+        there = [(row, one) for row, one in zip(rows, pixels, strict=True) if one is not None]
+        if there:
+            await self._ask_clip(there)
+
+    async def _ask_clip(self, there: list[tuple[Row, Pixels]]) -> None:
+        batch = np.stack([pixels for _, pixels in there])
+        try:
+            answers = await self._clip_answers(batch)
+        except NoAnswer as error:
+            if isinstance(error, Refused) and len(there) > 1:  # the others must not pay for one
+                for pair in there:
+                    await self._ask_clip([pair])
+                return
+            for row, _ in there:
+                row.problem(f"{' and '.join(self._clip)}: {error}", away=isinstance(error, ModelAway))
+        else:
+            for name, values in answers.items():
+                for (row, _), value in zip(there, values, strict=True):
+                    row.answer(name, value)
+
+    async def _clip_answers(self, batch: Pixels) -> dict[str, Sequence[Any]]:
+        """By analysis, what is said of each image of (n, size, size, 3)."""
+        handle = self._handles["Clip"]
+        if "classification" not in self._clip:
+            return {"embedding": await self._asker.ask("Clip", lambda: handle.embed_images.remote(batch))}
+        scores: ImageScores = await self._asker.ask("Clip", lambda: handle.score.remote(batch, self._classes))
+        answers: dict[str, Sequence[Any]] = {
+            "embedding": list(scores.vectors),
+            "classification": softmax(scores.logits).tolist(),
+        }
+        return {name: answers[name] for name in self._clip}
+
+
+def _text(path: str) -> str:
+    """A path as a text, also where the file's name is no UTF-8."""
+    return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")

@@ -1,0 +1,99 @@
+"""What a run of the job does, in parts that can each be done, kept and found complete on their own."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jobs.analyze.analyses import Served
+from jobs.analyze.pictures import Wanted
+from jobs.analyze.source import Found, Source, signature
+from jobs.output import Output
+
+MANIFESTS, TABLES = "manifests", "images"
+MANIFEST, REPORT = "manifest.json", "report.html"
+READERS = 16
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive images of the input, in the order of their paths; `number` counts from 0."""
+
+    number: int
+    images: tuple[Found, ...]
+
+    @property
+    def name(self) -> str:
+        """As in paths."""
+        return f"part={self.number:05d}"
+
+    @property
+    def table(self) -> str:
+        """Where its rows are."""
+        return f"{TABLES}/{self.name}/images.parquet"
+
+    @property
+    def manifest(self) -> str:
+        """Where it is said that its rows are there, and what they were made from."""
+        return f"{MANIFESTS}/{self.name}.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the rows depend on, and what is needed to make them.
+
+    Attributes:
+        wanted: the analyses, and what they are given.
+        served: the weights behind each analysis.
+        classes: the prompts of each category, for the classification.
+    """
+
+    source: Source
+    output: Output
+    application: str
+    wanted: Wanted
+    served: dict[str, Served]
+    classes: list[list[str]]
+    in_flight: int
+
+    def made_from(self, part: Part) -> dict[str, Any]:
+        """What a part's manifest must say for its rows to be those of this plan."""
+        asked = json.dumps([self.classes, self.wanted.clip_size, self.wanted.max_pixels])
+        return {
+            "input": signature(part.images),
+            "analyses": list(self.wanted.analyses),
+            "weights": {name: asdict(one) for name, one in self.served.items()},
+            "settings": hashlib.sha256(asked.encode()).hexdigest(),
+        }
+
+
+def complete(plan: Plan, parts: Sequence[Part]) -> list[Part]:
+    """The parts whose rows are there, made from what they would be made from now, with nothing away then."""
+    there = set(plan.output.list())
+    found = [part for part in parts if part.manifest in there and part.table in there]
+    with ThreadPoolExecutor(READERS) as readers:
+        manifests = list(readers.map(lambda part: plan.output.read_json(part.manifest), found))
+    return [
+        part
+        for part, manifest in zip(found, manifests, strict=True)
+        if isinstance(manifest, dict) and manifest.get("complete") and manifest.get("made_from") == plan.made_from(part)
+    ]
+
+
+def parts_of(images: Sequence[Found], size: int) -> list[Part]:
+    """The images in parts of `size`."""
+    return [
+        Part(number, tuple(images[start : start + size])) for number, start in enumerate(range(0, len(images), size))
+    ]
+
+
+def clear(output: Output, keep: Sequence[Part]) -> int:
+    """Delete every other part, so that a reader never sees an image twice; how many there were."""
+    kept = {path for part in keep for path in (part.manifest, part.table)}
+    others = [path for folder in (MANIFESTS, TABLES) for path in output.list(folder) if path not in kept]
+    # A part without its manifest is not complete, a manifest without its part would lie.
+    for path in others:
+        output.delete(path)
+    return len({path.split("/")[1].removesuffix(".json") for path in others})

@@ -1,0 +1,188 @@
+"""The parts of a plan, done one after the other with no gap between them: in this process, or as Ray tasks."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import ray
+from ray.exceptions import RayError
+
+from deployments.weights import Weights
+from jobs.analyze.analyses import ANALYSES, Served, Values, schema, served, stamps
+from jobs.analyze.looking import Looker, Row
+from jobs.analyze.pictures import Pixels
+from jobs.analyze.plan import Part, Plan
+from jobs.analyze.source import Found
+from jobs.asking import Asker, NoAnswer
+from jobs.errors import JobRefused
+from jobs.running import connect
+
+# Parts at a time in a process: while the last images of one are computed, those of the next are read.
+PARTS_AT_ONCE = 2
+# Beside the application's deployments there is little left of a small machine; a part mostly waits for models.
+TASK_CPUS = 0.02
+TASK_RETRIES = 3
+# A picture goes by value up to here, and otherwise once into the object store.
+LARGEST_VALUE = 2 * 1024 * 1024
+
+Seen = Callable[[int, int], None]
+Failed = Callable[[Part, BaseException], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A part that is written: its images, those that are no pictures, and those that something was away for."""
+
+    images: int
+    unreadable: int
+    failed: int
+
+
+class Worker:
+    """Does parts of a plan in one event loop."""
+
+    def __init__(self, plan: Plan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: Asker) -> None:
+        """`handles` by the deployment's name, the others as in `Looker`."""
+        self._plan, self._handles, self._asker = plan, handles, asker
+        self._looker = Looker(
+            plan.source, handles, plan.wanted, plan.classes, in_flight=plan.in_flight, put=put, asker=asker
+        )
+
+    async def do(self, parts: Sequence[Part], seen: Seen) -> list[Done]:
+        """Do parts, two at a time; `seen` hears of images and how many of them failed.
+
+        Raises:
+            JobRefused: the models are gone or serve other weights now, or the output fails.
+        """
+        slots = asyncio.Semaphore(PARTS_AT_ONCE)
+
+        async def one(part: Part) -> Done:
+            async with slots:
+                return await self._do(part, seen)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(part)) for part in parts]
+        except BaseExceptionGroup as errors:
+            raise _leaf(errors) from errors
+        return [task.result() for task in tasks]
+
+    async def _do(self, part: Part, seen: Seen) -> Done:
+        async def look(images: Sequence[Found]) -> list[Row]:
+            rows = await self._looker.look(images)
+            seen(len(rows), sum(bool(row.problems) for row in rows))
+            return rows
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(look(images)) for images in self._chunks(part)]
+        rows = [row for task in tasks for row in task.result()]
+        if await ask_served(self._plan.wanted.analyses, self._handles, self._asker) != self._plan.served:
+            raise JobRefused(
+                f"The application serves other weights since {part.name} began: what is complete stays. Give the same "
+                "command again."
+            )
+        return await asyncio.to_thread(write, self._plan, part, rows)
+
+    def _chunks(self, part: Part) -> list[tuple[Found, ...]]:
+        size = self._looker.chunk
+        return [part.images[start : start + size] for start in range(0, len(part.images), size)]
+
+
+def do_as_tasks(plan: Plan, parts: Sequence[Part], at_once: int, seen: Seen, failed: Failed) -> list[Done]:
+    """As `Worker.do`, each part a Ray task somewhere in the cluster, `at_once` of them at a time.
+
+    A part whose task fails, again after Ray's own retries, is handed to `failed`, and the others go on.
+    """
+    task = ray.remote(num_cpus=TASK_CPUS, max_retries=TASK_RETRIES, scheduling_strategy="SPREAD")(_do_one)
+    waiting, running, done = deque(parts), dict[Any, Part](), list[Done]()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            part = waiting.popleft()
+            running[task.remote(plan, part)] = part
+        ended, _ = ray.wait(list(running), num_returns=1)
+        for reference in ended:
+            part = running.pop(reference)
+            try:
+                one: Done = ray.get(reference)
+            except RayError as error:
+                cause = getattr(error, "cause", None) or error
+                if isinstance(cause, JobRefused):
+                    raise cause from None
+                failed(part, cause)
+                seen(len(part.images), len(part.images))
+            else:
+                seen(one.images, one.unreadable + one.failed)
+                done.append(one)
+    return done
+
+
+def _do_one(plan: Plan, part: Part) -> Done:
+    running = connect(plan.application)
+    handles = {name: running.handle(name) for name in deployments(plan.wanted.analyses)}
+    [done] = asyncio.run(Worker(plan, handles, put, Asker()).do([part], lambda images, failed: None))
+    return done
+
+
+def deployments(analyses: Sequence[str]) -> list[str]:
+    """The deployments that are asked, each once."""
+    return list(dict.fromkeys(ANALYSES[name].deployment for name in analyses))
+
+
+def put(pixels: Pixels) -> Any:
+    """A large picture's place in the object store, a small one itself."""
+    return ray.put(pixels) if pixels.nbytes > LARGEST_VALUE else pixels
+
+
+async def ask_served(analyses: Sequence[str], handles: Mapping[str, Any], asker: Asker) -> dict[str, Served]:
+    """The weights behind each analysis now; JobRefused when a deployment does not say."""
+    by_deployment = {name: await ask_weights(handles[name], name, asker) for name in deployments(analyses)}
+    return {name: served(by_deployment[ANALYSES[name].deployment]) for name in analyses}
+
+
+async def ask_weights(handle: Any, deployment: str, asker: Asker) -> tuple[Weights, ...]:
+    """What a deployment serves; JobRefused when it does not say."""
+    try:
+        weights = await asker.ask(deployment, handle.weights.remote)
+    except NoAnswer as error:
+        raise JobRefused(f"{error}: see the logs of the deployment {deployment}.") from error
+    return weights if isinstance(weights, tuple) else (weights,)
+
+
+def write(plan: Plan, part: Part, rows: Sequence[Row]) -> Done:
+    """Write a part's rows, and then its manifest."""
+    table = pa.Table.from_pylist([_columns(plan, row) for row in rows], schema=schema(plan.wanted.analyses))
+    unreadable = sum(not row.readable for row in rows)
+    failed = sum(bool(row.problems) and row.readable for row in rows)
+    plan.output.write_table(part.table, table)
+    plan.output.write_json(
+        part.manifest,
+        {
+            "part": part.number,
+            "made_from": plan.made_from(part),
+            "complete": not any(row.away for row in rows),
+            "images": len(rows),
+            "unreadable": unreadable,
+            "failed": failed,
+            "answered": {name: sum(name in row.answered for row in rows) for name in plan.wanted.analyses},
+            "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    return Done(len(rows), unreadable, failed)
+
+
+def _columns(plan: Plan, row: Row) -> Values:
+    answered = {name: plan.served[name] for name in row.answered}
+    return {**row.values, **stamps(answered), "error": "; ".join(row.problems) or None}
+
+
+def _leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended a group of tasks: the refusal where there is one, otherwise the first error."""
+    refusals, _ = errors.split(JobRefused)
+    error: BaseException = refusals or errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
