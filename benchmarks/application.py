@@ -110,6 +110,15 @@ class Application:
         """Ray's temporary directory; `session_latest/logs` holds the logs of every process."""
         return self._started_folder / "ray"
 
+    @property
+    def ray_address(self) -> str:
+        """Where a job joins its cluster: the value of `RAY_ADDRESS`."""
+        for pid in self.pids():
+            _, found, rest = Path(f"/proc/{pid}/cmdline").read_text().partition("--gcs-address=")
+            if found:
+                return rest.partition("\0")[0]
+        raise RuntimeError("no process of Ray says where its cluster is")
+
     def pids(self) -> list[int]:
         """All its processes, Ray's daemons included."""
         assert self._tree is not None

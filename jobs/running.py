@@ -64,3 +64,9 @@ def join() -> None:
         reason = " ".join(str(error).split())
         raise JobRefused(f"No Ray cluster answers here: is Panoptes running? {START} [{reason}]") from error
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
+
+
+def node_count() -> int:
+    """How many machines the joined cluster has now."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return sum(bool(node["Alive"]) for node in nodes)

@@ -16,13 +16,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Any, cast
-
-import ray
+from typing import TYPE_CHECKING, Any, cast
 
 from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, SettingsError, load_settings
-from deployments.weights import ClipWeights
 from jobs.analyze.analyses import ANALYSES, DEFAULT, served
 from jobs.analyze.pictures import Wanted
 from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, parts_of
@@ -34,7 +31,10 @@ from jobs.errors import JobRefused, command_line
 from jobs.output import open_output
 from jobs.progress import Progress
 from jobs.report import render
-from jobs.running import APPLICATION, connect
+from jobs.running import APPLICATION, connect, node_count
+
+if TYPE_CHECKING:
+    from deployments.weights import ClipWeights
 
 PART_SIZE, IN_FLIGHT = 500, 64
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings()
     running = connect(options.application)
     handles = {name: running.handle(name) for name in deployments(analyses)}
-    nodes = sum(node["Alive"] for node in ray.nodes())
+    nodes = node_count()
     tasks = options.tasks if options.tasks is not None else nodes if nodes > 1 else 0
     return analyze(options, settings, handles, tasks)
 
@@ -87,7 +87,7 @@ def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str,
         source=Source(options.input),
         output=open_output(options.output),
         application=options.application,
-        wanted=Wanted(analyses, clip.image.size if clip else 0, settings.max_pixels),
+        wanted=Wanted(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
         served={name: served(weights[ANALYSES[name].deployment]) for name in analyses},
         classes=[list(prompts[category]) for category in CATEGORIES],
         in_flight=options.in_flight,

@@ -6,17 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.clip import ImageScores
 from deployments.decoding import PictureRefused
 from deployments.zero_shot import softmax
 from jobs.analyze.analyses import ANALYSES, Values
 from jobs.analyze.pictures import CLIP, Pixels, Ready, Wanted, describe, prepare
 from jobs.analyze.source import Found, Source
 from jobs.asking import Asker, ModelAway, NoAnswer, Refused
+
+if TYPE_CHECKING:
+    from deployments.clip import ImageScores
 
 # Images of one call of CLIP: what it computes at a time.
 CLIP_BATCH = 16
@@ -113,6 +115,13 @@ class Looker:
     async def _open(self, image: Found, row: Row) -> Ready | None:
         """Read and decode an image; None, and why, when that cannot be."""
         run = asyncio.get_running_loop().run_in_executor
+        most = self._wanted.max_bytes
+        if image.size > most:
+            row.problem(
+                f"The file has {image.size / 1e6:g} MB; at most {most / 1e6:g} MB are read: MAX_IMAGE_MB decides."
+            )
+            row.readable = False
+            return None
         try:
             data = await run(self._threads, self._source.read, image.path)
         except Exception as error:  # each file system has its own errors

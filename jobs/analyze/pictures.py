@@ -18,11 +18,12 @@ CLIP = ("embedding", "classification")
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which analyses look at a picture. `clip_size` is the side of CLIP's input; larger pictures are refused."""
+    """Which analyses look at a picture, and the limits of a file. `clip_size` is the side of CLIP's input."""
 
     analyses: tuple[str, ...]
     clip_size: int
     max_pixels: int
+    max_bytes: int
 
     @property
     def clip(self) -> bool:

@@ -60,7 +60,7 @@ class Plan:
 
     def made_from(self, part: Part) -> dict[str, Any]:
         """What a part's manifest must say for its rows to be those of this plan."""
-        asked = json.dumps([self.classes, self.wanted.clip_size, self.wanted.max_pixels])
+        asked = json.dumps([self.classes, asdict(self.wanted)])
         return {
             "input": signature(part.images),
             "analyses": list(self.wanted.analyses),

@@ -43,7 +43,7 @@ def summarize(plan: Plan, parts: Sequence[Part], took: str) -> Report:
     for name in analyses:
         sections += SECTIONS[name](plan, rows) if name in SECTIONS else []
     if len(sections) == 1:
-        sections.append(_gallery(plan, "Samples", rows.slice(0, SAMPLES)))
+        sections.append(_gallery(plan, "Samples", _spread(rows.filter(pc.is_null(rows["error"])))))
     if errors.num_rows:
         sections.append(_errors(errors))
     bundled = [one.weights for one in plan.served.values() if one.bundled]
@@ -67,8 +67,14 @@ def _rows(plan: Plan, parts: Sequence[Part]) -> pa.Table:
     return pa.concat_tables([pa.schema(columns).empty_table(), *(table for table in tables if table is not None)])
 
 
+def _spread(rows: pa.Table) -> pa.Table:
+    """Samples from the whole of a table."""
+    return rows.take(pa.array(range(0, rows.num_rows, max(1, math.ceil(rows.num_rows / SAMPLES))), pa.int64()))
+
+
 def _answered(rows: pa.Table, analysis: str) -> int:
-    return rows.num_rows - int(rows[f"{analysis}_weights"].null_count)
+    unanswered: int = rows[f"{analysis}_weights"].null_count
+    return rows.num_rows - unanswered
 
 
 def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:

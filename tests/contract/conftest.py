@@ -99,12 +99,17 @@ def sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
+def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="session")
 def panoptes(
     llm_server: LlmServer,
     sqlite_url: str,
+    pictures_folder: str,
     installed_postgres: PostgresServer | None,
     s3: S3Server,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Application]:
     arguments = {
         "fetch_allow_private": IMAGE_HOST,
@@ -113,7 +118,7 @@ def panoptes(
         "request_timeout_s": 30,
         "llm_base_url": llm_server.url,
         "llm_model": "openai/good",
-        "store_url": str(tmp_path_factory.mktemp("pictures")),
+        "store_url": pictures_folder,
         **CATALOGUE,
     }
     # Ray's 10 s would make the tests of the metrics slow.
