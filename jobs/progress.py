@@ -43,7 +43,7 @@ class Progress:
         self.counts = dict.fromkeys(columns, 0)
         self._first, self._total, self._rate, self._clock = columns[0], total, rate or columns[0], clock
         self._started = self._last_line = clock()
-        self._skipped = 0
+        self._skipped = dict.fromkeys(columns, 0)
         stream = stream or sys.stderr
         # In a log a line has its own length; in a terminal rich knows the width.
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
@@ -85,9 +85,12 @@ class Progress:
             self._line()
 
     def skip(self, **counts: int) -> None:
-        """Add what an earlier run has done already: it counts, but not as this run's speed."""
-        self._skipped += counts.get(self._rate, 0)
-        self.advance(**counts)
+        """Add what an earlier run has done already: it counts, but not as this run's speed. To be called first."""
+        for name, count in counts.items():
+            self.counts[name] += count
+            self._skipped[name] += count
+        if self._bar:
+            self._bar.reset(self._task, total=self._total, completed=self.counts[self._first], text=self._text())
 
     def note(self, text: str) -> None:
         """Say something beside the counters, such as a failure, in a line of its own."""
@@ -98,7 +101,8 @@ class Progress:
         self._last_line = self._clock()
         done = self.counts[self._first]
         elapsed = self._last_line - self._started
-        left = elapsed / done * (self._total - done) if done else None
+        now = done - self._skipped[self._first]
+        left = elapsed / now * (self._total - done) if now else None
         times = f"{_duration(elapsed)} so far" + (f", about {_duration(left)} left" if left else "")
         self.note(f"{self._text()} · {times}")
 
@@ -106,7 +110,7 @@ class Progress:
         first = f"{self.counts[self._first]:,}/{self._total:,} {self._first}"
         others = [f"{count:,} {name}" for name, count in self.counts.items() if name != self._first]
         elapsed = self._clock() - self._started
-        speed = (self.counts[self._rate] - self._skipped) / elapsed if elapsed > 0 else 0.0
+        speed = (self.counts[self._rate] - self._skipped[self._rate]) / elapsed if elapsed > 0 else 0.0
         return " · ".join([first, *others, f"{speed:.1f} {self._rate}/s"])
 
 

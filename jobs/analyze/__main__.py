@@ -61,9 +61,10 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
     plan.output.delete(MANIFEST)
     failures = _do(plan, parts, kept, handles, tasks)
     totals = _totals(plan, parts)
-    took = str(timedelta(seconds=round(time.monotonic() - started)))
-    plan.output.write_bytes(REPORT, render(summarize(plan, parts, took)))
-    plan.output.write_json(MANIFEST, {"complete": not failures and totals["incomplete_parts"] == 0, **totals})
+    seconds = time.monotonic() - started
+    plan.output.write_bytes(REPORT, render(summarize(plan, parts, str(timedelta(seconds=round(seconds))))))
+    done = {"complete": not failures and totals["incomplete_parts"] == 0, "seconds": round(seconds, 2)}
+    plan.output.write_json(MANIFEST, done | totals)
     print(
         f"{totals['images']:,} images in {plan.output.shown}: {totals['unreadable']:,} are no pictures that can be "
         f"read, {totals['failed']:,} failed otherwise; {len(kept)} of {len(parts)} parts were there already"

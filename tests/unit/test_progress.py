@@ -53,10 +53,17 @@ def test_a_long_line_stays_one() -> None:
 def test_what_was_done_before_is_no_speed() -> None:
     clock, log = Clock(), io.StringIO()
     with Progress(("images",), 100, stream=log, clock=clock) as progress:
-        progress.skip(images=90)
-        clock.now += 10
+        progress.skip(images=80)
+        clock.now += 20
         progress.advance(images=10)
-    assert "100/100 images · 1.0 images/s" in log.getvalue().splitlines()[-1]
+    assert log.getvalue() == "90/100 images · 0.5 images/s · 0:00:20 so far, about 0:00:20 left\n" * 2
+
+
+def test_a_bar_that_goes_on() -> None:
+    terminal = Terminal()
+    with Progress(("images",), 100, stream=terminal, clock=Clock()) as progress:
+        progress.skip(images=80)
+    assert "80 %" in terminal.getvalue()
 
 
 def test_nothing_to_do() -> None:
