@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.exceptions import AuthenticationError, RayError
 from ray.serve.schema import ApplicationStatus
 
 from jobs.errors import JobRefused
@@ -60,7 +61,12 @@ def join() -> None:
         return
     try:
         ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except AuthenticationError as error:
+        raise JobRefused(
+            "The Ray cluster here asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+            "RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the cluster's."
+        ) from error
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())
         raise JobRefused(f"No Ray cluster answers here: is Panoptes running? {START} [{reason}]") from error
     logging.getLogger("ray.serve").setLevel(logging.WARNING)

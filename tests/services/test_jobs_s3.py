@@ -1,0 +1,67 @@
+"""The jobs on an S3: images read from a bucket, results written to it, and what is said when it is not there."""
+
+import uuid
+from collections.abc import Iterator
+
+import fsspec
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+
+from configs.settings import Settings
+from jobs.analyze import __main__ as command
+from jobs.errors import JobRefused
+from jobs.output import Output, open_output
+from tests.doubles.model_handles import handles
+from tests.services.conftest import BUCKET, KEYS
+from tests.unit.test_analyze import picture
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A URL in the bucket; the environment says where and who, as on any machine."""
+    s3_files = fsspec.get_filesystem_class("s3")
+    s3_files.clear_instance_cache()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
+    yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
+    s3_files.clear_instance_cache()
+
+
+def test_files_of_a_bucket(bucket: str) -> None:
+    output = open_output(bucket)
+    output.write_table("images/date=2023-01-01/a.parquet", pa.table({"a": [1, 2]}))
+    output.write_json("manifest.json", {"images": 2})
+    assert output.list() == Output(bucket).list() == ["images/date=2023-01-01/a.parquet", "manifest.json"]
+    assert output.read_json("manifest.json") == {"images": 2}
+    table = output.read_table("images/date=2023-01-01/a.parquet", ["a"])
+    assert table is not None
+    assert table["a"].to_pylist() == [1, 2]
+    output.delete("manifest.json")
+    assert not output.exists("manifest.json")
+    assert output.read_json("manifest.json") is None
+
+
+def test_a_bucket_of_images_is_analysed(bucket: str) -> None:
+    source = Output(f"{bucket}/in")
+    for number in range(12):
+        source.write_bytes(f"album {number % 2}/{number}.png", b"broken" if number == 7 else picture(number))
+    options = command.parse(
+        [f"--input={bucket}/in", f"--output={bucket}/out", "--analyses=blur,embedding", "--part-size=5"]
+    )
+    models = {name: handles()[name] for name in ("Blur", "Clip")}
+    assert command.analyze(options, Settings(), models, 0) == 0
+    files, path = fsspec.core.url_to_fs(f"{bucket}/out/images")
+    rows = ds.dataset(path, filesystem=files, partitioning="hive").to_table().to_pylist()
+    assert len({row["path"] for row in rows}) == 12
+    assert [row["path"] for row in rows if row["error"]] == ["album 1/7.png"]
+    asked = models["Clip"].calls["embed_images"]
+    assert command.analyze(options, Settings(), models, 0) == 0
+    assert models["Clip"].calls["embed_images"] == asked
+
+
+def test_a_bucket_that_is_not_there(bucket: str) -> None:
+    with pytest.raises(JobRefused, match="s3://no-such-bucket/out cannot be written") as refused:
+        open_output("s3://no-such-bucket/out")
+    assert "\n" not in str(refused.value)
