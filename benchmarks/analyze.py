@@ -121,8 +121,7 @@ def _job(panoptes: Application, photos: Path, target: Path, *more: str, most: in
             (few / path.name).hardlink_to(path)
         photos = few
     command = [sys.executable, "-m", "jobs.analyze", f"--input={photos}", f"--output={target}", "--analyses=embedding"]
-    env = os.environ | {"RAY_ADDRESS": panoptes.ray_address}
-    subprocess.run([*command, *more], cwd=ROOT, env=env, check=True, stdout=sys.stderr)
+    subprocess.run([*command, *more], cwd=ROOT, env=os.environ | panoptes.joining, check=True, stdout=sys.stderr)
 
 
 def _children_seconds() -> float:

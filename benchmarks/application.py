@@ -111,6 +111,13 @@ class Application:
         return self._started_folder / "ray"
 
     @property
+    def joining(self) -> dict[str, str]:
+        """What a job's environment needs to join its cluster."""
+        # A cluster of `serve run`'s own asks for this user's token unless the environment says otherwise, and with an
+        # address Ray sends one only when told.
+        return {"RAY_ADDRESS": self.ray_address, "RAY_AUTH_MODE": self._environment().get("RAY_AUTH_MODE", "token")}
+
+    @property
     def ray_address(self) -> str:
         """Where a job joins its cluster: the value of `RAY_ADDRESS`."""
         for pid in self.pids():

@@ -73,8 +73,7 @@ def _spread(rows: pa.Table) -> pa.Table:
 
 
 def _answered(rows: pa.Table, analysis: str) -> int:
-    unanswered: int = rows[f"{analysis}_weights"].null_count
-    return rows.num_rows - unanswered
+    return int(rows.num_rows - rows[f"{analysis}_weights"].null_count)
 
 
 def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:

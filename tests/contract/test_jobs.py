@@ -26,7 +26,7 @@ from tests.unit.test_images import encoded
 
 SCENES = 28
 ANALYSES = "blur,embedding,classification"
-LONGEST_S = 180
+LONGEST_S = 120
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def job(panoptes: Application, module: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+def started(panoptes: Application, command: list[str], **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", f"jobs.{module}", *arguments],
+        command,
         cwd=ROOT,
-        env={**os.environ, "RAY_ADDRESS": panoptes.ray_address, **env},
+        env={**os.environ, **panoptes.joining, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def job(panoptes: Application, module: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    return started(panoptes, [sys.executable, "-m", f"jobs.{module}", *arguments], **env)
 
 
 def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -125,6 +129,18 @@ def test_as_ray_tasks_it_gives_the_same(panoptes: Application, photos: Path, out
         assert row["sha256"] == other["sha256"]
         if not row["error"]:
             assert np.allclose(row["embedding"], other["embedding"], atol=1e-3)
+
+
+def test_as_a_submitted_job(panoptes: Application, photos: Path, output: Path, tmp_path: Path) -> None:
+    ray = str(Path(sys.executable).parent / "ray")
+    entry = [sys.executable, "-m", "jobs.analyze", f"--input={photos}", f"--output={tmp_path}/out", "--analyses=blur"]
+    submit = [ray, "job", "submit", f"--address={panoptes.ray_address}", "--"]
+    status, out, err = ended(started(panoptes, [*submit, "env", f"PYTHONPATH={ROOT}", *entry]))
+    assert status == 0, out + err
+    assert "30 images in" in out
+    assert {path: row["sha256"] for path, row in rows(tmp_path / "out").items()} == {
+        path: row["sha256"] for path, row in rows(output).items()
+    }
 
 
 def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.Client, tmp_path: Path) -> None:
