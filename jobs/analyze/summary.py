@@ -135,11 +135,11 @@ SECTIONS: dict[str, Callable[[Plan, pa.Table], list[Section]]] = {
 def _histogram(title: str, values: Sequence[float]) -> Bars:
     """Counts in equal steps from the lowest to the highest value."""
     low, high = values[0], values[-1]
-    step = (high - low) / BINS or 1.0
-    counts = Counter(min(BINS - 1, math.floor((value - low) / step)) for value in values)
-    return Bars(
-        title, [f"{low + step * number:.3g}" for number in range(BINS)], {"images": [counts[n] for n in range(BINS)]}
-    )
+    bins = BINS if high > low else 1
+    step = (high - low) / bins or 1.0
+    counts = Counter(min(bins - 1, math.floor((value - low) / step)) for value in values)
+    labels = [f"{low + step * number:.3g}" for number in range(bins)]
+    return Bars(title, labels, {"images": [counts[number] for number in range(bins)]})
 
 
 def _gallery(plan: Plan, title: str, rows: pa.Table, column: str = "") -> Gallery:
