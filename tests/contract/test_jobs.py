@@ -166,7 +166,7 @@ def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.
     ("arguments", "said"),
     [
         (("--application=guarded",), "Blur is switched off in the running application guarded: set BLUR_ENABLED=true"),
-        (("--application=nothing",), "runs no application 'nothing'. It runs guarded, panoptes: name one with"),
+        (("--application=nothing",), "runs no application 'nothing'. It runs guarded, panoptes"),
         (("--analyses=beauty",), "There is no analysis 'beauty': --analyses takes blur, quality"),
     ],
 )
@@ -180,12 +180,14 @@ def test_what_cannot_begin(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_catalogue_is_brought_over(panoptes: Application, api: httpx.Client, catalogue: Path) -> None:
-    env = {"DATABASE_URL": f"sqlite:///{catalogue}/catalogue.db", "STORE_URL": f"{catalogue}/pictures"}
+def test_the_catalogue_is_brought_over(
+    panoptes: Application, api: httpx.Client, sqlite_url: str, pictures_folder: str
+) -> None:
+    env = {"DATABASE_URL": sqlite_url, "STORE_URL": pictures_folder}
     image_id = upload(api, JPEG)
     finished(api, image_id)
     try:
-        with closing(sqlite3.connect(catalogue / "catalogue.db", timeout=10)) as database:
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=10)) as database:
             database.execute("DELETE FROM vectors")
             database.commit()
         status, out, err = ended(job(panoptes, "reembed", **env))

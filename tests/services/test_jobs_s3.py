@@ -13,18 +13,17 @@ from jobs.analyze import __main__ as command
 from jobs.errors import JobRefused
 from jobs.output import Output, open_output
 from tests.doubles.model_handles import handles
-from tests.services.conftest import BUCKET, KEYS
+from tests.doubles.s3 import BUCKET, S3Server
 from tests.unit.test_analyze import picture
 
 
 @pytest.fixture
-def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A URL in the bucket; the environment says where and who, as on any machine."""
     s3_files = fsspec.get_filesystem_class("s3")
     s3_files.clear_instance_cache()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["key"])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret"])
+    for name, value in s3.variables.items():
+        monkeypatch.setenv(name, value)
     yield f"s3://{BUCKET}/{uuid.uuid4().hex}"
     s3_files.clear_instance_cache()
 

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -21,7 +22,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError
 
 from configs.settings import Settings
@@ -29,10 +30,11 @@ from deployments.errors import ModelFailed, PromptTooLong
 from deployments.weights import ClipWeights
 from jobs import asking
 from jobs.analyze import __main__ as command
+from jobs.analyze import working
 from jobs.analyze.analyses import ANALYSES
-from jobs.analyze.plan import parts_of
-from jobs.analyze.source import Source, signature
-from jobs.analyze.working import deployments
+from jobs.analyze.plan import Part, parts_of
+from jobs.analyze.source import Found, Source, signature
+from jobs.analyze.working import Done, deployments
 from jobs.asking import Asker, ModelAway, Refused
 from jobs.errors import JobRefused
 from tests.doubles.model_handles import Answer, handles
@@ -320,6 +322,61 @@ def test_weights_that_change_meanwhile_end_the_job(photos: Path, tmp_path: Path)
     models["Clip"].fails = None
     assert analyze(photos, tmp_path / "out", "embedding", "--part-size=5", models=models) == 0
     assert {row["embedding_weights"] for row in rows(tmp_path / "out")} == {"test/other", None}
+
+
+class Cluster:
+    """Ray as far as the tasks need it: what a task would do is done when it is asked for."""
+
+    def __init__(self, outcomes: dict[int, Any]) -> None:
+        self.outcomes, self.most, self._running = outcomes, 0, 0
+
+    def remote(self, **options: Any) -> Any:
+        assert 0 < options["num_cpus"] < 0.1
+        return lambda function: SimpleNamespace(remote=self._start)
+
+    def _start(self, plan: None, part: Part) -> Part:
+        self._running += 1
+        self.most = max(self.most, self._running)
+        return part
+
+    def wait(self, references: list[Part], num_returns: int) -> tuple[list[Part], list[Part]]:
+        return references[:1], references[1:]
+
+    def get(self, part: Part) -> Done:
+        self._running -= 1
+        outcome = self.outcomes.get(part.number, Done(len(part.images), 1, 0))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome  # type: ignore[no-any-return]
+
+
+def as_tasks(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[list[Done], list[tuple[int, int]], list[int]]:
+    """What was done, seen and failed of seven parts of two images."""
+    monkeypatch.setattr(working, "ray", cluster)
+    seen, failed = list[tuple[int, int]](), list[int]()
+    parts = parts_of([Found(str(number), 1) for number in range(14)], 2)
+    done = working.do_as_tasks(
+        None,  # type: ignore[arg-type]
+        parts,
+        3,
+        lambda images, errors: seen.append((images, errors)),
+        lambda part, error: failed.append(part.number),
+    )
+    return done, seen, failed
+
+
+def test_tasks_are_bounded_and_one_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster({4: WorkerCrashedError()})
+    done, seen, failed = as_tasks(monkeypatch, cluster)
+    assert (len(done), failed, cluster.most) == (6, [4], 3)
+    assert sum(images for images, _ in seen) == 14
+    assert sum(errors for _, errors in seen) == 6 + 2
+
+
+def test_a_task_that_is_refused_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = RayTaskError("do", "Traceback", JobRefused("Clip does not answer any more.")).as_instanceof_cause()
+    with pytest.raises(JobRefused, match=r"^Clip does not answer any more\.$"):
+        as_tasks(monkeypatch, Cluster({2: refused}))
 
 
 async def test_a_hanging_model_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
