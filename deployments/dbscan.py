@@ -1,21 +1,25 @@
 """Exact DBSCAN (Ester et al. 1996) by cosine distance in memory that grows with the points alone. No Ray in here.
 
-The distance matrix is visited block by block and never kept, nor are its edges: a block gives numbers of neighbours
-and merges of components, and is forgotten. `unit_rows`, `neighbours`, `link` and `join` are each of use alone, to
-whoever spreads the blocks over several machines.
+The distance matrix is visited block by block, each once, and never kept, nor are its edges: a point that is known to
+be core leaves only its component behind, and any other has, by definition, fewer neighbours than make a core point.
+`Growth` holds that. It can be cut off at any time and grown elsewhere, which is how `jobs.cluster` spreads the blocks
+over several machines.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.components import Indices, find, join, separate
+
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Flags = NDArray[np.bool_]
-Indices = NDArray[np.int64]
 
 NOISE = -1
 # Points a side: the products are large enough for the BLAS and a block's temporaries small enough for the caches.
@@ -54,7 +58,7 @@ def dbscan(
     Args:
         embeddings: (n, d), finite; read as float64. They need not be normalised.
         eps: the largest distance of neighbours, above 0; from 2 on all are neighbours.
-        min_samples: at least 1.
+        min_samples: at least 1. Of points that are not core, fewer neighbours than this are kept, at 16 bytes each.
         threads: blocks computed side by side; 1 is right where the BLAS has threads of its own.
         overwrite: normalise in place when `embeddings` are contiguous float64, and spare the copy.
         block: points a side of a block; a thread takes some 30 × block² bytes.
@@ -101,76 +105,161 @@ def has_direction(lengths: Floats) -> Flags:
     return (lengths >= SHORTEST) & (lengths <= LONGEST)
 
 
-def neighbours(rows: Floats, columns: Floats, eps: float) -> Flags:
-    """Which unit rows are within eps of which others: (r, d) and (c, d) -> (r, c).
+class Units(NamedTuple):
+    """Unit rows (n, d), as they are and rounded."""
 
-    The products are float32; what that cannot decide is computed again in float64.
+    exact: Floats
+    single: Singles
+
+    @classmethod
+    def of(cls, exact: Floats) -> "Units":
+        """The rows with their rounding."""
+        return cls(exact, exact.astype(np.float32))
+
+    def part(self, rows: slice) -> "Units":
+        """Some of them, not copied."""
+        return Units(self.exact[rows], self.single[rows])
+
+
+class Products(Protocol):
+    """The float32 products of r unit rows with c others, wherever they lie."""
+
+    def at_least(self, bound: float) -> tuple[Indices, Singles]:
+        """Where they reach the bound, as row × c + column in ascending order, and what they are there."""
+
+
+class HostProducts:
+    """Products in this process's memory."""
+
+    def __init__(self, rows: Singles, columns: Singles, out: Singles | None = None) -> None:
+        """`out`: room for them, flat, which the caller uses again and again."""
+        room = None if out is None else out[: len(rows) * len(columns)].reshape(len(rows), len(columns))
+        self._products = np.matmul(rows, columns.T, out=room).reshape(-1)
+
+    def at_least(self, bound: float) -> tuple[Indices, Singles]:
+        places = np.flatnonzero(self._products >= bound)
+        return places, self._products[places]
+
+
+def neighbours(rows: Units, columns: Units, eps: float, products: Products | None = None) -> Indices:
+    """Which rows are within eps of which columns, as row × c + column, ascending: at most r × c of them.
+
+    What the float32 products cannot decide is computed again in float64.
     """
+    shape = len(rows.exact), len(columns.exact)
     if eps >= 2:
-        return np.ones((len(rows), len(columns)), np.bool_)
-    dimensions = rows.shape[1]
-    similarities = rows.astype(np.float32) @ columns.astype(np.float32).T
+        return np.arange(shape[0] * shape[1])
+    dimensions = rows.exact.shape[1]
     # A dot product of d numbers is off by at most d roundoffs of Σ|uᵢvᵢ|, which is at most 1, whatever the order of
     # its sum (Higham 2002, §3.1); the rest is for the conversions to float32, of the rows and of the bounds.
     margin = (1.01 * dimensions + 8) * SINGLE
-    near: Flags = similarities > 1 - eps + margin
-    doubtful = np.flatnonzero(near != (similarities >= 1 - eps - margin))
+    products = products or HostProducts(rows.single, columns.single)
+    places, similarities = products.at_least(1 - eps - margin)
+    doubtful = np.flatnonzero(similarities <= 1 - eps + margin)
     if not doubtful.size:
-        return near
-    if doubtful.size <= near.size // DOUBTFUL:
-        row, column = np.divmod(doubtful, len(columns))
-        distances = 1 - np.einsum("ij,ij->i", rows[row], columns[column])
+        return places
+    if doubtful.size <= shape[0] * shape[1] // DOUBTFUL:
+        row, column = np.divmod(places[doubtful], shape[1])
+        distances = 1 - np.einsum("ij,ij->i", rows.exact[row], columns.exact[column])
         if (np.abs(distances - eps) > (2 * dimensions + 8) * DOUBLE).all():
-            near.reshape(-1)[doubtful] = distances <= eps
-            return near
+            return np.delete(places, doubtful[distances > eps])
     # At the mercy of rounding: scikit-learn's own arithmetic, a matrix product.
-    exact = rows @ columns.T
-    return np.subtract(1, exact, out=exact) <= eps
+    exact = rows.exact @ columns.exact.T
+    return np.flatnonzero(np.subtract(1, exact, out=exact) <= eps)
 
 
-def link(near: Flags, rows: Indices, columns: Indices, roots: Indices) -> None:
-    """Merge the components of all points that a block joins, in place (Borůvka 1926).
+class Growth:
+    """What is known of a clustering while pairs of neighbours come in, in any order.
 
-    Args:
-        near: (r, c), which of the points `rows` (r,) are joined to which of the points `columns` (c,).
-        roots: see `join`.
+    Attributes:
+        counts: (n,) neighbours seen so far, each point its own.
+        parents: (n,) the components of the points that are known to be core; see `deployments.components`.
+        open: (k, 2) pairs of neighbours one of which at least is not known to be core: k < n × min_samples.
     """
-    while True:
-        apart = near & (roots[rows][:, None] != roots[columns])
-        out_of_rows, out_of_columns = apart.any(axis=1), apart.any(axis=0)
-        if not out_of_rows.any():
+
+    def __init__(self, count: int, min_samples: int) -> None:
+        self.counts: Indices = np.ones(count, np.int64)
+        self.parents = separate(count)
+        self._min_samples = min_samples
+        self._open: list[Indices] = []
+        self._opened, self._room = 0, count
+
+    def core(self, points: slice | Indices = slice(None)) -> Flags:
+        """Which points are known to be core."""
+        return self.counts[points] >= self._min_samples
+
+    @property
+    def open(self) -> Indices:
+        self._settle()
+        return np.concatenate([np.empty((0, 2), np.int64), *self._open])
+
+    def is_one(self, *points: slice) -> bool:
+        """Whether all these points are in one component, so that their pairs have nothing to tell."""
+        lowest = find(self.parents, np.array([points[0].start]))
+        return all((find(self.parents, np.arange(part.start, part.stop)) == lowest).all() for part in points)
+
+    def add(self, one: slice, other: slice, places: Indices) -> None:
+        """Take the neighbours of a block, as `neighbours` gives them; a pair of points must be in one block alone."""
+        row, column = np.divmod(places, other.stop - other.start)
+        if one == other:
+            above = row < column
+            row, column = row[above], column[above]
+        self.counts[one] += np.bincount(row, minlength=one.stop - one.start)
+        self.counts[other] += np.bincount(column, minlength=other.stop - other.start)
+        both_core = self.core(one)[row] & self.core(other)[column]
+        # So many pairs, and so few components among them.
+        rows, columns = (find(self.parents, np.arange(part.start, part.stop)) for part in (one, other))
+        first, second = rows[row], columns[column]
+        apart = both_core & (first != second)
+        join(self.parents, first[apart], second[apart])
+        self._keep(row[~both_core] + one.start, column[~both_core] + other.start)
+
+    def link(self, first: Indices, second: Indices) -> None:
+        """Take neighbours that are counted already: first[k] and second[k], for all k."""
+        both_core = self.core(first) & self.core(second)
+        join(self.parents, first[both_core], second[both_core])
+        self._keep(first[~both_core], second[~both_core])
+
+    def labels(self) -> Indices:
+        """(n,) as `dbscan` gives them, when every pair of neighbours has come in."""
+        first, second = self.open.T
+        core = self.core()
+        # A root is the first point of its component.
+        roots = find(self.parents, np.flatnonzero(core))
+        firsts, numbers = np.unique(roots, return_inverse=True)
+        none = len(firsts)
+        labels: Indices = np.full(len(core), none)
+        labels[core] = numbers
+        for border, neighbour in ((first, second), (second, first)):
+            reached = core[neighbour] & ~core[border]
+            np.minimum.at(labels, border[reached], labels[neighbour[reached]])
+        labels[labels == none] = NOISE
+        return labels
+
+    def _keep(self, first: Indices, second: Indices) -> None:
+        if first.size:
+            self._open.append(np.stack([first, second], axis=1))
+            self._opened += first.size
+        if self._opened > self._room:
+            self._settle()
+            self._room = max(len(self.counts), 2 * self._opened)
+
+    def _settle(self) -> None:
+        """Join the open pairs that are known to be core by now, and forget them."""
+        if not self._open:
             return
-        # One way out of each row and of each column: with each round at least half of the components are gone.
-        join(roots, rows[out_of_rows], columns[apart[out_of_rows].argmax(axis=1)])
-        join(roots, columns[out_of_columns], rows[apart[:, out_of_columns].argmax(axis=0)])
-
-
-def join(roots: Indices, first: Indices, second: Indices) -> None:
-    """Merge the components of first[k] and second[k], for all k, in place.
-
-    Args:
-        roots: (n,) the lowest point in the component of each point; `np.arange(n)` before anything is joined.
-        first, second: (k,) points.
-    """
-    while True:
-        one, other = roots[first], roots[second]
-        if (one == other).all():
-            return
-        np.minimum.at(roots, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(shorter := roots[roots], roots):
-            roots[:] = shorter
+        pairs = np.concatenate(self._open)
+        both_core = self.core(pairs[:, 0]) & self.core(pairs[:, 1])
+        join(self.parents, *pairs[both_core].T)
+        self._open = [pairs[~both_core]]
+        self._opened = len(self._open[0])
 
 
 Pair = tuple[slice, slice]
 
 
 class _Search:
-    """The visits to the blocks of the upper triangle, up to three times each.
-
-    First: count neighbours, and link the points that are known to be core by then. For min_samples <= 2 that is all.
-    Second, where a block had neighbours not yet known to be core: link the rest.
-    Third, where a block joins core points and others: give the others their cluster, whose number is known only now.
-    """
+    """The visits to the blocks of the upper triangle, `threads` of them ahead of what they are for."""
 
     def __init__(
         self,
@@ -181,78 +270,40 @@ class _Search:
         threads: int,
         stop: Callable[[], bool] | None,
     ) -> None:
-        self._units, self._eps, self._min_samples, self._threads, self._stop = units, eps, min_samples, threads, stop
-        self._counts = np.ones(len(units), np.int64)
-        self._points = np.arange(len(units))
-        self._roots = self._points.copy()
-        slices = [slice(start, min(start + block, len(units))) for start in range(0, len(units), block)]
-        self._pairs = [(one, other) for number, one in enumerate(slices) for other in slices[number:]]
+        self._units, self._eps, self._block, self._threads, self._stop = units, eps, block, threads, stop
+        self._growth = Growth(len(units), min_samples)
 
     def labels(self) -> Indices:
         """(n,), as `dbscan` gives them."""
-        unsettled = [pair for pair, near in self._visit(self._pairs) if self._count(*pair, near)]
-        core = self._core()
-        unsettled = [(one, other) for one, other in unsettled if core[one].any() or core[other].any()]
-        at_borders = [pair for pair, near in self._visit(unsettled) if self._link(*pair, near)]
-        # A root is the first point of its component.
-        firsts, numbers = np.unique(self._roots[core], return_inverse=True)
-        none = len(firsts)
-        clusters = np.full(len(core), none)
-        clusters[core] = numbers
-        labels = clusters.copy()
-        for (one, other), near in self._visit(at_borders):
-            for seen, here, there in ((near, one, other), (near.T, other, one)):
-                border = ~core[here]
-                found = np.where(seen[border], clusters[there], none).min(axis=1)
-                labels[here][border] = np.minimum(labels[here][border], found)
-        labels[labels == none] = NOISE
-        return labels
+        for (one, other), near in self._visit(upper_triangle(len(self._units), self._block)):
+            self._growth.add(one, other, near)
+        return self._growth.labels()
 
-    def _core(self, points: slice = slice(None)) -> Flags:
-        """Which points are known to be core; during the first visits there come more with each block."""
-        return self._counts[points] >= self._min_samples
-
-    def _count(self, one: slice, other: slice, near: Flags) -> bool:
-        """Count and link; whether any neighbour is not known to be core."""
-        self._counts[one] += np.count_nonzero(near, axis=1)
-        if one != other:
-            self._counts[other] += np.count_nonzero(near, axis=0)
-        self._link(one, other, near)
-        return bool(near[~self._core(one)].any() or near[:, ~self._core(other)].any())
-
-    def _link(self, one: slice, other: slice, near: Flags) -> bool:
-        """Link core points; whether any of them has a neighbour that is not core."""
-        rows, columns = self._core(one), self._core(other)
-        link(near[rows][:, columns], self._points[one][rows], self._points[other][columns], self._roots)
-        return bool(near[~rows][:, columns].any() or near[rows][:, ~columns].any())
-
-    def _visit(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Flags]]:
+    def _visit(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Indices]]:
         """The pairs of slices that have something to tell, in order, each with its neighbours."""
         waiting = iter(pairs)
-        ahead: deque[tuple[Pair, Future[Flags | None]]] = deque()
+        ahead: deque[tuple[Pair, Future[Indices]]] = deque()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="dbscan")
         try:
             while True:
-                for pair in islice(waiting, self._threads + 1 - len(ahead)):
+                unsettled = (pair for pair in waiting if not self._growth.is_one(*pair))
+                for pair in islice(unsettled, self._threads + 1 - len(ahead)):
                     ahead.append((pair, pool.submit(self._neighbours, *pair)))
                 if not ahead:
                     return
                 if self._stop and self._stop():
                     raise Cancelled
                 pair, future = ahead.popleft()
-                near = future.result()
-                if near is not None:
-                    yield pair, near
+                yield pair, future.result()
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _neighbours(self, one: slice, other: slice) -> Flags | None:
-        """None when there is nothing to tell: no neighbours, or all points in one component, which are core then."""
-        # The calling thread merges meanwhile. What has one root at any time is one component.
-        root = self._roots[one.start]
-        if (self._roots[one] == root).all() and (self._roots[other] == root).all():
-            return None
-        near = neighbours(self._units[one], self._units[other], self._eps)
-        if one == other:
-            np.fill_diagonal(near, False)  # each is counted as its own neighbour from the start
-        return near if near.any() else None
+    def _neighbours(self, one: slice, other: slice) -> Indices:
+        rows, columns = Units.of(self._units[one]), Units.of(self._units[other])
+        return neighbours(rows, columns, self._eps)
+
+
+def upper_triangle(count: int, block: int) -> Iterator[Pair]:
+    """The blocks of the pairs of `count` points, on the diagonal and above it, row by row."""
+    slices = [slice(start, min(start + block, count)) for start in range(0, count, block)]
+    return ((one, other) for number, one in enumerate(slices) for other in slices[number:])

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from sklearn.cluster import DBSCAN
 from sklearn.metrics.pairwise import cosine_distances
 
 from deployments import dbscan as module
-from deployments.dbscan import Cancelled, dbscan, join, link, neighbours, unit_rows
+from deployments.components import find, join, separate
+from deployments.dbscan import Cancelled, Growth, Units, dbscan, neighbours, unit_rows, upper_triangle
 
 Points = NDArray[np.floating]
 Case = tuple[Points, float, int]  # embeddings, eps, min_samples
@@ -25,6 +28,13 @@ def on_circle(*degrees: float) -> Points:
 def apart(degrees: float) -> float:
     """The cosine distance of two directions."""
     return float(1 - np.cos(np.radians(degrees)))
+
+
+def near(rows: Points, columns: Points, eps: float) -> NDArray[np.bool_]:
+    """(r, d) and (c, d) unit rows -> (r, c), which are neighbours."""
+    flags = np.zeros(len(rows) * len(columns), np.bool_)
+    flags[neighbours(Units.of(rows), Units.of(columns), eps)] = True
+    return flags.reshape(len(rows), len(columns))
 
 
 def random(rng: np.random.Generator, count: int, dimensions: int) -> Points:
@@ -156,9 +166,9 @@ def test_what_float32_cannot_tell_is_told_in_float64() -> None:
     columns[:2, 0], columns[:2, 100] = np.cos(angles), np.sin(angles)
     single = rows[0].astype(np.float32) @ columns[:2].astype(np.float32).T
     assert single[0] == single[1]
-    near = neighbours(rows, columns, eps)
-    assert near[0, :2].tolist() == [True, False]
-    assert near.sum() == 1
+    found = near(rows, columns, eps)
+    assert found[0, :2].tolist() == [True, False]
+    assert found.sum() == 1
 
 
 def test_what_float64_cannot_tell_goes_by_the_matrix_product() -> None:
@@ -169,11 +179,11 @@ def test_what_float64_cannot_tell_goes_by_the_matrix_product() -> None:
     pairs = np.argwhere(otherwise > distances[:5, 5:])
     assert len(pairs) > 100
     for row, column in pairs[:20]:
-        assert neighbours(units, units, float(distances[row, 5 + column]))[row, 5 + column]
+        assert near(units, units, float(distances[row, 5 + column]))[row, 5 + column]
 
 
 def test_no_distance_is_beyond_two() -> None:
-    assert neighbours(np.array([[1 + 1e-15]]), np.array([[-1.0]]), 2.0).all()
+    assert near(np.array([[1 + 1e-15]]), np.array([[-1.0]]), 2.0).all()
 
 
 def test_many_doubtful_pairs_are_not_gathered() -> None:
@@ -182,11 +192,11 @@ def test_many_doubtful_pairs_are_not_gathered() -> None:
     units[:100, 0], units[100:, 0], units[100:, 1] = 1, 0.8, 0.6
     tracemalloc.start()
     try:
-        near = neighbours(units, units, 0.2)
+        places = neighbours(Units.of(units), Units.of(units), 0.2)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert near.all()
+    assert len(places) == 40_000
     assert peak < 5_000_000
 
 
@@ -196,7 +206,7 @@ def test_the_bound_on_float32_holds_and_is_not_wide() -> None:
     units = unit_rows(random(rng, 400, 300))
     distances = 1 - units @ units.T
     for eps in np.quantile(distances, [0.001, 0.1, 0.5, 0.9]) + 1e-12:
-        assert (neighbours(units, units, eps) == (distances <= eps)).all()
+        assert (near(units, units, eps) == (distances <= eps)).all()
 
 
 def count_products(monkeypatch: pytest.MonkeyPatch, points: Points, eps: float, min_samples: int) -> int:
@@ -221,9 +231,9 @@ def test_what_is_one_cluster_already_is_not_looked_at(monkeypatch: pytest.Monkey
     assert count_products(monkeypatch, points, 0.1, 20) < 110  # of 5,050 blocks: the first of each row of blocks
 
 
-@pytest.mark.parametrize("min_samples", [2, 8000, 8001])
+@pytest.mark.parametrize("min_samples", [2, 50])
 def test_memory_does_not_grow_with_pairs(min_samples: int) -> None:
-    """All points are neighbours of all: 64 million pairs, and a flag of one byte each would be 64 MB."""
+    """All points are neighbours of all: 32 million pairs of 16 bytes would be 512 MB."""
     points = np.ones((8000, 4))
     tracemalloc.start()
     try:
@@ -231,8 +241,21 @@ def test_memory_does_not_grow_with_pairs(min_samples: int) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert set(labels.tolist()) == ({-1} if min_samples > 8000 else {0})
-    assert peak < 8000**2 / 10
+    assert not labels.any()
+    assert peak < 8000**2 / 5
+
+
+def test_of_points_that_are_not_core_few_pairs_are_kept() -> None:
+    """500 groups of 19 are never core with 20: all of their 85,500 pairs are kept, and no more."""
+    points = np.repeat(random(np.random.default_rng(6), 500, 8), 19, axis=0)
+    tracemalloc.start()
+    try:
+        labels = dbscan(points, 1e-9, 20, block=256)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (labels == -1).all()
+    assert peak < len(points) * 20 * 16 * 3
 
 
 def test_it_stops_when_told() -> None:
@@ -275,40 +298,47 @@ def test_the_input_is_left_alone_unless_it_may_be_overwritten() -> None:
 
 
 def test_joined_components_have_their_lowest_point_as_root() -> None:
-    roots = np.arange(8)
-    join(roots, np.array([7, 5, 3, 2]), np.array([5, 3, 1, 6]))
-    assert roots.tolist() == [0, 1, 2, 1, 4, 1, 2, 1]
-    join(roots, np.array([6]), np.array([7]))
-    assert roots.tolist() == [0, 1, 1, 1, 4, 1, 1, 1]
+    parents = separate(8)
+    join(parents, np.array([7, 5, 3, 2]), np.array([5, 3, 1, 6]))
+    assert find(parents, np.arange(8)).tolist() == [0, 1, 2, 1, 4, 1, 2, 1]
+    join(parents, np.array([6]), np.array([7]))
+    assert find(parents, np.arange(8)).tolist() == [0, 1, 1, 1, 4, 1, 1, 1]
 
 
-@pytest.mark.parametrize("shape", [(1, 500), (500, 1)])
-def test_a_star_is_linked_in_few_rounds(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds: list[int] = []
+@pytest.mark.parametrize("seed", range(5))
+def test_components_are_those_of_the_graph(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(2000, size=(2, 1500))
+    parents = separate(2000)
+    for part in np.array_split(np.arange(1500), 40):
+        join(parents, first[part], second[part])
+    graph = coo_array((np.ones(1500), (first, second)), shape=(2000, 2000))
+    count, expected = connected_components(graph, directed=False)
+    roots = find(parents, np.arange(2000))
+    assert len(np.unique(roots)) == count == len(np.unique(np.stack([roots, expected]), axis=1).T)
+    assert (roots <= np.arange(2000)).all()
 
-    def counted(*arguments: Any) -> None:
-        rounds.append(1)
-        join(*arguments)
 
-    monkeypatch.setattr(module, "join", counted)
-    roots = np.arange(501)
-    link(np.ones(shape, np.bool_), roots[: shape[0]].copy(), roots[shape[0] :].copy(), roots)
-    assert not roots.any()
-    assert len(rounds) <= 4
+def test_a_long_chain_is_joined_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Link by link from its end, the worst order; a chain of parents as long as the points would take minutes."""
+    parents, count = separate(20_000), 20_000
+    for start in range(count - 2, -1, -1):
+        parents[start + 1] = start
+    assert find(parents, np.array([count - 1, 7])).tolist() == [0, 0]
+    steps = 0
+    while parents[count - 2] != 0:
+        find(parents, np.array([count - 2]))
+        steps += 1
+    assert steps <= 1
 
 
-def test_blocks_that_were_linked_apart_are_joined_to_the_same_components() -> None:
-    """As over several machines: each links its block on its own and hands over what it merged."""
-    units = unit_rows(random(np.random.default_rng(5), 300, 2))
-    points, eps, block = np.arange(300), 2e-4, 60
-    roots = points.copy()
-    for one in np.split(points, 300 // block):
-        for other in np.split(points, 300 // block):
-            own = points.copy()
-            link(neighbours(units[one], units[other], eps), one, other, own)
-            merged = np.flatnonzero(own != points)
-            assert len(merged) < 2 * block
-            join(roots, merged, own[merged])
-    _, labels = np.unique(roots, return_inverse=True)
+@pytest.mark.parametrize("order", [1, -1])
+def test_pairs_may_come_in_any_order(order: int) -> None:
+    rng = np.random.default_rng(5)
+    units = unit_rows(np.concatenate([blobs(rng, 500, 3, 12, 0.1), random(rng, 200, 3)]))
+    growth = Growth(len(units), 6)
+    for one, other in list(upper_triangle(len(units), 64))[::order]:
+        growth.add(one, other, neighbours(Units.of(units[one]), Units.of(units[other]), 3e-3))
+    labels = growth.labels()
     assert labels.max() > 5
-    assert labels.tolist() == dbscan(units, eps, 1).tolist()
+    assert labels.tolist() == dbscan(units, 3e-3, 6).tolist()
