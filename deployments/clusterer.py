@@ -20,7 +20,8 @@ from ray import serve
 
 from configs.threads import threads_for
 from deployments.batching import Batcher
-from deployments.dbscan import Cancelled, Floats, Indices, dbscan, has_direction, row_lengths
+from deployments.components import Indices
+from deployments.dbscan import Cancelled, Floats, dbscan, has_direction, row_lengths
 from deployments.errors import InvalidClustering, ModelFailed, Problem
 from deployments.metrics import ModelMetrics
 from deployments.replica import ModelStatus
