@@ -10,18 +10,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.components import Indices, find, join, separate
+from deployments.components import Indices
+from deployments.growth import Flags, Growth
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Flags = NDArray[np.bool_]
 
-NOISE = -1
 # Points a side: the products are large enough for the BLAS and a block's temporaries small enough for the caches.
 BLOCK = 1024
 # With more doubtful pairs than one in so many, a block is computed anew instead of pair by pair.
@@ -105,20 +104,38 @@ def has_direction(lengths: Floats) -> Flags:
     return (lengths >= SHORTEST) & (lengths <= LONGEST)
 
 
-class Units(NamedTuple):
-    """Unit rows (n, d), as they are and rounded."""
+class Units:
+    """Unit rows (n, d): float32 for the products, float64 where a decision hangs on them.
 
-    exact: Floats
-    single: Singles
+    Attributes:
+        single: (n, d), each number off by at most two roundoffs of its own.
+    """
 
-    @classmethod
-    def of(cls, exact: Floats) -> "Units":
-        """The rows with their rounding."""
-        return cls(exact, exact.astype(np.float32))
+    def __init__(self, vectors: NDArray[np.floating], lengths: Floats | None = None) -> None:
+        """`vectors` (n, d) float32 or float64 with their `row_lengths` (n,), or of length 1 when None; not copied."""
+        self._vectors, self._lengths = vectors, lengths
+        scaled = vectors if lengths is None else vectors / lengths[:, None].astype(vectors.dtype)
+        self.single: Singles = scaled.astype(np.float32, copy=False)
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    @property
+    def dimensions(self) -> int:
+        """d."""
+        return self._vectors.shape[1]
+
+    def exact(self, rows: slice | Indices = slice(None)) -> Floats:
+        """Some rows in float64."""
+        vectors = self._vectors[rows].astype(np.float64, copy=False)
+        return vectors if self._lengths is None else vectors / self._lengths[rows, None]
 
     def part(self, rows: slice) -> "Units":
-        """Some of them, not copied."""
-        return Units(self.exact[rows], self.single[rows])
+        """Some rows, sharing their memory with these."""
+        part = object.__new__(Units)
+        part._vectors, part.single = self._vectors[rows], self.single[rows]
+        part._lengths = None if self._lengths is None else self._lengths[rows]
+        return part
 
 
 class Products(Protocol):
@@ -146,113 +163,25 @@ def neighbours(rows: Units, columns: Units, eps: float, products: Products | Non
 
     What the float32 products cannot decide is computed again in float64.
     """
-    shape = len(rows.exact), len(columns.exact)
+    size = len(rows) * len(columns)
     if eps >= 2:
-        return np.arange(shape[0] * shape[1])
-    dimensions = rows.exact.shape[1]
+        return np.arange(size)
     # A dot product of d numbers is off by at most d roundoffs of Σ|uᵢvᵢ|, which is at most 1, whatever the order of
     # its sum (Higham 2002, §3.1); the rest is for the conversions to float32, of the rows and of the bounds.
-    margin = (1.01 * dimensions + 8) * SINGLE
+    margin = (1.01 * rows.dimensions + 8) * SINGLE
     products = products or HostProducts(rows.single, columns.single)
     places, similarities = products.at_least(1 - eps - margin)
     doubtful = np.flatnonzero(similarities <= 1 - eps + margin)
     if not doubtful.size:
         return places
-    if doubtful.size <= shape[0] * shape[1] // DOUBTFUL:
-        row, column = np.divmod(places[doubtful], shape[1])
-        distances = 1 - np.einsum("ij,ij->i", rows.exact[row], columns.exact[column])
-        if (np.abs(distances - eps) > (2 * dimensions + 8) * DOUBLE).all():
+    if doubtful.size <= size // DOUBTFUL:
+        row, column = np.divmod(places[doubtful], len(columns))
+        distances = 1 - np.einsum("ij,ij->i", rows.exact(row), columns.exact(column))
+        if (np.abs(distances - eps) > (2 * rows.dimensions + 8) * DOUBLE).all():
             return np.delete(places, doubtful[distances > eps])
     # At the mercy of rounding: scikit-learn's own arithmetic, a matrix product.
-    exact = rows.exact @ columns.exact.T
+    exact = rows.exact() @ columns.exact().T
     return np.flatnonzero(np.subtract(1, exact, out=exact) <= eps)
-
-
-class Growth:
-    """What is known of a clustering while pairs of neighbours come in, in any order.
-
-    Attributes:
-        counts: (n,) neighbours seen so far, each point its own.
-        parents: (n,) the components of the points that are known to be core; see `deployments.components`.
-        open: (k, 2) pairs of neighbours one of which at least is not known to be core: k < n × min_samples.
-    """
-
-    def __init__(self, count: int, min_samples: int) -> None:
-        self.counts: Indices = np.ones(count, np.int64)
-        self.parents = separate(count)
-        self._min_samples = min_samples
-        self._open: list[Indices] = []
-        self._opened, self._room = 0, count
-
-    def core(self, points: slice | Indices = slice(None)) -> Flags:
-        """Which points are known to be core."""
-        return self.counts[points] >= self._min_samples
-
-    @property
-    def open(self) -> Indices:
-        self._settle()
-        return np.concatenate([np.empty((0, 2), np.int64), *self._open])
-
-    def is_one(self, *points: slice) -> bool:
-        """Whether all these points are in one component, so that their pairs have nothing to tell."""
-        lowest = find(self.parents, np.array([points[0].start]))
-        return all((find(self.parents, np.arange(part.start, part.stop)) == lowest).all() for part in points)
-
-    def add(self, one: slice, other: slice, places: Indices) -> None:
-        """Take the neighbours of a block, as `neighbours` gives them; a pair of points must be in one block alone."""
-        row, column = np.divmod(places, other.stop - other.start)
-        if one == other:
-            above = row < column
-            row, column = row[above], column[above]
-        self.counts[one] += np.bincount(row, minlength=one.stop - one.start)
-        self.counts[other] += np.bincount(column, minlength=other.stop - other.start)
-        both_core = self.core(one)[row] & self.core(other)[column]
-        # So many pairs, and so few components among them.
-        rows, columns = (find(self.parents, np.arange(part.start, part.stop)) for part in (one, other))
-        first, second = rows[row], columns[column]
-        apart = both_core & (first != second)
-        join(self.parents, first[apart], second[apart])
-        self._keep(row[~both_core] + one.start, column[~both_core] + other.start)
-
-    def link(self, first: Indices, second: Indices) -> None:
-        """Take neighbours that are counted already: first[k] and second[k], for all k."""
-        both_core = self.core(first) & self.core(second)
-        join(self.parents, first[both_core], second[both_core])
-        self._keep(first[~both_core], second[~both_core])
-
-    def labels(self) -> Indices:
-        """(n,) as `dbscan` gives them, when every pair of neighbours has come in."""
-        first, second = self.open.T
-        core = self.core()
-        # A root is the first point of its component.
-        roots = find(self.parents, np.flatnonzero(core))
-        firsts, numbers = np.unique(roots, return_inverse=True)
-        none = len(firsts)
-        labels: Indices = np.full(len(core), none)
-        labels[core] = numbers
-        for border, neighbour in ((first, second), (second, first)):
-            reached = core[neighbour] & ~core[border]
-            np.minimum.at(labels, border[reached], labels[neighbour[reached]])
-        labels[labels == none] = NOISE
-        return labels
-
-    def _keep(self, first: Indices, second: Indices) -> None:
-        if first.size:
-            self._open.append(np.stack([first, second], axis=1))
-            self._opened += first.size
-        if self._opened > self._room:
-            self._settle()
-            self._room = max(len(self.counts), 2 * self._opened)
-
-    def _settle(self) -> None:
-        """Join the open pairs that are known to be core by now, and forget them."""
-        if not self._open:
-            return
-        pairs = np.concatenate(self._open)
-        both_core = self.core(pairs[:, 0]) & self.core(pairs[:, 1])
-        join(self.parents, *pairs[both_core].T)
-        self._open = [pairs[~both_core]]
-        self._opened = len(self._open[0])
 
 
 Pair = tuple[slice, slice]
@@ -299,7 +228,7 @@ class _Search:
             pool.shutdown(cancel_futures=True)
 
     def _neighbours(self, one: slice, other: slice) -> Indices:
-        rows, columns = Units.of(self._units[one]), Units.of(self._units[other])
+        rows, columns = Units(self._units[one]), Units(self._units[other])
         return neighbours(rows, columns, self._eps)
 
 

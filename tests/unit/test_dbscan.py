@@ -14,7 +14,8 @@ from sklearn.metrics.pairwise import cosine_distances
 
 from deployments import dbscan as module
 from deployments.components import find, join, separate
-from deployments.dbscan import Cancelled, Growth, Units, dbscan, neighbours, unit_rows, upper_triangle
+from deployments.dbscan import Cancelled, Units, dbscan, neighbours, row_lengths, unit_rows, upper_triangle
+from deployments.growth import Growth
 
 Points = NDArray[np.floating]
 Case = tuple[Points, float, int]  # embeddings, eps, min_samples
@@ -33,7 +34,7 @@ def apart(degrees: float) -> float:
 def near(rows: Points, columns: Points, eps: float) -> NDArray[np.bool_]:
     """(r, d) and (c, d) unit rows -> (r, c), which are neighbours."""
     flags = np.zeros(len(rows) * len(columns), np.bool_)
-    flags[neighbours(Units.of(rows), Units.of(columns), eps)] = True
+    flags[neighbours(Units(rows), Units(columns), eps)] = True
     return flags.reshape(len(rows), len(columns))
 
 
@@ -192,7 +193,7 @@ def test_many_doubtful_pairs_are_not_gathered() -> None:
     units[:100, 0], units[100:, 0], units[100:, 1] = 1, 0.8, 0.6
     tracemalloc.start()
     try:
-        places = neighbours(Units.of(units), Units.of(units), 0.2)
+        places = neighbours(Units(units), Units(units), 0.2)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -338,7 +339,42 @@ def test_pairs_may_come_in_any_order(order: int) -> None:
     units = unit_rows(np.concatenate([blobs(rng, 500, 3, 12, 0.1), random(rng, 200, 3)]))
     growth = Growth(len(units), 6)
     for one, other in list(upper_triangle(len(units), 64))[::order]:
-        growth.add(one, other, neighbours(Units.of(units[one]), Units.of(units[other]), 3e-3))
+        growth.add(one, other, neighbours(Units(units[one]), Units(units[other]), 3e-3))
     labels = growth.labels()
     assert labels.max() > 5
     assert labels.tolist() == dbscan(units, 3e-3, 6).tolist()
+
+
+def test_growth_goes_on_elsewhere() -> None:
+    """Two searches that know the same beginning: what each found, taken together, is the whole."""
+    rng = np.random.default_rng(8)
+    units = unit_rows(np.concatenate([blobs(rng, 500, 3, 12, 0.1), random(rng, 200, 3)]))
+    blocks = list(upper_triangle(len(units), 64))
+
+    def search(growth: Growth, part: slice) -> Growth:
+        for one, other in blocks[part]:
+            growth.add(one, other, neighbours(Units(units[one]), Units(units[other]), 3e-3))
+        return growth
+
+    whole = search(Growth(len(units), 6), slice(0, 5))
+    known = whole.known()
+    for part in (slice(40, None), slice(5, 40)):
+        found = search(Growth.of(known), part).found_since(known)
+        assert len(found.joined) < len(units)
+        assert len(found.open) < len(units) * 6
+        whole.take(found)
+    assert whole.labels().tolist() == dbscan(units, 3e-3, 6).tolist()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_rows_of_any_length_are_decided_like_unit_rows(kind: type[np.floating]) -> None:
+    rng = np.random.default_rng(9)
+    points = (blobs(rng, 300, 300, 5, 1) * 10.0 ** rng.integers(-6, 7, size=(300, 1))).astype(kind)
+    units = unit_rows(points)
+    distances = 1 - units @ units.T
+    rows = Units(points, row_lengths(points.astype(np.float64)))
+    assert rows.exact().tolist() == units.tolist()
+    for eps in np.quantile(distances, [0.01, 0.1, 0.5, 0.9]) + 1e-12:
+        expected = np.flatnonzero(distances <= eps).tolist()
+        assert neighbours(rows, rows, eps).tolist() == expected
+        assert neighbours(rows.part(slice(0, 300)), Units(units), eps).tolist() == expected

@@ -1,0 +1,216 @@
+"""Vectors with their ids from parquet files on any fsspec URL, read in batches and held once.
+
+A folder is read with all below it; names that begin with `_` or `.` are a job's own. A row without a vector, as a job
+writes for an image that failed, is left out and counted. Anything else that is wrong is refused in one line.
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from deployments.dbscan import has_direction, row_lengths
+from jobs.errors import JobRefused
+from jobs.urls import open_url, public_url, refused
+
+Vectors = NDArray[np.floating]
+
+BATCH = 4096  # rows
+# What the outputs of other jobs call these columns: the first that is there counts.
+WEIGHTS = ("weights_id", "embedding_weights", "embedding_model")
+PICTURES = ("kept_path", "path")
+QUALITY = ("quality", "nima_technical_score", "quality_score")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of columns; what is None is looked for under its usual names, and need not be there."""
+
+    id: str
+    vector: str
+    weights: str | None = None
+    picture: str | None = None
+    quality: str | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows that have a vector: ids (k,), vectors (k, d), finite with a direction; pictures and quality or None."""
+
+    ids: pa.Array
+    vectors: Vectors
+    pictures: pa.Array | None
+    quality: pa.Array | None
+
+
+class Source:
+    """The files of an input, their footers read.
+
+    Attributes:
+        shown: the URL without credentials.
+        rows: in all files, with those that have no vector.
+        skipped: rows without a vector that were read.
+        weights: the weights that made the vectors that were read; None where the files do not say.
+        signature: of every id and vector that was read, in hexadecimal.
+    """
+
+    def __init__(self, url: str, columns: Columns) -> None:
+        """JobRefused: nothing there, no parquet, or a column is missing or of another type."""
+        self.shown, self.skipped, self.weights = public_url(url), 0, None
+        self._url = url
+        self._files, root = open_url(url)
+        self._paths = self._parquet(root)
+        self.folder = root if [root] != self._paths else posixpath.dirname(root)
+        schemas = [self._footer(path) for path in self._paths]
+        self.rows = sum(rows for _, rows in schemas)
+        self._columns = self._resolved([schema for schema, _ in schemas], columns)
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._width = 0
+
+    @property
+    def signature(self) -> str:
+        return self._hash.hexdigest()
+
+    def read(self) -> Iterator[Rows]:
+        """Every row that has a vector, in the order of the files' names; JobRefused at the first that is wrong."""
+        columns = self._columns
+        names = [name for name in vars(columns).values() if name is not None]
+        for path in self._paths:
+            for read in self._batches(path, list(dict.fromkeys(names))):
+                batch = read.filter(pc.is_valid(read.column(columns.vector)))
+                self.skipped += len(read) - len(batch)
+                if len(batch):
+                    yield self._rows(batch, path)
+
+    def _rows(self, batch: pa.RecordBatch, path: str) -> Rows:
+        columns = self._columns
+        ids = batch.column(columns.id)
+        if ids.null_count:
+            raise JobRefused(f"{self._of(path)}: a row has a vector and no {columns.id}: every vector needs an id.")
+        if columns.weights:
+            self._same_weights(pc.unique(batch.column(columns.weights).drop_null()).to_pylist())
+        vectors = self._matrix(batch.column(columns.vector), ids)
+        self._hash.update("\0".join(map(str, ids.to_pylist())).encode())
+        self._hash.update(vectors.data)
+        return Rows(
+            ids,
+            vectors,
+            batch.column(columns.picture) if columns.picture else None,
+            pc.cast(batch.column(columns.quality), pa.float64()) if columns.quality else None,
+        )
+
+    def _matrix(self, lists: pa.Array, ids: pa.Array) -> Vectors:
+        """Lists of numbers -> (k, d)."""
+        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        self._width = self._width or int(lengths[0])
+        if (other := np.flatnonzero(lengths != self._width)).size:
+            raise JobRefused(
+                f"The vector of {ids[other[0]]} has {lengths[other[0]]} numbers, others have {self._width}: "
+                "cluster vectors of one model."
+            )
+        numbers = lists.flatten()
+        if numbers.null_count:
+            raise JobRefused(f"A vector of {self.shown} has an empty place in it: write finite numbers alone.")
+        flat = numbers.to_numpy(zero_copy_only=False)
+        vectors: Vectors = flat.astype(np.promote_types(flat.dtype, np.float32), copy=False).reshape(-1, self._width)
+        unusable = np.flatnonzero(~has_direction(row_lengths(vectors.astype(np.float64))))
+        if unusable.size:
+            raise JobRefused(
+                f"The vector of {ids[unusable[0]]} has no direction: it is zero, or not finite. Leave it out, or null."
+            )
+        return vectors
+
+    def _same_weights(self, found: list[Any]) -> None:
+        for weights in found:
+            self.weights = weights if self.weights is None else self.weights
+            if weights != self.weights:
+                raise JobRefused(
+                    f"{self.shown} has vectors of two models, {self.weights} and {weights}: distances between them "
+                    "mean nothing. Cluster those of one."
+                )
+
+    def _parquet(self, root: str) -> list[str]:
+        try:
+            found = [root] if self._files.isfile(root) else self._files.find(root)
+        except Exception as error:  # a file system's own errors are of any type
+            raise refused(self._url, "cannot be read", error) from error
+        paths = sorted(path for path in found if path == root or _is_table(posixpath.relpath(path, root)))
+        if not paths:
+            raise JobRefused(f"{self.shown} holds no parquet file: name a file, or a folder with some below it.")
+        return paths
+
+    def _footer(self, path: str) -> tuple[pa.Schema, int]:
+        try:
+            with self._files.open(path, "rb") as file:
+                parquet = pq.ParquetFile(file)
+                return parquet.schema_arrow, parquet.metadata.num_rows
+        except Exception as error:
+            raise refused(self._url, f"cannot be read at {self._of(path)}", error) from error
+
+    def _batches(self, path: str, names: list[str]) -> Iterator[pa.RecordBatch]:
+        try:
+            with self._files.open(path, "rb") as file:
+                yield from pq.ParquetFile(file).iter_batches(BATCH, columns=names)
+        except (OSError, pa.ArrowException) as error:
+            raise refused(self._url, f"cannot be read at {self._of(path)}", error) from error
+
+    def _resolved(self, schemas: Sequence[pa.Schema], columns: Columns) -> Columns:
+        for path, schema in zip(self._paths, schemas, strict=True):
+            for name in (value for value in vars(columns).values() if value is not None):
+                if name not in schema.names:
+                    raise JobRefused(f"{self._of(path)} has no column {name!r}; it has {', '.join(schema.names)}.")
+            if not _is_vector(schema.field(columns.vector).type):
+                raise JobRefused(f"{self._of(path)}: column {columns.vector!r} is no list of floating-point numbers.")
+            if not _is_id(schema.field(columns.id).type):
+                raise JobRefused(f"{self._of(path)}: column {columns.id!r} has neither texts nor whole numbers.")
+        kinds = {str(schema.field(columns.id).type) for schema in schemas}
+        if len(kinds) > 1:
+            raise JobRefused(f"{self.shown}: column {columns.id!r} is {' and '.join(sorted(kinds))} by file.")
+        common = set.intersection(*(set(schema.names) for schema in schemas))
+        return Columns(
+            columns.id,
+            columns.vector,
+            columns.weights or _first(WEIGHTS, common),
+            columns.picture or _first(PICTURES, common),
+            columns.quality or _first(QUALITY, common),
+        )
+
+    def _of(self, path: str) -> str:
+        """A file's name, for people."""
+        return self.shown if [path] == self._paths else posixpath.relpath(path, self.folder)
+
+
+def refuse_repeated(ids: pa.ChunkedArray, column: str) -> None:
+    """JobRefused when an id occurs twice."""
+    counts = pc.value_counts(ids)
+    if len(counts) < len(ids):
+        repeated = counts.filter(pc.greater(counts.field("counts"), 1))[0].as_py()
+        raise JobRefused(
+            f"{column} {repeated['values']} occurs {repeated['counts']} times: ids must be unique, name another column."
+        )
+
+
+def _is_table(path: str) -> bool:
+    """Whether a path below the input's folder is a parquet file that is not a job's own."""
+    return path.endswith(".parquet") and not any(part.startswith(("_", ".")) for part in path.split("/"))
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(lists and pa.types.is_floating(kind.value_type))
+
+
+def _is_id(kind: pa.DataType) -> bool:
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(texts or pa.types.is_integer(kind))
+
+
+def _first(names: Sequence[str], there: set[str]) -> str | None:
+    return next((name for name in names if name in there), None)
