@@ -123,7 +123,7 @@ class Units:
     @property
     def dimensions(self) -> int:
         """d."""
-        return self._vectors.shape[1]
+        return int(self._vectors.shape[1])
 
     def exact(self, rows: slice | Indices = slice(None)) -> Floats:
         """Some rows in float64."""

@@ -8,7 +8,7 @@ import hashlib
 import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from deployments.dbscan import has_direction, row_lengths
+from deployments.components import Indices
+from deployments.dbscan import Floats, Units, has_direction, row_lengths
+from jobs.clustering.rows import points_a_block
 from jobs.errors import JobRefused
 from jobs.urls import open_url, public_url, refused
 
@@ -42,12 +44,49 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows that have a vector: ids (k,), vectors (k, d), finite with a direction; pictures and quality or None."""
+    """Some rows that have a vector: ids (k,), vectors (k, d), their lengths (k,); pictures and quality or None."""
 
     ids: pa.Array
     vectors: Vectors
+    lengths: Floats
     pictures: pa.Array | None
     quality: pa.Array | None
+
+
+@dataclass(frozen=True)
+class Points:
+    """What is known of every point: ids (n,), and pictures and quality (n,) where the input has them."""
+
+    ids: pa.ChunkedArray
+    pictures: pa.ChunkedArray | None
+    quality: Floats | None
+
+
+@dataclass(frozen=True)
+class Held:
+    """All vectors, in blocks of `size` that may lie in shared memory, and their lengths (n,)."""
+
+    blocks: Sequence[Vectors]
+    size: int
+    lengths: Floats
+
+    @property
+    def dimensions(self) -> int:
+        """Of a vector."""
+        return int(self.blocks[0].shape[1])
+
+    def units(self, block: int) -> Units:
+        """A block's unit rows."""
+        return Units(self.blocks[block], self.lengths[block * self.size : (block + 1) * self.size])
+
+    def some(self, points: Indices) -> Units:
+        """The unit rows of these points (k,), copied."""
+        vectors = np.empty((len(points), self.dimensions), self.blocks[0].dtype)
+        number, row = np.divmod(points, self.size)
+        for block in np.unique(number):
+            there = np.flatnonzero(number == block)
+            vectors[there] = self.blocks[block][row[there]]
+        return Units(vectors, self.lengths[points])
 
 
 class Source:
@@ -55,6 +94,7 @@ class Source:
 
     Attributes:
         shown: the URL without credentials.
+        files, folder: the file system, and the input's folder in it.
         rows: in all files, with those that have no vector.
         skipped: rows without a vector that were read.
         weights: the weights that made the vectors that were read; None where the files do not say.
@@ -65,7 +105,7 @@ class Source:
         """JobRefused: nothing there, no parquet, or a column is missing or of another type."""
         self.shown, self.skipped, self.weights = public_url(url), 0, None
         self._url = url
-        self._files, root = open_url(url)
+        self.files, root = open_url(url)
         self._paths = self._parquet(root)
         self.folder = root if [root] != self._paths else posixpath.dirname(root)
         schemas = [self._footer(path) for path in self._paths]
@@ -96,23 +136,24 @@ class Source:
             raise JobRefused(f"{self._of(path)}: a row has a vector and no {columns.id}: every vector needs an id.")
         if columns.weights:
             self._same_weights(pc.unique(batch.column(columns.weights).drop_null()).to_pylist())
-        vectors = self._matrix(batch.column(columns.vector), ids)
+        vectors, lengths = self._matrix(batch.column(columns.vector), ids)
         self._hash.update("\0".join(map(str, ids.to_pylist())).encode())
         self._hash.update(vectors.data)
         return Rows(
             ids,
             vectors,
-            batch.column(columns.picture) if columns.picture else None,
+            lengths,
+            pc.cast(batch.column(columns.picture), pa.string()) if columns.picture else None,
             pc.cast(batch.column(columns.quality), pa.float64()) if columns.quality else None,
         )
 
-    def _matrix(self, lists: pa.Array, ids: pa.Array) -> Vectors:
-        """Lists of numbers -> (k, d)."""
-        lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-        self._width = self._width or int(lengths[0])
-        if (other := np.flatnonzero(lengths != self._width)).size:
+    def _matrix(self, lists: pa.Array, ids: pa.Array) -> tuple[Vectors, Floats]:
+        """Lists of numbers -> (k, d), and their lengths."""
+        widths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+        self._width = self._width or int(widths[0])
+        if (other := np.flatnonzero(widths != self._width)).size:
             raise JobRefused(
-                f"The vector of {ids[other[0]]} has {lengths[other[0]]} numbers, others have {self._width}: "
+                f"The vector of {ids[other[0]]} has {widths[other[0]]} numbers, others have {self._width}: "
                 "cluster vectors of one model."
             )
         numbers = lists.flatten()
@@ -120,12 +161,12 @@ class Source:
             raise JobRefused(f"A vector of {self.shown} has an empty place in it: write finite numbers alone.")
         flat = numbers.to_numpy(zero_copy_only=False)
         vectors: Vectors = flat.astype(np.promote_types(flat.dtype, np.float32), copy=False).reshape(-1, self._width)
-        unusable = np.flatnonzero(~has_direction(row_lengths(vectors.astype(np.float64))))
-        if unusable.size:
+        lengths = row_lengths(vectors.astype(np.float64))
+        if (unusable := np.flatnonzero(~has_direction(lengths))).size:
             raise JobRefused(
                 f"The vector of {ids[unusable[0]]} has no direction: it is zero, or not finite. Leave it out, or null."
             )
-        return vectors
+        return vectors, lengths
 
     def _same_weights(self, found: list[Any]) -> None:
         for weights in found:
@@ -138,7 +179,7 @@ class Source:
 
     def _parquet(self, root: str) -> list[str]:
         try:
-            found = [root] if self._files.isfile(root) else self._files.find(root)
+            found = [root] if self.files.isfile(root) else self.files.find(root)
         except Exception as error:  # a file system's own errors are of any type
             raise refused(self._url, "cannot be read", error) from error
         paths = sorted(path for path in found if path == root or _is_table(posixpath.relpath(path, root)))
@@ -148,7 +189,7 @@ class Source:
 
     def _footer(self, path: str) -> tuple[pa.Schema, int]:
         try:
-            with self._files.open(path, "rb") as file:
+            with self.files.open(path, "rb") as file:
                 parquet = pq.ParquetFile(file)
                 return parquet.schema_arrow, parquet.metadata.num_rows
         except Exception as error:
@@ -156,7 +197,7 @@ class Source:
 
     def _batches(self, path: str, names: list[str]) -> Iterator[pa.RecordBatch]:
         try:
-            with self._files.open(path, "rb") as file:
+            with self.files.open(path, "rb") as file:
                 yield from pq.ParquetFile(file).iter_batches(BATCH, columns=names)
         except (OSError, pa.ArrowException) as error:
             raise refused(self._url, f"cannot be read at {self._of(path)}", error) from error
@@ -170,9 +211,9 @@ class Source:
                 raise JobRefused(f"{self._of(path)}: column {columns.vector!r} is no list of floating-point numbers.")
             if not _is_id(schema.field(columns.id).type):
                 raise JobRefused(f"{self._of(path)}: column {columns.id!r} has neither texts nor whole numbers.")
-        kinds = {str(schema.field(columns.id).type) for schema in schemas}
-        if len(kinds) > 1:
-            raise JobRefused(f"{self.shown}: column {columns.id!r} is {' and '.join(sorted(kinds))} by file.")
+        for name in (columns.id, columns.vector):
+            if len(kinds := {str(schema.field(name).type) for schema in schemas}) > 1:
+                raise JobRefused(f"{self.shown}: column {name!r} is {' or '.join(sorted(kinds))}, by file: write one.")
         common = set.intersection(*(set(schema.names) for schema in schemas))
         return Columns(
             columns.id,
@@ -187,13 +228,55 @@ class Source:
         return self.shown if [path] == self._paths else posixpath.relpath(path, self.folder)
 
 
-def refuse_repeated(ids: pa.ChunkedArray, column: str) -> None:
-    """JobRefused when an id occurs twice."""
+class Takes(Protocol):
+    """Where blocks of vectors go."""
+
+    def append(self, block: Vectors) -> None:
+        """Take a block, which nobody writes to any more."""
+
+    def blocks(self) -> Sequence[Vectors]:
+        """All of them, to be read."""
+
+
+def collect(source: Source, store: Takes) -> tuple[Points, Held]:
+    """Read all of a source into blocks. JobRefused: it has no vector, or an id twice."""
+    size = points_a_block(source.rows)
+    ids, lengths, pictures, quality = list[Any](), list[Floats](), list[Any](), list[Any]()
+    block, filled = np.empty((0, 0)), 0
+    for rows in source.read():
+        ids.append(rows.ids)
+        lengths.append(rows.lengths)
+        pictures.append(rows.pictures)
+        quality.append(rows.quality)
+        taken = 0
+        while taken < len(rows.vectors):
+            if not filled:
+                block = np.empty((size, rows.vectors.shape[1]), rows.vectors.dtype)
+            part = rows.vectors[taken : taken + size - filled]
+            block[filled : filled + len(part)] = part
+            taken, filled = taken + len(part), filled + len(part)
+            if filled == size:
+                store.append(block)
+                filled = 0
+    if filled:
+        store.append(block[:filled])
+    if not ids:
+        raise JobRefused(f"{source.shown} has no vector: all {source.rows:,} rows have none.")
+    points = Points(
+        pa.chunked_array(ids),
+        None if pictures[0] is None else pa.chunked_array(pictures),
+        None if quality[0] is None else pa.chunked_array(quality).to_numpy(),
+    )
+    _refuse_repeated(points.ids)
+    return points, Held(store.blocks(), size, np.concatenate(lengths))
+
+
+def _refuse_repeated(ids: pa.ChunkedArray) -> None:
     counts = pc.value_counts(ids)
     if len(counts) < len(ids):
         repeated = counts.filter(pc.greater(counts.field("counts"), 1))[0].as_py()
         raise JobRefused(
-            f"{column} {repeated['values']} occurs {repeated['counts']} times: ids must be unique, name another column."
+            f"The id {repeated['values']} occurs {repeated['counts']} times: ids must be unique, name another column."
         )
 
 

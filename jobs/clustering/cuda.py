@@ -1,0 +1,37 @@
+"""The products on a GPU: in float32 proper, no shorter type, so that the bound on their error is the same."""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from deployments.components import Indices
+from deployments.dbscan import Products, Singles
+
+SIDE = 4096  # points: 64 MB of products, and at most 200 MB of pairs
+
+
+class CudaEngine:
+    """Multiplies on a torch device."""
+
+    side = SIDE
+
+    def __init__(self, device: str = "cuda") -> None:
+        """Forbids TensorFloat-32 in this process."""
+        torch.set_float32_matmul_precision("highest")
+        self._device = torch.device(device)
+
+    def load(self, single: Singles) -> Any:
+        return torch.from_numpy(np.require(single, requirements=["C", "W"])).to(self._device)
+
+    def products(self, rows: Any, columns: Any) -> Products:
+        return _CudaProducts(rows @ columns.T)
+
+
+class _CudaProducts:
+    def __init__(self, products: torch.Tensor) -> None:
+        self._products = products.reshape(-1)
+
+    def at_least(self, bound: float) -> tuple[Indices, Singles]:
+        places = torch.nonzero(self._products >= bound).reshape(-1)
+        return places.cpu().numpy(), self._products[places].cpu().numpy()

@@ -1,0 +1,169 @@
+"""The report of a clustering: sizes, a projection, the largest clusters and near-duplicates with their pictures."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from deployments.components import Indices
+from deployments.decoding import PictureRefused, decode
+from deployments.growth import NOISE
+from jobs.clustering.summary import Summary, projection
+from jobs.clustering.vectors import Held
+from jobs.report import THUMBNAIL_SIDE, Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render, thumbnail
+from jobs.urls import open_url
+
+CLUSTERS, TABLE_ROWS, PICTURES, GROUPS = 8, 30, 8, 12
+COLOURED = 6  # clusters in the projection
+PROJECTED = 4000
+MOST_PIXELS = 100_000_000
+
+
+class Album:
+    """Pictures by the paths that the input names, below one folder; counts those that could not be shown."""
+
+    def __init__(self, folder: str, files: Any = None) -> None:
+        """`folder`: a URL, or a path in the file system `files`."""
+        self._files, self._root = (files, folder) if files else open_url(folder)
+        self.missing = 0
+
+    def picture(self, path: str | None) -> bytes | None:
+        """A small JPEG; None when there is no such picture there."""
+        try:
+            data = self._read(path)
+            pixels = decode(data, MOST_PIXELS, shortest_side=THUMBNAIL_SIDE)
+        except (OSError, PictureRefused):
+            self.missing += 1
+            return None
+        return thumbnail(Image.fromarray(pixels))
+
+    def _read(self, path: str | None) -> bytes:
+        below = (path or "").removeprefix(f"{self._root.rstrip('/')}/")
+        if not below or below.startswith("/") or "://" in below or ".." in below.split("/"):
+            raise FileNotFoundError
+        whole = f"{self._root.rstrip('/')}/{below}"
+        data: bytes = self._files.cat_file(whole)
+        return data
+
+
+def page(summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -> bytes:
+    """report.html, in UTF-8."""
+    sections: list[Section] = [_sizes(summary), _projected(summary, held), _table(summary)]
+    warnings = []
+    if summary.points.pictures is not None:
+        sections += _galleries(summary, album)
+        if album.missing:
+            warnings.append(f"{album.missing} pictures were not found below the folder of --pictures, or are broken.")
+    elif summary.duplicates is not None:
+        sections.append(_duplicate_table(summary))
+    return render(Report("Clusters", _said(manifest), _facts(summary, manifest), sections, warnings))
+
+
+def _said(manifest: dict[str, Any]) -> str:
+    how = "Exact DBSCAN"
+    if recall := manifest["recall"]:
+        how = f"DBSCAN over approximate neighbours ({recall['share']:.2%} of the edges, measured)"
+    made = f" made by {manifest['weights']}" if manifest["weights"] else ""
+    return (
+        f"{how} of {manifest['vectors']:,} vectors of {manifest['dimensions']} numbers{made} from {manifest['input']}: "
+        f"neighbours up to a cosine distance of {manifest['eps']:g}, a core point from {manifest['min_samples']} on."
+    )
+
+
+def _facts(summary: Summary, manifest: dict[str, Any]) -> list[Fact]:
+    count, noise = len(summary.clusters.labels), summary.noise
+    facts = [
+        Fact("vectors", f"{count:,}"),
+        Fact("clusters", f"{len(summary.clusters.sizes):,}"),
+        Fact("in no cluster", f"{noise:,} ({noise / count:.1%})"),
+        Fact("largest cluster", f"{summary.clusters.sizes.max(initial=0):,}"),
+    ]
+    if manifest["skipped"]:
+        facts.append(Fact("rows without a vector", f"{manifest['skipped']:,}"))
+    if summary.duplicates is not None:
+        spare = int(summary.duplicates.sizes.sum()) - len(summary.duplicates.sizes)
+        facts += [Fact("near-duplicate groups", f"{len(summary.duplicates.sizes):,}"), Fact("spare", f"{spare:,}")]
+    return facts
+
+
+def _sizes(summary: Summary) -> Bars:
+    """Clusters by size, in powers of two."""
+    sizes = summary.clusters.sizes
+    powers = np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64)
+    counts = np.bincount(powers).tolist()
+    labels = [str(2**power) if power < 2 else f"{2 ** (power - 1) + 1}–{2**power}" for power in range(len(counts))]
+    return Bars("Clusters by size", labels, {"clusters": counts}, "Points in a cluster, and how many clusters of it.")
+
+
+def _projected(summary: Summary, held: Held) -> Points:
+    points, places, share = projection(held, len(summary.clusters.labels), PROJECTED)
+    labels = summary.clusters.labels[points]
+    coloured = summary.clusters.largest(COLOURED)
+    groups = {f"cluster {label}": places[labels == label] for label in coloured}
+    groups["other clusters"] = places[~np.isin(labels, [*coloured, NOISE])]
+    groups["in no cluster"] = places[labels == NOISE]
+    said = f"The first two principal components, with {share:.0%} of the variance: near here may be far in truth."
+    listed = {name: [(float(x), float(y)) for x, y in group] for name, group in groups.items()}
+    return Points("Projection", listed, said, most=PROJECTED)
+
+
+def _table(summary: Summary) -> Table:
+    clusters, ids = summary.clusters, summary.points.ids
+    rows = [
+        (label, int(clusters.sizes[label]), str(ids[int(clusters.typical[label])]))
+        for label in clusters.largest(TABLE_ROWS)
+    ]
+    return Table("Largest clusters", ("label", "size", "typical member"), rows, "All of them are in clusters.parquet.")
+
+
+def _duplicate_table(summary: Summary) -> Table:
+    assert summary.duplicates is not None  # noqa: S101 - the caller asks only then
+    ids = summary.points.ids
+    rows = [
+        (group, int(summary.duplicates.sizes[group]), str(ids[int(summary.best[group])]))
+        for group in summary.duplicates.largest(TABLE_ROWS)
+    ]
+    return Table("Near-duplicates", ("group", "size", "best"), rows, "All of them are in near_duplicates.parquet.")
+
+
+def _galleries(summary: Summary, album: Album) -> list[Section]:
+    clusters = summary.clusters
+    sections: list[Section] = []
+    for label in clusters.largest(CLUSTERS):
+        typical = int(clusters.typical[label])
+        members = clusters.members(label)
+        shown = [typical, *_evenly(members[members != typical], PICTURES - 1)]
+        pictures = _pictures(summary, album, shown, {})
+        sections.append(Gallery(f"Cluster {label}: {clusters.sizes[label]:,} pictures", pictures, "The typical first."))
+    if summary.duplicates is None:
+        return sections
+    for group in summary.duplicates.largest(GROUPS):
+        best = int(summary.best[group])
+        members = summary.duplicates.members(group)
+        shown = [best, *_evenly(members[members != best], PICTURES - 1)]
+        title = f"Near-duplicates {group}: {summary.duplicates.sizes[group]:,} pictures"
+        sections.append(Gallery(title, _pictures(summary, album, shown, {best: "good"}), _why_best(summary)))
+    return sections
+
+
+def _why_best(summary: Summary) -> str:
+    known = summary.points.quality is not None
+    return "The best by quality is marked." if known else "The typical one is marked: quality is not known."
+
+
+def _pictures(summary: Summary, album: Album, points: Sequence[int], marks: dict[int, Any]) -> list[Picture]:
+    paths, quality = summary.points.pictures, summary.points.quality
+    assert paths is not None  # noqa: S101 - the caller asks only then
+    found = []
+    for point in points:
+        jpeg = album.picture(paths[point].as_py())
+        if jpeg is not None:
+            detail = "" if quality is None or np.isnan(quality[point]) else f"quality {quality[point]:.3g}"
+            found.append(Picture(jpeg, str(summary.points.ids[point]), detail, mark=marks.get(point, "")))
+    return found
+
+
+def _evenly(points: Indices, count: int) -> list[int]:
+    step = max(1, -(-len(points) // count))
+    return [int(point) for point in points[::step]]

@@ -1,0 +1,144 @@
+"""The exact search, cut into block rows: each compares a block of points with itself and with all blocks after it."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from deployments.dbscan import BLOCK, HostProducts, Products, Singles, Units, neighbours
+from deployments.growth import Found, Growth, Known
+
+# Points of a block row: small ones for few points, so that there are rows for many cores and for going on.
+FEWEST, MOST, BLOCK_ROWS = 1024, 8192, 32
+
+
+class Threshold(NamedTuple):
+    """What is searched: neighbours up to this cosine distance, and how many make a core point."""
+
+    eps: float
+    min_samples: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Block rows of `block` points each over `count` points."""
+
+    count: int
+    block: int
+    thresholds: tuple[Threshold, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many block rows there are."""
+        return -(-self.count // self.block)
+
+    def points(self, row: int) -> slice:
+        """The points of a block row."""
+        return slice(row * self.block, min((row + 1) * self.block, self.count))
+
+    def pairs(self, row: int) -> int:
+        """How many pairs a block row compares."""
+        end = min((row + 1) * self.block, self.count)
+        size = end - row * self.block
+        return size * (size - 1) // 2 + size * (self.count - end)
+
+
+class RowFound(NamedTuple):
+    """What a block row found for each threshold, and how many pairs it had to compare."""
+
+    found: list[Found]
+    compared: int
+
+
+class Engine(Protocol):
+    """What multiplies: `side` points a side at a time."""
+
+    side: int
+
+    def load(self, single: Singles) -> Any:
+        """Unit rows to where the products are made; the result is sliced by rows."""
+
+    def products(self, rows: Any, columns: Any) -> Products:
+        """Of slices of what `load` gave; valid until the next call."""
+
+
+@dataclass
+class HostEngine:
+    """This process's BLAS."""
+
+    side: int = BLOCK
+    _room: Singles = field(default_factory=lambda: np.empty(0, np.float32))
+
+    def load(self, single: Singles) -> Singles:
+        return single
+
+    def products(self, rows: Singles, columns: Singles) -> Products:
+        if not self._room.size:
+            self._room = np.empty(self.side**2, np.float32)
+        return HostProducts(rows, columns, self._room)
+
+
+def points_a_block(count: int) -> int:
+    """A multiple of 1024, the same for the same count."""
+    wanted = -(-count // (BLOCK_ROWS * FEWEST)) * FEWEST
+    return min(max(wanted, FEWEST), MOST)
+
+
+def search_row(plan: Plan, row: int, units: Callable[[int], Units], known: Sequence[Known], engine: Engine) -> RowFound:
+    """Search one block row.
+
+    Args:
+        plan: what is searched.
+        row: its number.
+        units: gives the unit rows of a block.
+        known: what is known of the growth of each threshold; what it connects already is not looked at again.
+        engine: makes the products.
+    """
+    growths = [Growth.of(one) for one in known]
+    compared = 0
+    rows, one = units(row), plan.points(row)
+    loaded = engine.load(rows.single)
+    for number in range(row, plan.rows):
+        other = plan.points(number)
+        if all(growth.is_one(one, other) for growth in growths):
+            continue
+        columns = rows if number == row else units(number)
+        loaded_columns = loaded if number == row else engine.load(columns.single)
+        for part, beside in _tiles(len(rows), len(columns), engine.side, number == row):
+            here, there = _moved(part, one.start), _moved(beside, other.start)
+            if all(growth.is_one(here, there) for growth in growths):
+                continue
+            products = engine.products(loaded[part], loaded_columns[beside])
+            compared += (part.stop - part.start) * (beside.stop - beside.start)
+            for threshold, growth in zip(plan.thresholds, growths, strict=True):
+                near = neighbours(rows.part(part), columns.part(beside), threshold.eps, products)
+                growth.add(here, there, near)
+    return RowFound([growth.found_since(one) for growth, one in zip(growths, known, strict=True)], compared)
+
+
+def pack(row: RowFound) -> bytes:
+    """For a file."""
+    arrays = {f"{name}_{index}": array for index, one in enumerate(row.found) for name, array in one._asdict().items()}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, compared=np.array(row.compared), **arrays)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes) -> RowFound:
+    """What was packed."""
+    with np.load(io.BytesIO(data)) as arrays:
+        count = (len(arrays.files) - 1) // len(Found._fields)
+        found = [Found(*(arrays[f"{name}_{index}"] for name in Found._fields)) for index in range(count)]
+        return RowFound(found, int(arrays["compared"]))
+
+
+def _tiles(rows: int, columns: int, side: int, is_diagonal: bool) -> Iterator[tuple[slice, slice]]:
+    for top in range(0, rows, side):
+        for left in range(top if is_diagonal else 0, columns, side):
+            yield slice(top, min(top + side, rows)), slice(left, min(left + side, columns))
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
