@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from deployments.components import Indices
 from deployments.decoding import PictureRefused, decode
@@ -32,11 +31,11 @@ class Album:
         """A small JPEG; None when there is no such picture there."""
         try:
             data = self._read(path)
-            pixels = decode(data, MOST_PIXELS, shortest_side=THUMBNAIL_SIDE)
+            image = decode(data, MOST_PIXELS, shortest_side=THUMBNAIL_SIDE)
         except (OSError, PictureRefused):
             self.missing += 1
             return None
-        return thumbnail(Image.fromarray(pixels))
+        return thumbnail(image)
 
     def _read(self, path: str | None) -> bytes:
         below = (path or "").removeprefix(f"{self._root.rstrip('/')}/")

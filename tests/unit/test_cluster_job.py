@@ -120,7 +120,9 @@ def test_what_is_connected_already_is_not_compared_again() -> None:
     assert search_row(plan, 1, vectors.units, [growth.known()], HostEngine()).compared == 0
 
 
-@pytest.mark.parametrize(("count", "size", "rows"), [(1, 1024, 1), (20_000, 1024, 20), (100_000, 4096, 25), (10**6, 8192, 123)])
+@pytest.mark.parametrize(
+    ("count", "size", "rows"), [(1, 1024, 1), (20_000, 1024, 20), (100_000, 4096, 25), (10**6, 8192, 123)]
+)
 def test_block_rows_are_enough_for_many_cores_and_not_too_small(count: int, size: int, rows: int) -> None:
     assert points_a_block(count) == size
     assert Plan(count, size, ()).rows == rows

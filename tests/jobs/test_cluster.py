@@ -1,0 +1,93 @@
+"""`python -m jobs.cluster` as a user runs it, in Ray: scikit-learn's labels, also after it was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from numpy.typing import NDArray
+from sklearn.cluster import DBSCAN
+
+from benchmarks.processes import ProcessTree
+from deployments.dbscan import dbscan
+from tests.paths import PROJECT
+from tests.unit.test_cluster_job import with_noise
+
+EPS, MIN_SAMPLES = 0.3, 4
+
+
+def written(path: Path, count: int, dimensions: int) -> NDArray[np.float32]:
+    points = with_noise(np.random.default_rng(1), count * 4 // 5, dimensions, 0.5).astype(np.float32)
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(points.reshape(-1)), dimensions)
+    pq.write_table(pa.table({"image_id": range(len(points)), "embedding": lists}), path)
+    return points
+
+
+def command(source: Path, output: Path) -> list[str]:
+    options = [f"--input={source}", f"--output={output}", f"--eps={EPS}", f"--min-samples={MIN_SAMPLES}"]
+    return [sys.executable, "-m", "jobs.cluster", *options]
+
+
+def manifest(output: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((output / "manifest.json").read_text())
+    return read
+
+
+def labels(output: Path) -> list[int]:
+    found: list[int] = pq.read_table(output / "labels.parquet")["label"].to_pylist()
+    return found
+
+
+def test_the_job_in_ray(tmp_path: Path) -> None:
+    points = written(tmp_path / "in.parquet", 5000, 64)
+    done = subprocess.run(
+        command(tmp_path / "in.parquet", tmp_path / "out"), cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    model = DBSCAN(eps=EPS, min_samples=MIN_SAMPLES, metric="cosine").fit(points.astype(np.float64))
+    assert labels(tmp_path / "out") == model.labels_.tolist()
+    facts = manifest(tmp_path / "out")
+    assert facts["ray"] in done.stderr
+    assert (facts["method"], facts["block_rows"], facts["resumed_block_rows"]) == ("exact", 5, 0)
+    assert facts["core_points"] == len(model.core_sample_indices_)
+    assert not list((tmp_path / "out").glob("_blocks/**/*.npz"))
+
+
+def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image_id": ["a", "a"], "embedding": [[1.0, 2.0], [2.0, 1.0]]}), tmp_path / "in.parquet")
+    done = subprocess.run(
+        command(tmp_path / "in.parquet", tmp_path / "out"), cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "The id a occurs 2 times: ids must be unique, name another column."
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("rows", [3, 9])
+def test_killed_it_goes_on_where_it_was(rows: int, tmp_path: Path) -> None:
+    points = written(tmp_path / "in.parquet", 20_000, 256)
+    once = command(tmp_path / "in.parquet", tmp_path / "out")
+    env = os.environ | {"PANOPTES_TEST_FOLDER": str(tmp_path)}
+    tree = ProcessTree(once, cwd=PROJECT, env=env, log=tmp_path / "log.txt", folder=tmp_path)
+    try:
+        deadline = time.monotonic() + 120
+        while len(finished := list((tmp_path / "out").glob("_blocks/*/*.npz"))) < rows:
+            assert time.monotonic() < deadline, tree.tail()
+            time.sleep(0.01)
+        os.kill(tree._process.pid, signal.SIGKILL)
+    finally:
+        tree.stop()
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    subprocess.run(once, cwd=PROJECT, check=True, capture_output=True)
+    facts = manifest(tmp_path / "out")
+    assert rows <= len(finished) <= facts["resumed_block_rows"] < facts["block_rows"] == 20
+    assert labels(tmp_path / "out") == dbscan(points, EPS, MIN_SAMPLES, threads=2).tolist()
+    assert not list((tmp_path / "out").glob("_blocks/**/*.npz"))
