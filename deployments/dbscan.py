@@ -60,7 +60,7 @@ def dbscan(
         min_samples: at least 1. Of points that are not core, fewer neighbours than this are kept, at 16 bytes each.
         threads: blocks computed side by side; 1 is right where the BLAS has threads of its own.
         overwrite: normalise in place when `embeddings` are contiguous float64, and spare the copy.
-        block: points a side of a block; a thread takes some 30 × block² bytes.
+        block: points a side of a block; a thread takes some 60 × block² bytes.
         stop: asked between blocks, from the calling thread.
 
     Returns:

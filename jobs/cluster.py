@@ -90,7 +90,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--min-samples", type=_within(1, MOST_SAMPLES), default=2, help="neighbours of a core point, itself too (2)")
     add("--near-duplicates", type=_distance_or_none, default=0.05, metavar="DISTANCE", help="0: none (0.05)")
     add("--workers", type=_within(0, 100_000), default=0, help="tasks at a time (0: one for each free GPU or core)")
-    add("--approximate", action="store_true", help="search an index of FAISS; the share of edges found is measured")
+    add(
+        "--approximate",
+        action="store_true",
+        help="search an index of FAISS, not resumable; the share of edges found is measured",
+    )
     add("--nlist", type=_within(1, 1_000_000), help="cells of the index (about 2 √n)")
     add("--nprobe", type=_within(1, 1_000_000), help="cells that are searched for a vector (8)")
     options = parser.parse_args(arguments)
@@ -110,6 +114,7 @@ def _exact(
     return searched.growths, {
         "method": "exact",
         "workers": asdict(workers),
+        "devices": sorted(searched.devices),
         "block_rows": plan.rows,
         "resumed_block_rows": searched.resumed,
         "search_s": round(seconds, 3),
@@ -184,7 +189,7 @@ def _result(manifest: dict[str, Any], output: Output) -> str:
     if recall := manifest["recall"]:
         said += f"; {recall['share']:.2%} of the edges found, of {recall['edges']:,} of {recall['queries']:,} vectors"
     else:
-        said += f", {manifest['gflops']:.0f} GFLOP/s"
+        said += f", {manifest['gflops']:.0f} GFLOP/s on {', '.join(manifest['devices'])}"
     return f"{said}. Written to {output.shown}: open report.html."
 
 

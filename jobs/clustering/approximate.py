@@ -21,6 +21,7 @@ from jobs.errors import JobRefused
 from jobs.progress import Progress
 
 QUERIES = 4096  # at a time
+MOST_FOUND = 20_000_000  # neighbours of these, at 12 bytes each
 PROBED = 8
 SAMPLE = 1000
 TRAINING_POINTS, TRAINING_ROUNDS = 64, 8  # for each cell
@@ -68,6 +69,7 @@ class Approximate:
             raise JobRefused("--approximate needs FAISS: pip install 'panoptes[faiss]'.") from error
         faiss.omp_set_num_threads(cores())
         self._plan, self._held = plan, held
+        self._at_once = max(1, min(QUERIES, MOST_FOUND * cells.nlist // (plan.count * cells.nprobe)))
         # The index does not own it.
         self._quantizer = faiss.IndexFlatIP(held.dimensions)
         self._index = faiss.IndexIVFFlat(self._quantizer, held.dimensions, cells.nlist, faiss.METRIC_INNER_PRODUCT)
@@ -90,8 +92,8 @@ class Approximate:
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         with Progress(("vectors",), self._plan.count) as progress:
-            for start in range(0, len(order), QUERIES):
-                queries = order[start : start + QUERIES]
+            for start in range(0, len(order), self._at_once):
+                queries = order[start : start + self._at_once]
                 self._search(queries, place, growths)
                 progress.advance(vectors=len(queries))
         return growths

@@ -20,6 +20,7 @@ class CudaEngine:
         """Forbids TensorFloat-32 in this process."""
         torch.set_float32_matmul_precision("highest")
         self._device = torch.device(device)
+        self.device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else device
 
     def load(self, single: Singles) -> Any:
         return torch.from_numpy(np.require(single, requirements=["C", "W"])).to(self._device)

@@ -82,7 +82,10 @@ def _facts(summary: Summary, manifest: dict[str, Any]) -> list[Fact]:
         facts.append(Fact("rows without a vector", f"{manifest['skipped']:,}"))
     if summary.duplicates is not None:
         spare = int(summary.duplicates.sizes.sum()) - len(summary.duplicates.sizes)
-        facts += [Fact("near-duplicate groups", f"{len(summary.duplicates.sizes):,}"), Fact("spare", f"{spare:,}")]
+        facts += [
+            Fact("near-duplicate groups", f"{len(summary.duplicates.sizes):,}"),
+            Fact("of them spare", f"{spare:,}"),
+        ]
     return facts
 
 

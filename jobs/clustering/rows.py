@@ -46,16 +46,18 @@ class Plan:
 
 
 class RowFound(NamedTuple):
-    """What a block row found for each threshold, and how many pairs it had to compare."""
+    """What a block row found for each threshold, how many pairs it had to compare, and on which device."""
 
     found: list[Found]
     compared: int
+    device: str
 
 
 class Engine(Protocol):
-    """What multiplies: `side` points a side at a time."""
+    """What multiplies: `side` points a side at a time, on a device of this name."""
 
     side: int
+    device: str
 
     def load(self, single: Singles) -> Any:
         """Unit rows to where the products are made; the result is sliced by rows."""
@@ -69,6 +71,7 @@ class HostEngine:
     """This process's BLAS."""
 
     side: int = BLOCK
+    device: str = "cpu"
     _room: Singles = field(default_factory=lambda: np.empty(0, np.float32))
 
     def load(self, single: Singles) -> Singles:
@@ -115,23 +118,25 @@ def search_row(plan: Plan, row: int, units: Callable[[int], Units], known: Seque
             for threshold, growth in zip(plan.thresholds, growths, strict=True):
                 near = neighbours(rows.part(part), columns.part(beside), threshold.eps, products)
                 growth.add(here, there, near)
-    return RowFound([growth.found_since(one) for growth, one in zip(growths, known, strict=True)], compared)
+    return RowFound(
+        [growth.found_since(one) for growth, one in zip(growths, known, strict=True)], compared, engine.device
+    )
 
 
 def pack(row: RowFound) -> bytes:
     """For a file."""
     arrays = {f"{name}_{index}": array for index, one in enumerate(row.found) for name, array in one._asdict().items()}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, compared=np.array(row.compared), **arrays)
+    np.savez_compressed(buffer, compared=np.array(row.compared), device=np.array(row.device), **arrays)
     return buffer.getvalue()
 
 
 def unpack(data: bytes) -> RowFound:
     """What was packed."""
     with np.load(io.BytesIO(data)) as arrays:
-        count = (len(arrays.files) - 1) // len(Found._fields)
+        count = (len(arrays.files) - 2) // len(Found._fields)
         found = [Found(*(arrays[f"{name}_{index}"] for name in Found._fields)) for index in range(count)]
-        return RowFound(found, int(arrays["compared"]))
+        return RowFound(found, int(arrays["compared"]), str(arrays["device"]))
 
 
 def _tiles(rows: int, columns: int, side: int, is_diagonal: bool) -> Iterator[tuple[slice, slice]]:

@@ -8,7 +8,7 @@ pairs that are open, so that this process holds O(n) however many neighbours the
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import ray
@@ -66,7 +66,7 @@ def choose_workers(asked: int) -> Workers:
     cores, gpus = float(free.get("CPU", 0)), float(free.get("GPU", 0))
     cpus = 1.0 if cores >= 1 else 0.0
     if gpus > 0:
-        return Workers(asked or max(1, int(gpus)), min(cpus, cores), min(1.0, gpus))
+        return Workers(asked or max(1, int(gpus)), cpus, min(1.0, gpus))
     return Workers(asked or max(1, int(cores)), cpus, 0.0)
 
 
@@ -96,14 +96,16 @@ class Store:
 
 @dataclass
 class Searched:
-    """The growth of each threshold, the pairs that were compared now, and the block rows that an earlier run did."""
+    """The growth of each threshold, the pairs that were compared now, the block rows that an earlier run did."""
 
     growths: list[Growth]
     compared: int = 0
     resumed: int = 0
+    devices: set[str] = field(default_factory=set)
 
     def take(self, row: RowFound) -> None:
         """Add a block row."""
+        self.devices.add(row.device)
         for growth, found in zip(self.growths, row.found, strict=True):
             growth.take(found)
 
