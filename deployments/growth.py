@@ -57,10 +57,11 @@ class Growth:
         self._settle()
         return np.concatenate([np.empty((0, 2), np.int64), *self._open])
 
-    def is_one(self, *points: slice) -> bool:
+    def is_one(self, *points: slice | Indices) -> bool:
         """Whether all these points are in one component, so that their pairs have nothing to tell."""
-        lowest = find(self.parents, np.array([points[0].start]))
-        return all((find(self.parents, np.arange(part.start, part.stop)) == lowest).all() for part in points)
+        parts = [np.arange(part.start, part.stop) if isinstance(part, slice) else part for part in points]
+        lowest = find(self.parents, parts[0][:1])
+        return all((find(self.parents, part) == lowest).all() for part in parts)
 
     def add(self, one: slice, other: slice, places: Indices) -> None:
         """Take the neighbours of a block, as `neighbours` gives them; a pair of points must be in one block alone."""
@@ -77,6 +78,12 @@ class Growth:
         apart = both_core & (first != second)
         join(self.parents, first[apart], second[apart])
         self._keep(row[~both_core] + one.start, column[~both_core] + other.start)
+
+    def add_pairs(self, first: Indices, second: Indices) -> None:
+        """Take neighbours: first[k] and second[k], for all k, no pair twice in any order."""
+        np.add.at(self.counts, first, 1)
+        np.add.at(self.counts, second, 1)
+        self.link(first, second)
 
     def link(self, first: Indices, second: Indices) -> None:
         """Take neighbours that are counted already: first[k] and second[k], for all k."""

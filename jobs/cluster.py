@@ -130,7 +130,7 @@ def _approximate(plan: Plan, held: Held, options: argparse.Namespace) -> tuple[l
     approximate = Approximate(plan, held, cells)
     growths = approximate.search()
     seconds = time.perf_counter() - started
-    recall = approximate.recall(growths[0])
+    recall = approximate.recall()
     return growths, {
         "method": "approximate",
         **asdict(cells),

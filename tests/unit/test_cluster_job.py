@@ -142,7 +142,7 @@ def test_all_cells_searched_is_exact() -> None:
     for growth, threshold in zip(growths, plan.thresholds, strict=True):
         expected = DBSCAN(eps=threshold.eps, min_samples=threshold.min_samples, metric="cosine")
         assert growth.labels().tolist() == expected.fit_predict(points.astype(np.float64)).tolist()
-    recall = approximate.recall(growths[0])
+    recall = approximate.recall()
     assert recall.queries == 1000
     assert recall.found == recall.edges > 1000
 
@@ -152,10 +152,11 @@ def test_recall_is_measured_where_cells_are_left_out() -> None:
     plan = Plan(len(points), 512, (Threshold(0.3, 3),))
     approximate = Approximate(plan, held(points, 512), Cells(20, 2))
     growth = approximate.search()[0]
-    recall = approximate.recall(growth)
+    recall = approximate.recall()
     distances = 1 - (points @ points.T) / np.outer(*[np.linalg.norm(points, axis=1)] * 2)
     edges = (distances <= 0.3).sum() - len(points)
     assert recall.edges == pytest.approx(edges * 1000 / 1500, rel=0.05)  # of a sample
+    assert recall.share == pytest.approx((growth.counts - 1).sum() / edges, rel=0.02)
     assert 0.2 < recall.share < 0.95
 
 
