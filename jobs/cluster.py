@@ -89,7 +89,12 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--eps", type=_distance, default=0.35, help="cosine distance of neighbours, up to 2 (0.35)")
     add("--min-samples", type=_within(1, MOST_SAMPLES), default=2, help="neighbours of a core point, itself too (2)")
     add("--near-duplicates", type=_distance_or_none, default=0.05, metavar="DISTANCE", help="0: none (0.05)")
-    add("--workers", type=_within(0, 100_000), default=0, help="tasks at a time (0: one for each free GPU or core)")
+    add(
+        "--workers",
+        type=_within(0, 100_000),
+        default=0,
+        help="tasks at a time (0: four for each free GPU, or else one for each free core)",
+    )
     add(
         "--approximate",
         action="store_true",

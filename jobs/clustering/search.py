@@ -26,6 +26,7 @@ from jobs.running import join
 FOLDER = "_blocks"
 # A task has one core: as many tasks as cores, not each with as many threads as cores. Ray sets OMP_NUM_THREADS alone.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+TASKS_A_GPU = 4  # while one multiplies, the others merge what they found, on a core each
 MILLION = 1_000_000
 
 
@@ -39,7 +40,7 @@ class Workers:
 
     def __str__(self) -> str:
         if self.gpus:
-            return f"{self.count} at a time, on a GPU each"
+            return f"{self.count} at a time, on {self.gpus:g} of a GPU each"
         beside = "" if self.cpus else ": every core is reserved by what else runs in this Ray"
         return f"{self.count} at a time, on a core each{beside}"
 
@@ -57,7 +58,7 @@ def start_ray() -> str:
 
 
 def choose_workers(asked: int) -> Workers:
-    """As many as there are free GPUs, or else free cores, unless a number is asked for.
+    """Four for each free GPU, or else as many as there are free cores, unless a number is asked for.
 
     Beside an application that has reserved every core, tasks reserve none and one runs at a time: they share the
     cores with it and need not wait for it to end.
@@ -66,7 +67,8 @@ def choose_workers(asked: int) -> Workers:
     cores, gpus = float(free.get("CPU", 0)), float(free.get("GPU", 0))
     cpus = 1.0 if cores >= 1 else 0.0
     if gpus > 0:
-        return Workers(asked or max(1, int(gpus)), cpus, min(1.0, gpus))
+        share = min(1 / TASKS_A_GPU, gpus)
+        return Workers(asked or max(1, int(min(gpus / share, cores))), cpus, share)
     return Workers(asked or max(1, int(cores)), cpus, 0.0)
 
 

@@ -17,7 +17,8 @@ from jobs.errors import JobRefused
         ({"CPU": 2.7}, 0, Workers(2, 1.0, 0.0)),
         ({"CPU": 0.15}, 0, Workers(1, 0.0, 0.0)),
         ({}, 0, Workers(1, 0.0, 0.0)),
-        ({"CPU": 16.0, "GPU": 2.0}, 0, Workers(2, 1.0, 1.0)),
+        ({"CPU": 16.0, "GPU": 2.0}, 0, Workers(8, 1.0, 0.25)),
+        ({"CPU": 3.0, "GPU": 1.0}, 0, Workers(3, 1.0, 0.25)),
         ({"CPU": 0.5, "GPU": 0.25}, 0, Workers(1, 0.0, 0.25)),
     ],
 )
