@@ -171,7 +171,7 @@ def _manifest(source: Source, held: Held, summary: Summary, options: argparse.Na
         "clusters": len(summary.clusters.sizes),
         "core_points": int(summary.core.sum()),
         "noise": summary.noise,
-        "near_duplicate_groups": None if duplicates is None else len(duplicates.sizes),
+        "near_duplicate_groups": None if duplicates is None else len(duplicates.groups.sizes),
     }
 
 
@@ -183,7 +183,7 @@ def _write(output: Output, summary: Summary, held: Held, manifest: dict[str, Any
     if summary.duplicates is None:
         output.delete("near_duplicates.parquet")
     else:
-        output.write_table("near_duplicates.parquet", duplicates_table(summary, held))
+        output.write_table("near_duplicates.parquet", duplicates_table(summary, summary.duplicates, held))
     output.write_bytes("report.html", page(summary, held, manifest, album))
     output.write_json(MANIFEST, manifest)
     forget(output)

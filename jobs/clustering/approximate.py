@@ -96,7 +96,10 @@ class Approximate:
         self._cell = self._probed[:, 0]
 
     def search(self) -> list[Growth]:
-        """The growth of each threshold."""
+        """The growth of each threshold.
+
+        It is DBSCAN's on the graph of the edges that were found: one that either end looks at counts for both.
+        """
         growths = [Growth(self._plan.count, threshold.min_samples) for threshold in self._plan.thresholds]
         ahead: deque[Future[list[Pairs]]] = deque()
         with (

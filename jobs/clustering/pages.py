@@ -1,14 +1,14 @@
 """The report of a clustering: sizes, a projection, the largest clusters and near-duplicates with their pictures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from deployments.components import Indices
 from deployments.decoding import PictureRefused, decode
 from deployments.growth import NOISE
-from jobs.clustering.summary import Summary, projection
+from jobs.clustering.summary import Duplicates, Summary, projection
 from jobs.clustering.vectors import Held
 from jobs.report import THUMBNAIL_SIDE, Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render, thumbnail
 from jobs.urls import open_url
@@ -41,8 +41,7 @@ class Album:
         below = (path or "").removeprefix(f"{self._root.rstrip('/')}/")
         if not below or below.startswith("/") or "://" in below or ".." in below.split("/"):
             raise FileNotFoundError
-        whole = f"{self._root.rstrip('/')}/{below}"
-        data: bytes = self._files.cat_file(whole)
+        data: bytes = self._files.cat_file(f"{self._root.rstrip('/')}/{below}")
         return data
 
 
@@ -50,12 +49,14 @@ def page(summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -
     """report.html, in UTF-8."""
     sections: list[Section] = [_sizes(summary), _projected(summary, held), _table(summary)]
     warnings = []
+    duplicates = summary.duplicates
     if summary.points.pictures is not None:
-        sections += _galleries(summary, album)
+        sections += _cluster_galleries(summary, album)
+        sections += _duplicate_galleries(summary, duplicates, album) if duplicates else []
         if album.missing:
             warnings.append(f"{album.missing} pictures were not found below the folder of --pictures, or are broken.")
-    elif summary.duplicates is not None:
-        sections.append(_duplicate_table(summary))
+    elif duplicates:
+        sections.append(_duplicate_table(summary, duplicates))
     return render(Report("Clusters", _said(manifest), _facts(summary, manifest), sections, warnings))
 
 
@@ -80,12 +81,10 @@ def _facts(summary: Summary, manifest: dict[str, Any]) -> list[Fact]:
     ]
     if manifest["skipped"]:
         facts.append(Fact("rows without a vector", f"{manifest['skipped']:,}"))
-    if summary.duplicates is not None:
-        spare = int(summary.duplicates.sizes.sum()) - len(summary.duplicates.sizes)
-        facts += [
-            Fact("near-duplicate groups", f"{len(summary.duplicates.sizes):,}"),
-            Fact("of them spare", f"{spare:,}"),
-        ]
+    if summary.duplicates:
+        sizes = summary.duplicates.groups.sizes
+        spare = int(sizes.sum()) - len(sizes)
+        facts += [Fact("near-duplicate groups", f"{len(sizes):,}"), Fact("of them spare", f"{spare:,}")]
     return facts
 
 
@@ -119,33 +118,32 @@ def _table(summary: Summary) -> Table:
     return Table("Largest clusters", ("label", "size", "typical member"), rows, "All of them are in clusters.parquet.")
 
 
-def _duplicate_table(summary: Summary) -> Table:
-    assert summary.duplicates is not None  # noqa: S101 - the caller asks only then
-    ids = summary.points.ids
+def _duplicate_table(summary: Summary, duplicates: Duplicates) -> Table:
+    groups, ids = duplicates.groups, summary.points.ids
     rows = [
-        (group, int(summary.duplicates.sizes[group]), str(ids[int(summary.best[group])]))
-        for group in summary.duplicates.largest(TABLE_ROWS)
+        (group, int(groups.sizes[group]), str(ids[int(duplicates.best[group])])) for group in groups.largest(TABLE_ROWS)
     ]
     return Table("Near-duplicates", ("group", "size", "best"), rows, "All of them are in near_duplicates.parquet.")
 
 
-def _galleries(summary: Summary, album: Album) -> list[Section]:
+def _cluster_galleries(summary: Summary, album: Album) -> list[Section]:
     clusters = summary.clusters
     sections: list[Section] = []
     for label in clusters.largest(CLUSTERS):
-        typical = int(clusters.typical[label])
-        members = clusters.members(label)
-        shown = [typical, *_evenly(members[members != typical], PICTURES - 1)]
-        pictures = _pictures(summary, album, shown, {})
-        sections.append(Gallery(f"Cluster {label}: {clusters.sizes[label]:,} pictures", pictures, "The typical first."))
-    if summary.duplicates is None:
-        return sections
-    for group in summary.duplicates.largest(GROUPS):
-        best = int(summary.best[group])
-        members = summary.duplicates.members(group)
-        shown = [best, *_evenly(members[members != best], PICTURES - 1)]
-        title = f"Near-duplicates {group}: {summary.duplicates.sizes[group]:,} pictures"
-        sections.append(Gallery(title, _pictures(summary, album, shown, {best: "good"}), _why_best(summary)))
+        shown = _first_and_others(int(clusters.typical[label]), clusters.members(label))
+        title = f"Cluster {label}: {clusters.sizes[label]:,} pictures"
+        sections.append(Gallery(title, _pictures(summary, album, shown), "The typical one is the first."))
+    return sections
+
+
+def _duplicate_galleries(summary: Summary, duplicates: Duplicates, album: Album) -> list[Section]:
+    groups = duplicates.groups
+    sections: list[Section] = []
+    for group in groups.largest(GROUPS):
+        best = int(duplicates.best[group])
+        shown = _first_and_others(best, groups.members(group))
+        title = f"Near-duplicates {group}: {groups.sizes[group]:,} pictures"
+        sections.append(Gallery(title, _pictures(summary, album, shown, best), _why_best(summary)))
     return sections
 
 
@@ -154,18 +152,20 @@ def _why_best(summary: Summary) -> str:
     return "The best by quality is marked." if known else "The typical one is marked: quality is not known."
 
 
-def _pictures(summary: Summary, album: Album, points: Sequence[int], marks: dict[int, Any]) -> list[Picture]:
+def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int | None = None) -> list[Picture]:
     paths, quality = summary.points.pictures, summary.points.quality
-    assert paths is not None  # noqa: S101 - the caller asks only then
     found = []
     for point in points:
-        jpeg = album.picture(paths[point].as_py())
+        jpeg = album.picture(paths[point].as_py()) if paths is not None else None
         if jpeg is not None:
             detail = "" if quality is None or np.isnan(quality[point]) else f"quality {quality[point]:.3g}"
-            found.append(Picture(jpeg, str(summary.points.ids[point]), detail, mark=marks.get(point, "")))
+            mark: Literal["", "good"] = "good" if point == best else ""
+            found.append(Picture(jpeg, str(summary.points.ids[point]), detail, mark=mark))
     return found
 
 
-def _evenly(points: Indices, count: int) -> list[int]:
-    step = max(1, -(-len(points) // count))
-    return [int(point) for point in points[::step]]
+def _first_and_others(first: int, members: Indices) -> list[int]:
+    """A member, and of the others as many as there is room for, evenly chosen."""
+    others = members[members != first]
+    step = max(1, -(-len(others) // (PICTURES - 1)))
+    return [first, *(int(point) for point in others[::step])]

@@ -41,14 +41,21 @@ class Groups:
 
 
 @dataclass(frozen=True)
+class Duplicates:
+    """Groups of near-duplicates, and `best` (g,), one point of each."""
+
+    groups: Groups
+    best: Indices
+
+
+@dataclass(frozen=True)
 class Summary:
     """A clustering of points; `core` (n,); `duplicates`: None when they were not looked for."""
 
     points: Points
     clusters: Groups
     core: Flags
-    duplicates: Groups | None
-    best: Indices  # (groups of duplicates,)
+    duplicates: Duplicates | None
 
     @property
     def noise(self) -> int:
@@ -61,14 +68,11 @@ def summarise(points: Points, held: Held, clusters: Growth, duplicates: Growth |
 
     The best has the highest quality; where none is known, the typical one is taken.
     """
-    groups = None if duplicates is None else Groups.of(duplicates.labels(), held)
-    return Summary(
-        points,
-        Groups.of(clusters.labels(), held),
-        clusters.core(),
-        groups,
-        np.empty(0, np.int64) if groups is None else _best(groups, points.quality),
-    )
+    found = None
+    if duplicates is not None:
+        groups = Groups.of(duplicates.labels(), held)
+        found = Duplicates(groups, _best(groups, points.quality))
+    return Summary(points, Groups.of(clusters.labels(), held), clusters.core(), found)
 
 
 def labels_table(summary: Summary) -> pa.Table:
@@ -90,13 +94,12 @@ def clusters_table(summary: Summary) -> pa.Table:
     )
 
 
-def duplicates_table(summary: Summary, held: Held) -> pa.Table:
+def duplicates_table(summary: Summary, duplicates: Duplicates, held: Held) -> pa.Table:
     """One row a near-duplicate, group by group: group, id, is_best, distance_to_best, label and, if known, quality."""
-    assert summary.duplicates is not None  # noqa: S101 - the caller asks only then
-    labels = summary.duplicates.labels
+    labels = duplicates.groups.labels
     order = np.argsort(labels, kind="stable")
     order = order[labels[order] != NOISE]
-    best = summary.best[labels[order]]
+    best = duplicates.best[labels[order]]
     columns = {
         "group": labels[order],
         "id": summary.points.ids.take(pa.array(order)),
