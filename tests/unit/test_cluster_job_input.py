@@ -247,3 +247,13 @@ def test_one_clear_line_and_status_2(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == f"{tmp_path} holds no parquet file: name a file, or a folder with some below it.\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [([[1.0]], [-1]), ([[1.0, 2.0], [1.0, 2.1]], [0, 0]), ([[1.0], [-1.0], [2.0]], [0, -1, 0])],
+)
+def test_few_vectors(rows: list[list[float]], labels: list[int], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image_id": range(len(rows)), "embedding": rows}), tmp_path / "in.parquet")
+    assert run(_options([f"--input={tmp_path}/in.parquet", f"--output={tmp_path}/out", "--approximate"])) == 0
+    assert pq.read_table(tmp_path / "out" / "labels.parquet")["label"].to_pylist() == labels
