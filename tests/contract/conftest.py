@@ -103,7 +103,8 @@ def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("pictures"))
 
 
-@pytest.fixture(scope="session")
+# Of this package, so that it has ended when other tests start a Ray of their own.
+@pytest.fixture(scope="package")
 def panoptes(
     llm_server: LlmServer,
     sqlite_url: str,
@@ -131,7 +132,7 @@ def panoptes(
         yield application
 
 
-@pytest.fixture(scope="session", params=[ON_SQLITE, ON_POSTGRES])
+@pytest.fixture(scope="package", params=[ON_SQLITE, ON_POSTGRES])
 def catalogued(
     request: pytest.FixtureRequest,
     panoptes: Application,
