@@ -1,7 +1,7 @@
 """The files of a publication: the images of its text and its attachments, each fetched or said to be lost."""
 
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -65,7 +65,7 @@ class Documents:
     def __init__(self, web: Web, endpoints: Endpoints) -> None:
         self._web, self._endpoints = web, endpoints
 
-    async def files(self, record: Record) -> AsyncIterator[Found | Lost]:
+    async def files(self, record: Record) -> AsyncGenerator[Found | Lost]:
         """The images of the text in its order, then the attachments; first the document itself where it is lost."""
         document = self._document(record)
         body = await self._first(document, read_xml)

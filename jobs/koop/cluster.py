@@ -1,0 +1,164 @@
+"""The job on a Ray cluster: a task for each day, the running application's CLIP, and one place that hears of it all."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import ray
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from configs.prompts import CATEGORIES, load_prompts
+from deployments.errors import PromptTooLong
+from jobs.koop.classifier import Classifier, Floats, Pixels
+from jobs.koop.cluster_pace import ClusterPace
+from jobs.koop.day import Counts, Day, DayFailed, Services
+from jobs.koop.day_files import Manifest
+from jobs.koop.documents import Documents
+from jobs.koop.driver import last_line
+from jobs.koop.endpoints import Endpoints
+from jobs.koop.options import Asked, Options
+from jobs.koop.sru import Sru
+from jobs.koop.web import Retry, Web
+from jobs.output import Output
+
+# A task waits for others nearly all of the time; four of them fit beside the application on two cores.
+TASK_CPUS = 0.02
+LOST_WORKERS = 3
+# A replica that is replaced is away for a minute or two, its model loading included.
+CALL_TIMEOUT_S = 60.0
+CALL_TRIES = 8
+FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 30.0
+TELL_EVERY_S = 0.5
+
+TRANSIENT = (BackPressureError, DeploymentUnavailableError, RayError, TimeoutError)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of a run needs; it is pickled.
+
+    Args:
+        output: the folder; a relative path is one of the driver's.
+        options: what to do with a day.
+        endpoints: where KOOP is.
+        rate, burst: of the whole cluster, in requests/s and requests.
+        application: whose CLIP is asked.
+        prompt_set: of configs/prompts.yaml.
+        max_batch: pictures a call.
+    """
+
+    output: Output
+    options: Options
+    endpoints: Endpoints
+    rate: float
+    burst: int
+    application: str
+    prompt_set: str
+    max_batch: int
+
+
+class Clip:
+    """The application's CLIP through its handle; a call that fails for a while is tried again.
+
+    Attributes:
+        retries: how many were.
+    """
+
+    def __init__(self, application: str, prompt_set: str) -> None:
+        prompts = load_prompts().classifier[prompt_set]
+        self._prompts = tuple(prompts[category] for category in CATEGORIES)
+        handle: Any = serve.get_deployment_handle("Clip", application)
+        # A large batch does not fit into a message.
+        self._handle = handle.options(_by_reference=True)
+        self.retries = 0
+
+    async def asked(self) -> Asked:
+        """What is asked now."""
+        weights = await self._call("weights")
+        return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
+
+    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """As `classifier.Score` says."""
+        scores = await self._call("score", pixels, [list(prompts) for prompts in self._prompts])
+        return np.asarray(scores.vectors), np.asarray(scores.logits)
+
+    async def _call(self, method: str, *arguments: object) -> Any:
+        for tries in range(1, CALL_TRIES + 1):
+            try:
+                return await _within(CALL_TIMEOUT_S, getattr(self._handle, method).remote(*arguments))
+            except PromptTooLong:
+                raise
+            except TRANSIENT as error:
+                if tries == CALL_TRIES:
+                    raise DayFailed(f"CLIP did not answer in {tries} tries: {last_line(error)}") from error
+            self.retries += 1
+            delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** (tries - 1))
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+        raise AssertionError("the last try raises")
+
+
+class Board:
+    """Where the tasks write how far they are; an actor that the driver reads."""
+
+    def __init__(self) -> None:
+        self._counts: dict[date, Counts] = {}
+
+    def tell(self, day: date, counts: Counts) -> None:
+        """How far a day is now."""
+        self._counts[day] = counts
+
+    def read(self) -> dict[date, Counts]:
+        """Every day that was told of."""
+        return self._counts
+
+
+class Reports:
+    """Tells a board how far a day is, not more often than twice a second."""
+
+    def __init__(self, board: Any, day: date) -> None:
+        self._board, self._day = board, day
+        self._at = 0.0
+
+    def tell(self, counts: Counts) -> None:
+        """Unless it was told a moment ago."""
+        moment = asyncio.get_running_loop().time()
+        if moment - self._at >= TELL_EVERY_S:
+            self._at = moment
+            self._board.tell.remote(self._day, counts)
+
+
+async def ingest(job: Job, day: date, board: Any, *, anew: bool) -> Manifest:
+    """Do a day in this process."""
+    retries: list[Retry] = []
+    clip = Clip(job.application, job.prompt_set)
+    async with Web(job.endpoints, ClusterPace(job.rate, job.burst), on_retry=retries.append) as web:
+        services = Services(
+            sru=Sru(web, job.endpoints.sru),
+            documents=Documents(web, job.endpoints),
+            classifier=Classifier(clip.score, job.max_batch),
+            asked=clip.asked,
+            retries=lambda: len(retries) + clip.retries,
+        )
+        reports = Reports(board, day)
+        return await Day(day, job.options, services, job.output, reports.tell).run(anew=anew)
+
+
+@ray.remote(num_cpus=TASK_CPUS, max_retries=LOST_WORKERS)
+def ingest_day(job: Job, day: date, board: Any, anew: bool) -> Manifest:
+    """Do a day in a worker of the cluster; the task is run again when its worker is lost."""
+    return asyncio.run(ingest(job, day, board, anew=anew))
+
+
+async def _within(seconds: float, call: Any) -> Any:
+    """What a call of a handle gives; TimeoutError, and the call is cancelled, when that takes longer."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except (TimeoutError, asyncio.CancelledError):
+        call.cancel()
+        raise

@@ -1,0 +1,255 @@
+"""One day: search, fetch, draw pages, classify, write. All of it overlaps, for several publications at a time.
+
+What is in memory is what is under way: a few publications with a file each, some pictures, and the rows of a part.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jobs.koop import tables
+from jobs.koop.classifier import Classifier
+from jobs.koop.day_files import DayFiles, Manifest, Tables, kept_path
+from jobs.koop.documents import Documents, Found, Lost, Wanted
+from jobs.koop.options import Asked, Options, signature, stated
+from jobs.koop.pictures import Picture, Unusable, pictures
+from jobs.koop.records import Record
+from jobs.koop.sru import Found as Results
+from jobs.koop.sru import Sru
+from jobs.koop.tables import Row
+from jobs.output import Output
+
+AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+PUBLICATIONS_AT_ONCE = 8
+PICTURES_AT_ONCE = 32
+# A part is written when it has so many publications or rows of images.
+PART_PUBLICATIONS, PART_IMAGES = 10, 100
+MOST_ERRORS = 100  # of a manifest; every one is in the table of images
+
+
+class DayFailed(Exception):
+    """A day that could not be done; what it has done is kept for the next try."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a day is: decisions that are done, their classified pictures, and those of them that are kept."""
+
+    records: int = 0
+    images: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class Services:
+    """Whom a day asks. `asked` tells what the classifier serves now; `retries` how often anything was tried again."""
+
+    sru: Sru
+    documents: Documents
+    classifier: Classifier
+    asked: Callable[[], Awaitable[Asked]]
+    retries: Callable[[], int]
+
+
+def now() -> datetime:
+    """The present moment."""
+    return datetime.now(UTC)
+
+
+def is_over(day: date, moment: datetime) -> bool:
+    """Whether a day is over where KOOP is: until then there may be more."""
+    return day < moment.astimezone(AMSTERDAM).date()
+
+
+class Day:
+    """One day's work."""
+
+    def __init__(
+        self, day: date, options: Options, services: Services, output: Output, tell: Callable[[Counts], None]
+    ) -> None:
+        """`tell` hears how far it is, after each publication."""
+        self._day, self._options, self._services, self._output, self._tell = day, options, services, output, tell
+        self._counts = Counts()
+        self._publications: list[Row] = []
+        self._images: list[Row] = []
+        self._writing = asyncio.Lock()
+        self._room = asyncio.Semaphore(PICTURES_AT_ONCE)
+
+    async def run(self, *, anew: bool = False) -> Manifest:
+        """Do what is not done yet, or everything `anew`; the manifest, which is written.
+
+        Raises:
+            DayFailed: the weights changed on the way.
+            KoopError: the search did not answer.
+            JobRefused: the output failed.
+        """
+        started = now()
+        self._asked = await self._services.asked()
+        self._files = DayFiles(self._output, self._day, signature(self._options, self._asked))
+        results = await self._services.sru.find(self._options.selection.cql(self._day))
+        chosen, left_out = choose(results, self._options)
+        done = await asyncio.to_thread(self._files.begin, anew=anew)
+        known = set(done["identifier"].to_pylist())
+        self._add(Counts(done.num_rows, sum(done["images"].to_pylist()), sum(done["kept"].to_pylist())))
+        await self._work(iter([record for record in chosen if record.identifier not in known]))
+        await self._write_part()
+        if await self._services.asked() != self._asked:
+            raise DayFailed("the application serves other weights than when the day began")
+        whole = await asyncio.to_thread(self._files.gather, {record.identifier for record in chosen})
+        about = {
+            "date": str(self._day),
+            "started": started.isoformat(timespec="seconds"),
+            "ended": now().isoformat(timespec="seconds"),
+            "signature": signature(self._options, self._asked),
+            "options": stated(self._options, self._asked),
+            "weights": {"id": self._asked.weights, "bundled": self._asked.bundled},
+            "retries": self._services.retries(),
+            "left_out": dict(sorted(left_out.items())),
+            "deciders": sorted({name for record in chosen for name in self._options.selection.deciders(record)}),
+        }
+        manifest = about | summary(whole, results, over=is_over(self._day, started))
+        await asyncio.to_thread(self._files.finish, whole, manifest)
+        return manifest
+
+    async def _work(self, records: Iterator[Record]) -> None:
+        async def work() -> None:
+            for record in records:  # shared: each takes the next one
+                await self._do(record)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(PUBLICATIONS_AT_ONCE):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from errors
+
+    async def _do(self, record: Record) -> None:
+        rows: list[Row] = []
+        async with asyncio.TaskGroup() as group, contextlib.aclosing(self._services.documents.files(record)) as files:
+            position = 0
+            async for file in files:
+                await self._look(file, position, rows, group)
+                position += 1
+        self._publications.append(tables.publication_row(record, rows))
+        self._images += rows
+        last = self._publications[-1]
+        self._add(Counts(1, last["images"], last["kept"]))
+        if len(self._publications) >= PART_PUBLICATIONS or len(self._images) >= PART_IMAGES:
+            await self._write_part()
+
+    async def _look(self, file: Found | Lost, position: int, rows: list[Row], group: asyncio.TaskGroup) -> None:
+        """Add the rows of a file, those of pictures when their decision has come."""
+        about = self._about(file.wanted, file.url, position)
+        if isinstance(file, Lost):
+            rows.append(about | {"outcome": file.reason, "error": file.error})
+        elif len(file.data) < self._options.min_bytes:
+            error = f"smaller than {self._options.min_bytes} bytes"
+            rows.append(about | {"outcome": "small", "error": error, "bytes": len(file.data)})
+        else:
+            async with contextlib.aclosing(pictures(file, self._asked.size, self._options)) as found:
+                async for picture in found:
+                    if isinstance(picture, Unusable):
+                        rows.append(about | {"page": picture.page, "outcome": "unusable", "error": picture.error})
+                        continue
+                    await self._room.acquire()
+                    group.create_task(self._decide(picture, about, rows))
+
+    async def _decide(self, picture: Picture, about: Row, rows: list[Row]) -> None:
+        try:
+            classified = await self._services.classifier.classify(picture.pixels)
+            decision = classified.decision
+            keep = self._options.keeps(decision.category, decision.is_map_or_aerial)
+            sha256 = await asyncio.to_thread(lambda: picture.sha256)
+            name = f"{sha256}.{picture.suffix}"
+            if keep:
+                await asyncio.to_thread(self._files.add_kept, name, picture.data)
+            row = about | {
+                "page": picture.page,
+                "outcome": "kept" if keep else "dropped",
+                "sha256": sha256,
+                "bytes": len(picture.data),
+                "width": picture.width,
+                "height": picture.height,
+                "embedding": classified.embedding.tolist(),
+                "seen": await asyncio.to_thread(picture.seen),
+                "kept": kept_path(self._day, name) if keep else None,
+            }
+            rows.append(row | vars(decision))
+        finally:
+            self._room.release()
+
+    def _about(self, wanted: Wanted, url: str, position: int) -> Row:
+        return {
+            "publication": wanted.publication,
+            "position": position,
+            "source": wanted.source,
+            "name": wanted.name,
+            "url": url,
+            "weights": self._asked.weights,
+            "bundled": self._asked.bundled,
+        }
+
+    async def _write_part(self) -> None:
+        async with self._writing:
+            publications, images = self._publications, self._images
+            self._publications, self._images = [], []
+            if publications:
+                await asyncio.to_thread(self._files.add_part, publications, images)
+
+    def _add(self, counts: Counts) -> None:
+        before = self._counts
+        self._counts = Counts(*(getattr(before, name) + getattr(counts, name) for name in vars(counts)))
+        self._tell(self._counts)
+
+
+def choose(results: Results, options: Options) -> tuple[list[Record], Counter[str]]:
+    """The decisions that a run takes, and why it leaves how many others out."""
+    chosen: list[Record] = []
+    left_out: Counter[str] = Counter()
+    for record in results.records:
+        reason = options.selection.left_out(record)
+        if reason is not None:
+            left_out[reason] += 1
+        elif options.max_records is not None and len(chosen) >= options.max_records:
+            left_out["after the most records"] += 1
+        else:
+            chosen.append(record)
+    return chosen, left_out
+
+
+def summary(whole: Tables, results: Results, *, over: bool) -> dict[str, Any]:
+    """What a manifest says of the tables: `complete`, with the `reasons` why not, `counts` and `errors`."""
+    publications, images = whole
+    outcomes = Counter(images["outcome"].to_pylist())
+    pictures = sum(outcomes[name] for name in tables.CLASSIFIED)
+    reasons = [] if over else ["the day was not over"]
+    if not results.complete:
+        reasons.append(f"the search told {results.stated} records and gave {len(results.records)}")
+    if outcomes[tables.UNREACHABLE]:
+        reasons.append(f"{outcomes[tables.UNREACHABLE]} files could not be fetched")
+    names = ("publication", "name", "url", "page", "outcome", "error")
+    errors = [row for row in images.select(names).to_pylist() if row["error"] and row["outcome"] != "small"]
+    return {
+        "complete": not reasons,
+        "reasons": reasons,
+        "counts": {
+            "found": len(results.records),
+            "stated": results.stated,
+            "records": publications.num_rows,
+            "images": pictures,
+            **dict(sorted(outcomes.items())),
+        },
+        "problems": list(results.problems)[:MOST_ERRORS],
+        "errors": errors[:MOST_ERRORS],
+    }
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group of groups."""
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

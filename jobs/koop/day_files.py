@@ -1,0 +1,151 @@
+"""The files of one day, and how they come to be: in parts as the work goes on, then all at once.
+
+    publications/date=D/publications.parquet    images/date=D/images.parquet    kept/date=D/<sha256>.<suffix>
+    manifests/date=D.json                       _parts/D.<signature>.…          what is not finished
+
+A day is there when its manifest is. The work that an interrupted run has done lies in `_parts` and is gone on with, if
+it was done with the same options and weights; so are the publications of a day that could not be completed.
+"""
+
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.koop.tables import IMAGES, PUBLICATIONS, Row, table
+from jobs.output import Output
+
+PARTS = "_parts"
+PUBLICATIONS_END, IMAGES_END = ".publications.parquet", ".images.parquet"
+
+Tables = tuple[pa.Table, pa.Table]
+Manifest = dict[str, Any]
+
+
+def manifest_path(day: date) -> str:
+    """Where the manifest of a day is."""
+    return f"manifests/date={day}.json"
+
+
+def publications_path(day: date) -> str:
+    """Where the table of a day's publications is."""
+    return f"publications/date={day}/publications.parquet"
+
+
+def images_path(day: date) -> str:
+    """Where the table of a day's images is."""
+    return f"images/date={day}/images.parquet"
+
+
+def kept_path(day: date, name: str) -> str:
+    """Where a kept picture is, in the finished day."""
+    return f"kept/date={day}/{name}"
+
+
+class DayFiles:
+    """A day in an output. Every method may raise JobRefused."""
+
+    def __init__(self, output: Output, day: date, signature: str) -> None:
+        """`signature`: of the options and weights by which the day is made."""
+        self._output, self._day, self._signature = output, day, signature
+        self._beginning = f"{PARTS}/{day}.{signature}."
+        self._publications, self._images = publications_path(day), images_path(day)
+
+    def manifest(self) -> Manifest | None:
+        """What the last run said of the day; None when it is not there."""
+        return read_manifest(self._output, self._day)
+
+    def begin(self, *, anew: bool) -> pa.Table:
+        """The publications that are done, each once; parts of other options and weights are removed, or all `anew`."""
+        for path in self._parts():
+            if anew or not path.startswith(self._beginning):
+                self._output.delete(path)
+        if anew:
+            self._output.delete(manifest_path(self._day))
+        return self._gather()[0]
+
+    def add_kept(self, name: str, data: bytes) -> None:
+        """Put a kept picture aside, before the part that names it."""
+        self._output.write_bytes(f"{self._beginning}kept.{name}", data)
+
+    def add_part(self, publications: list[Row], images: list[Row]) -> None:
+        """Put publications aside with their images. They are done when this has returned, not before."""
+        part = self._beginning + uuid.uuid4().hex
+        self._output.write_table(part + IMAGES_END, table(images, IMAGES))
+        self._output.write_table(part + PUBLICATIONS_END, table(publications, PUBLICATIONS))
+
+    def gather(self, identifiers: set[str]) -> Tables:
+        """What is done of these publications: publications by identifier, images by publication and position."""
+        publications, images = self._gather()
+        wanted = pa.array(sorted(identifiers), pa.string())
+        return (
+            publications.filter(pc.is_in(publications["identifier"], wanted)).sort_by("identifier"),
+            images.filter(pc.is_in(images["publication"], wanted)).sort_by(
+                [("publication", "ascending"), ("position", "ascending"), ("page", "ascending")]
+            ),
+        )
+
+    def finish(self, tables: Tables, manifest: Manifest) -> None:
+        """Replace the day by these tables, the pictures that they keep, and last the manifest; remove the parts."""
+        publications, images = tables
+        names = {path.rpartition("/")[2] for path in images["kept"].to_pylist() if path}
+        self._output.delete(manifest_path(self._day))
+        for name in sorted(names):
+            data = self._output.read_bytes(f"{self._beginning}kept.{name}")
+            if data is not None:
+                self._output.write_bytes(kept_path(self._day, name), data)
+        self._output.write_table(self._publications, publications)
+        self._output.write_table(self._images, images)
+        for path in self._output.list(f"kept/date={self._day}"):
+            if path.rpartition("/")[2] not in names:
+                self._output.delete(path)
+        self._output.write_json(manifest_path(self._day), manifest)
+        for path in self._parts():
+            self._output.delete(path)
+
+    def _parts(self) -> list[str]:
+        return [path for path in self._output.list(PARTS) if path.startswith(f"{PARTS}/{self._day}.")]
+
+    def _gather(self) -> Tables:
+        """Everything that is done, each publication once with the images that were found with it."""
+        seen = pa.array([], pa.string())
+        publications, images = [PUBLICATIONS.empty_table()], [IMAGES.empty_table()]
+        for some, theirs in self._sources():
+            new = some.filter(pc.invert(pc.is_in(some["identifier"], seen)))
+            publications.append(new)
+            images.append(theirs.filter(pc.is_in(theirs["publication"], new["identifier"].combine_chunks())))
+            seen = pa.concat_arrays([seen, new["identifier"].combine_chunks()])
+        return pa.concat_tables(publications), pa.concat_tables(images)
+
+    def _sources(self) -> Iterator[Tables]:
+        """The parts, then what an earlier run completed of a day that it could not complete."""
+        for path in self._parts():
+            if path.startswith(self._beginning) and path.endswith(PUBLICATIONS_END):
+                publications = self._output.read_table(path)
+                images = self._output.read_table(path.removesuffix(PUBLICATIONS_END) + IMAGES_END)
+                if publications is not None and images is not None:
+                    yield publications, images
+        manifest = self.manifest()
+        if manifest is None or manifest["signature"] != self._signature:
+            return
+        publications = self._output.read_table(self._publications)
+        images = self._output.read_table(self._images)
+        if publications is not None and images is not None:
+            yield publications.filter(pc.equal(publications["unreachable"], 0)), images
+
+
+def read_manifest(output: Output, day: date) -> Manifest | None:
+    """What the last run said of a day; None when it is not there, or is not this job's."""
+    found = output.read_json(manifest_path(day))
+    known = isinstance(found, dict) and {"signature", "complete", "options", "counts"} <= found.keys()
+    return found if known else None
+
+
+def remove_leftovers(output: Output, days: set[date]) -> None:
+    """Remove the parts of days that are complete: a run was killed between its manifest and this."""
+    for path in output.list(PARTS):
+        if path.removeprefix(f"{PARTS}/")[:10] in {str(day) for day in days}:
+            output.delete(path)
