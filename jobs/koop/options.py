@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from jobs.koop.query import Selection
 
-Keep = Literal["maps", "maps and aerial views"]
+Keep = Literal["maps", "maps-and-aerial"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Options:
     """
 
     selection: Selection = field(default_factory=Selection)
-    keep: Keep = "maps and aerial views"
+    keep: Keep = "maps-and-aerial"
     min_bytes: int = 0
     max_records: int | None = None
     max_pages: int = 500

@@ -1,0 +1,183 @@
+"""The command line of the ingestion: `python -m jobs.koop.ingest --help`."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, NoReturn, get_args
+from urllib.parse import urlsplit
+
+from jobs.errors import JobRefused
+from jobs.koop.driver import days_between
+from jobs.koop.endpoints import Endpoints
+from jobs.koop.options import Keep, Options
+from jobs.koop.pace import BURST, REQUESTS_PER_S
+from jobs.koop.query import Selection
+from jobs.running import APPLICATION
+
+EXAMPLE = """
+example:
+  ray job submit -- python -m jobs.koop.ingest --start 2023-01-01 --end 2023-12-31 --output data/koop
+
+The same command again goes on where it was interrupted, and skips what is complete.
+"""
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line, read and checked."""
+
+    days: tuple[date, ...]
+    output: str
+    options: Options
+    endpoints: Endpoints
+    rate: float
+    burst: int
+    days_in_flight: int
+    force: bool
+    dry_run: bool
+    application: str
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise JobRefused(f"{message[:1].upper()}{message[1:]} (see --help).")
+
+
+def read(command_line: Sequence[str], max_pixels: int) -> Arguments:
+    """Read a command line; JobRefused, in a line, for what cannot be."""
+    given = _parser().parse_args(command_line)
+    if given.end < given.start:
+        raise JobRefused(f"--end {given.end} lies before --start {given.start}: swap them.")
+    if not given.dry_run and not given.output:
+        raise JobRefused("--output is missing: name a folder or URL such as data/koop (a --dry-run needs none).")
+    try:
+        selection = Selection(
+            by=given.by,
+            filter=given.cql,
+            signs=tuple(given.signs),
+            provinces=tuple(given.provinces),
+            municipalities=tuple(given.municipalities),
+            without_words=tuple(given.exclude_words),
+        )
+    except ValueError as error:
+        raise JobRefused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
+    options = Options(
+        selection=selection,
+        keep=given.filter,
+        min_bytes=given.min_bytes,
+        max_records=given.max_records,
+        max_pages=given.max_pages,
+        page_side=given.page_side,
+        max_pixels=max_pixels,
+    )
+    return Arguments(
+        days=tuple(days_between(given.start, given.end)),
+        output=given.output,
+        options=options,
+        endpoints=Endpoints(given.sru_url, given.site_url, given.attachments_url),
+        rate=given.rate,
+        burst=given.burst,
+        days_in_flight=given.days_in_flight,
+        force=given.force,
+        dry_run=given.dry_run,
+        application=given.application,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m jobs.koop.ingest",
+        description="Take the Dutch traffic decisions of every day, and keep what shows a map or a view from above.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--start", type=_day, required=True, metavar="DATE", help="first day, such as 2023-01-01")
+    parser.add_argument("--end", type=_day, required=True, metavar="DATE", help="last day; today is never complete")
+    parser.add_argument("--output", default="", metavar="URL", help="folder, or any URL of fsspec")
+    _add_selection(parser.add_argument_group("which decisions"))
+    _add_work(parser.add_argument_group("what is done with them"))
+    _add_services(parser.add_argument_group("whom it asks"))
+    return parser
+
+
+def _add_selection(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--by", choices=("available", "modified"), default="available", help="day of publication, or of a correction"
+    )
+    several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
+    group.add_argument("--signs", metavar="CODE", help="with one of these: C1 E6, or G for all of a series", **several)
+    group.add_argument("--provinces", metavar="NAME", help="decided by one of these provinces", **several)
+    group.add_argument("--municipalities", metavar="NAME", help="decided by one of these municipalities", **several)
+    group.add_argument("--exclude-words", metavar="WORD", help="none of these words in the title", **several)
+    group.add_argument("--cql", default="", metavar="CQL", help="a clause for the search itself")
+    group.add_argument("--max-records", type=_positive, metavar="N", help="of each day the first N decisions")
+
+
+def _add_work(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--filter",
+        choices=get_args(Keep),
+        default="maps-and-aerial",
+        help="maps: of what the rule takes for a map or a view from above, keep what is a map (default: keep both)",
+    )
+    group.add_argument("--min-bytes", type=_count, default=0, metavar="N", help="do not look at smaller files")
+    group.add_argument("--max-pages", type=_positive, default=500, metavar="N", help="of a PDF (default: 500)")
+    group.add_argument(
+        "--page-side", type=_positive, default=448, metavar="PIXELS", help="shorter side of a drawn page (default: 448)"
+    )
+    group.add_argument("--force", action="store_true", help="do complete days again")
+    group.add_argument("--dry-run", action="store_true", help="count only; needs no running application")
+    group.add_argument("--days-in-flight", type=_positive, default=4, metavar="N", help="side by side (default: 4)")
+
+
+def _add_services(group: argparse._ArgumentGroup) -> None:
+    usual = Endpoints()
+    for name, url in (("sru", usual.sru), ("site", usual.site), ("attachments", usual.attachments)):
+        variable = f"KOOP_{name.upper()}_URL"
+        group.add_argument(
+            f"--{name}-url", type=_url, default=os.environ.get(variable) or url, metavar="URL", help=f"or {variable}"
+        )
+    group.add_argument(
+        "--rate", type=_rate, default=REQUESTS_PER_S, metavar="N", help="requests/s of all workers (default: 0.85)"
+    )
+    group.add_argument("--burst", type=_positive, default=BURST, metavar="N", help="requests at once (default: 50)")
+    group.add_argument("--application", default=APPLICATION, metavar="NAME", help="whose CLIP is asked")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date: write one such as 2023-01-31") from None
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an http(s) URL")
+    return text.rstrip("/")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of requests per second above 0")
+    return rate

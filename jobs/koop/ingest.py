@@ -1,0 +1,158 @@
+"""Take every traffic decision of every day, its images and its attachments' pages, and keep the maps.
+
+    ray job submit -- python -m jobs.koop.ingest --start 2023-01-01 --end 2023-12-31 --output data/koop
+
+Beside a running Panoptes, whose CLIP classifies. Exit status: 0 when every day that is over is complete, 1 when one is
+not (the same command tries it again), 2 when the run cannot begin.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import ray
+
+from configs.settings import Settings, SettingsError, load_settings
+from jobs.errors import JobRefused, command_line
+from jobs.koop.arguments import Arguments, read
+from jobs.koop.cluster import Board, Clip, Job, ingest_day
+from jobs.koop.cluster_pace import ClusterPace
+from jobs.koop.day import Counts, DayFailed, choose
+from jobs.koop.day_files import Manifest, remove_leftovers
+from jobs.koop.driver import COLUMNS, Driver, Plan, Run, counts_of, plan
+from jobs.koop.errors import KoopError
+from jobs.koop.options import Asked
+from jobs.koop.pace import LocalPace, TokenBucket
+from jobs.koop.sru import Sru
+from jobs.koop.summary import write_report
+from jobs.koop.web import Web
+from jobs.output import Output, open_output
+from jobs.progress import Progress
+from jobs.running import connect
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what a command line says; the exit status. JobRefused when it cannot begin."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        raise JobRefused(str(error)) from None
+    arguments = read(words, settings.max_pixels)
+    if arguments.dry_run:
+        return asyncio.run(_count(arguments))
+    connect(arguments.application).handle("Clip")
+    return asyncio.run(_ingest(arguments, settings, open_output(arguments.output)))
+
+
+async def _count(arguments: Arguments) -> int:
+    """Print how many decisions each day has; a day that cannot be counted is said, and costs no other."""
+    pace = LocalPace(TokenBucket(arguments.rate, arguments.burst))
+    total = failed = 0
+    async with Web(arguments.endpoints, pace) as web:
+        sru = Sru(web, arguments.endpoints.sru)
+        for day in arguments.days:
+            try:
+                results = await sru.find(arguments.options.selection.cql(day))
+            except KoopError as error:
+                failed += 1
+                print(f"{day} failed: {error}", file=sys.stderr)
+                continue
+            chosen, _ = choose(results, arguments.options)
+            attachments = sum(len(record.attachments) for record in chosen)
+            note = "" if results.complete else f" (the search told {results.stated})"
+            print(f"{day}: {len(results.records):,} found{note}, {len(chosen):,} taken, {attachments:,} attachments")
+            total += len(chosen)
+    print(f"{total:,} decisions on {len(arguments.days) - failed:,} days; nothing was written.")
+    return 1 if failed else 0
+
+
+async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> int:
+    try:
+        asked = await Clip(arguments.application, settings.prompt_set).asked()
+    except DayFailed as error:
+        raise JobRefused(f"{error}: see /health of the application {arguments.application!r}.") from error
+    planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
+    remove_leftovers(output, set(planned.complete))
+    _announce(planned, asked, output)
+    job = Job(
+        output=output,
+        options=arguments.options,
+        endpoints=arguments.endpoints,
+        rate=arguments.rate,
+        burst=arguments.burst,
+        application=arguments.application,
+        prompt_set=settings.prompt_set,
+        max_batch=settings.clip_max_batch,
+    )
+    done = await _do(job, planned, arguments)
+    done.manifests |= planned.complete
+    warnings = _warnings(done, arguments, asked)
+    await asyncio.to_thread(write_report, output, done, asked, warnings)
+    _conclude(done, arguments, output, warnings)
+    return 0 if done.ok else 1
+
+
+async def _do(job: Job, planned: Plan, arguments: Arguments) -> Run:
+    """Do the days that are left, on the cluster."""
+    pace = ClusterPace(job.rate, job.burst)
+    await pace.turn()  # this process starts the actor, which then lives as long as the run
+    board: Any = ray.remote(Board).options(num_cpus=0).remote()
+
+    async def work(day: date, *, anew: bool) -> Manifest:
+        manifest: Manifest = await ingest_day.remote(job, day, board, anew)
+        return manifest
+
+    async def read_board() -> dict[date, Counts]:
+        counts: dict[date, Counts] = await board.read.remote()
+        return counts
+
+    with Progress(COLUMNS, len(arguments.days), rate="images") as progress:
+        for manifest in planned.complete.values():
+            counts = counts_of(manifest)
+            progress.skip(days=1, decisions=counts.records, images=counts.images, kept=counts.kept)
+        driver = Driver(work, read_board, progress, arguments.days_in_flight)
+        return await driver.run(planned.todo, anew=arguments.force)
+
+
+def _announce(planned: Plan, asked: Asked, output: Output) -> None:
+    print(f"{len(planned.todo):,} days to do, {len(planned.complete):,} complete already, into {output.shown}")
+    for day, why in planned.again.items():
+        print(f"{day} is done again: {why}")
+    print(f"Pictures are classified by {asked.weights}.", flush=True)
+
+
+def _warnings(done: Run, arguments: Arguments, asked: Asked) -> list[str]:
+    """What whoever reads the results must know."""
+    found: list[str] = []
+    if asked.bundled:
+        found.append(
+            f"{asked.weights} are bundled weights: they know the scenes that Panoptes draws itself and nothing else. "
+            "Every row says so. For real decisions serve a hub checkpoint (WEIGHTS=hub)."
+        )
+    selection = arguments.options.selection
+    deciders = {name for manifest in done.manifests.values() for name in manifest["deciders"]}
+    silent = [name for name in (*selection.provinces, *selection.municipalities) if name not in deciders]
+    if silent and done.manifests:
+        found.append(f"No decision of these days is by {', '.join(silent)}: check how it is written.")
+    return found
+
+
+def _conclude(done: Run, arguments: Arguments, output: Output, warnings: list[str]) -> None:
+    total = [counts_of(manifest) for manifest in done.manifests.values()]
+    records, days = sum(counts.records for counts in total), len(done.manifests)
+    print(f"Processed {days:,} of {len(arguments.days):,} days from {arguments.days[0]} to {arguments.days[-1]}")
+    print(f"Decisions: {records:,}, {records / days if days else 0:.1f} a day")
+    print(f"Images: {sum(counts.images for counts in total):,}, kept {sum(counts.kept for counts in total):,}")
+    print(f"Report: {output.shown.rstrip('/')}/report.html")
+    for day, why in sorted(done.failed.items()):
+        print(f"{day} failed: {why}", file=sys.stderr)
+    for day, manifest in sorted(done.incomplete.items()):
+        print(f"{day} is not complete: {'; '.join(manifest['reasons'])}", file=sys.stderr)
+    for warning in warnings:
+        print(warning, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    command_line(lambda: run(sys.argv[1:]))

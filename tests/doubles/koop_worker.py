@@ -1,0 +1,110 @@
+"""The ingestion without Ray or a model: days in this process, and a classifier that looks at colours.
+
+`python -m tests.doubles.koop_worker OUTPUT URL START END` is what the tests of kills start and kill.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from jobs.koop.classifier import Classifier, Floats, Pixels
+from jobs.koop.day import Counts, Day, Services
+from jobs.koop.day_files import Manifest, remove_leftovers
+from jobs.koop.documents import Documents
+from jobs.koop.driver import COLUMNS, Driver, Plan, Run, days_between, plan
+from jobs.koop.endpoints import Endpoints
+from jobs.koop.options import Asked, Options
+from jobs.koop.pace import LocalPace, TokenBucket
+from jobs.koop.sru import Sru
+from jobs.koop.web import Limits, Retry, Web
+from jobs.output import Output
+from jobs.progress import Progress
+
+ASKED = Asked("test/colours", bundled=True, size=32, prompts=(("maps",), ("aerial",), ("other",)))
+QUICK = Limits(tries=6, first_delay_s=0.01, longest_delay_s=0.1, timeout_s=10)
+
+
+async def by_colour(pixels: Pixels) -> tuple[Floats, Floats]:
+    """Embeddings are mean colours, and the strongest of red, green and blue decides; each picture for itself."""
+    vectors = pixels.reshape(len(pixels), -1, 3).mean(axis=1, dtype=np.float64).astype(np.float32)
+    return vectors, vectors - vectors.mean(axis=1, keepdims=True)
+
+
+class Colours:
+    """A classifier that counts what it is asked; `asked` and `score` may be replaced."""
+
+    def __init__(self) -> None:
+        self.calls = self.pictures = 0
+        self.asked_for = ASKED
+
+    async def asked(self) -> Asked:
+        """What is served."""
+        return self.asked_for
+
+    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """As CLIP answers."""
+        self.calls += 1
+        self.pictures += len(pixels)
+        await asyncio.sleep(0.002)
+        return await by_colour(pixels)
+
+
+async def ingest(
+    output: Output,
+    url: str,
+    days: Sequence[date],
+    options: Options | None = None,
+    *,
+    colours: Colours | None = None,
+    force: bool = False,
+    limits: Limits = QUICK,
+) -> tuple[Plan, Run]:
+    """Do the days of a KOOP at `url` that are to be done."""
+    options, colours = options or Options(), colours or Colours()
+    endpoints = Endpoints(f"{url}/sru", url, f"{url}/externebijlagen")
+    pace = LocalPace(TokenBucket(1e6, 1_000_000))
+
+    async def work(day: date, *, anew: bool) -> Manifest:
+        retries: list[Retry] = []
+        async with Web(endpoints, pace, limits, on_retry=retries.append) as web:
+            services = Services(
+                sru=Sru(web, endpoints.sru, page_size=400),
+                documents=Documents(web, endpoints),
+                classifier=Classifier(colours.score, 16),
+                asked=colours.asked,
+                retries=lambda: len(retries),
+            )
+            return await Day(day, options, services, output, lambda _: None).run(anew=anew)
+
+    async def read_board() -> dict[date, Counts]:
+        return {}
+
+    planned = await plan(output, days, options, await colours.asked(), force=force)
+    remove_leftovers(output, set(planned.complete))
+    with Progress(COLUMNS, len(planned.todo)) as progress:
+        run = await Driver(work, read_board, progress, at_once=2).run(planned.todo, anew=force)
+    return planned, run
+
+
+def rows(output: Output, table: str, day: date) -> list[dict[str, Any]]:
+    """A table of a finished day, `publications` or `images`."""
+    found = output.read_table(f"{table}/date={day}/{table}.parquet")
+    assert found is not None, f"there are no {table} of {day}"
+    listed: list[dict[str, Any]] = found.to_pylist()
+    return listed
+
+
+def main() -> None:
+    """The command line."""
+    folder, url, start, end = sys.argv[1:]
+    days = days_between(date.fromisoformat(start), date.fromisoformat(end))
+    _, run = asyncio.run(ingest(Output(folder), url, days))
+    sys.exit(0 if run.ok else 1)
+
+
+if __name__ == "__main__":
+    main()
