@@ -11,13 +11,14 @@ from deployments.decoding import FORMATS
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, NotFound, RedirectLoop
 from jobs.koop.records import Record
-from jobs.koop.web import Answer, Unusable, Web, read_xml
+from jobs.koop.web import PASSING, Answer, Unusable, Web, read_xml
 from jobs.koop.xml import Element, local_name
 
 Source = Literal["document", "image", "attachment"]
 Kind = Literal["image", "pdf"]
 Reason = Literal["missing", "refused", "unusable", "unreachable"]
 
+REFUSALS = frozenset(f"status {code}" for code in set(range(400, 500)) - PASSING)
 A_PAGE = "an HTML page where a file is expected"
 HTML = (b"<!doctype html", b"<html")
 PDF_MAGIC, PDF_MAGIC_WITHIN = b"%PDF-", 1024  # bytes; what readers of PDF tolerate before it
@@ -49,8 +50,8 @@ class Found:
 class Lost:
     """A file that is not there, and why.
 
-    `missing`: the server says so. `refused`: its host is not asked, or it is too large. `unusable`: what comes is
-    something else. `unreachable`: every try failed, so that a later run may find it.
+    `missing`: the server says so. `refused`: by the server, or by us since its host is not asked or it is too large.
+    `unusable`: what comes is something else. `unreachable`: every try failed, so that a later run may find it.
     """
 
     wanted: Wanted
@@ -137,5 +138,7 @@ def _reason(error: FetchFailed) -> Reason:
     if isinstance(error, NotFound | RedirectLoop):
         return "missing"
     if isinstance(error, HostRefused | BodyTooLarge):
+        return "refused"
+    if error.reason in REFUSALS:
         return "refused"
     return "unusable" if error.reason == A_PAGE else "unreachable"
