@@ -1,7 +1,6 @@
 """The job on a Ray cluster: a task for each day, the running application's CLIP, and one place that hears of it all."""
 
 import asyncio
-import random
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -9,17 +8,14 @@ from typing import Any
 import numpy as np
 import ray
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from configs.prompts import CATEGORIES, load_prompts
-from deployments.errors import PromptTooLong
+from jobs.asking import Asker
 from jobs.koop.classifier import Classifier, Floats, Pixels
 from jobs.koop.cluster_pace import ClusterPace
-from jobs.koop.day import Counts, Day, DayFailed, Services
+from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest
 from jobs.koop.documents import Documents
-from jobs.koop.driver import last_line
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.options import Asked, Options
 from jobs.koop.sru import Sru
@@ -29,13 +25,7 @@ from jobs.output import Output
 # A task waits for others nearly all of the time; four of them fit beside the application on two cores.
 TASK_CPUS = 0.02
 LOST_WORKERS = 3
-# A replica that is replaced is away for a minute or two, its model loading included.
-CALL_TIMEOUT_S = 60.0
-CALL_TRIES = 8
-FIRST_DELAY_S, LONGEST_DELAY_S = 1.0, 30.0
 TELL_EVERY_S = 0.5
-
-TRANSIENT = (BackPressureError, DeploymentUnavailableError, RayError, TimeoutError)
 
 
 @dataclass(frozen=True)
@@ -63,11 +53,7 @@ class Job:
 
 
 class Clip:
-    """The application's CLIP through its handle; a call that fails for a while is tried again.
-
-    Attributes:
-        retries: how many were.
-    """
+    """The application's CLIP through its handle; every call may raise what `Asker.ask` raises."""
 
     def __init__(self, application: str, prompt_set: str) -> None:
         prompts = load_prompts().classifier[prompt_set]
@@ -75,31 +61,18 @@ class Clip:
         handle: Any = serve.get_deployment_handle("Clip", application)
         # A large batch does not fit into a message.
         self._handle = handle.options(_by_reference=True)
-        self.retries = 0
+        self._asker = Asker()
 
     async def asked(self) -> Asked:
         """What is asked now."""
-        weights = await self._call("weights")
+        weights = await self._asker.ask("Clip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
     async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
         """As `classifier.Score` says."""
-        scores = await self._call("score", pixels, [list(prompts) for prompts in self._prompts])
+        classes = [list(prompts) for prompts in self._prompts]
+        scores = await self._asker.ask("Clip", lambda: self._handle.score.remote(pixels, classes))
         return np.asarray(scores.vectors), np.asarray(scores.logits)
-
-    async def _call(self, method: str, *arguments: object) -> Any:
-        for tries in range(1, CALL_TRIES + 1):
-            try:
-                return await _within(CALL_TIMEOUT_S, getattr(self._handle, method).remote(*arguments))
-            except PromptTooLong:
-                raise
-            except TRANSIENT as error:
-                if tries == CALL_TRIES:
-                    raise DayFailed(f"CLIP did not answer in {tries} tries: {last_line(error)}") from error
-            self.retries += 1
-            delay_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** (tries - 1))
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-        raise AssertionError("the last try raises")
 
 
 class Board:
@@ -142,7 +115,7 @@ async def ingest(job: Job, day: date, board: Any, *, anew: bool) -> Manifest:
             documents=Documents(web, job.endpoints),
             classifier=Classifier(clip.score, job.max_batch),
             asked=clip.asked,
-            retries=lambda: len(retries) + clip.retries,
+            retries=lambda: len(retries),
         )
         reports = Reports(board, day)
         return await Day(day, job.options, services, job.output, reports.tell).run(anew=anew)
@@ -152,13 +125,3 @@ async def ingest(job: Job, day: date, board: Any, *, anew: bool) -> Manifest:
 def ingest_day(job: Job, day: date, board: Any, anew: bool) -> Manifest:
     """Do a day in a worker of the cluster; the task is run again when its worker is lost."""
     return asyncio.run(ingest(job, day, board, anew=anew))
-
-
-async def _within(seconds: float, call: Any) -> Any:
-    """What a call of a handle gives; TimeoutError, and the call is cancelled, when that takes longer."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await call
-    except (TimeoutError, asyncio.CancelledError):
-        call.cancel()
-        raise

@@ -47,7 +47,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Services:
-    """Whom a day asks. `asked` tells what the classifier serves now; `retries` how often anything was tried again."""
+    """Whom a day asks. `asked` tells what the classifier serves now; `retries` how often anything was fetched again."""
 
     sru: Sru
     documents: Documents

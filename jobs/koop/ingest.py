@@ -15,11 +15,12 @@ from typing import Any
 import ray
 
 from configs.settings import Settings, SettingsError, load_settings
+from jobs.asking import NoAnswer
 from jobs.errors import JobRefused, command_line
 from jobs.koop.arguments import Arguments, read
 from jobs.koop.cluster import Board, Clip, Job, ingest_day
 from jobs.koop.cluster_pace import ClusterPace
-from jobs.koop.day import Counts, DayFailed, choose
+from jobs.koop.day import Counts, choose
 from jobs.koop.day_files import Manifest, remove_leftovers
 from jobs.koop.driver import COLUMNS, Driver, Plan, Run, counts_of, plan
 from jobs.koop.errors import KoopError
@@ -71,7 +72,7 @@ async def _count(arguments: Arguments) -> int:
 async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> int:
     try:
         asked = await Clip(arguments.application, settings.prompt_set).asked()
-    except DayFailed as error:
+    except NoAnswer as error:
         raise JobRefused(f"{error}: see /health of the application {arguments.application!r}.") from error
     planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
     remove_leftovers(output, set(planned.complete))
