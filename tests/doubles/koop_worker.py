@@ -1,7 +1,4 @@
-"""The ingestion without Ray or a model: days in this process, and a classifier that looks at colours.
-
-`python -m tests.doubles.koop_worker OUTPUT URL START END` is what the tests of kills start and kill.
-"""
+"""The ingestion without Ray or a model: days in this process, and a classifier that looks at colours."""
 
 import asyncio
 import sys
@@ -11,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from jobs.koop import day as day_module
 from jobs.koop.classifier import Classifier, Floats, Pixels
 from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest, remove_leftovers
 from jobs.koop.documents import Documents
-from jobs.koop.driver import COLUMNS, Driver, Plan, Run, days_between, plan
+from jobs.koop.driver import COLUMNS, Driver, Plan, Run, plan
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.options import Asked, Options
 from jobs.koop.pace import LocalPace, TokenBucket
@@ -98,13 +96,8 @@ def rows(output: Output, table: str, day: date) -> list[dict[str, Any]]:
     return listed
 
 
-def main() -> None:
-    """The command line."""
-    folder, url, start, end = sys.argv[1:]
-    days = days_between(date.fromisoformat(start), date.fromisoformat(end))
+def work(folder: str, url: str, days: Sequence[date]) -> None:
+    """What a process does that is killed: writes small parts, and exits with 0 when every day is complete."""
+    day_module.PART_PUBLICATIONS = 2
     _, run = asyncio.run(ingest(Output(folder), url, days))
     sys.exit(0 if run.ok else 1)
-
-
-if __name__ == "__main__":
-    main()

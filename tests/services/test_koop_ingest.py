@@ -2,12 +2,6 @@
 
 import asyncio
 import io
-import json
-import os
-import random
-import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,19 +16,14 @@ from PIL import Image
 from jobs.koop import day as day_module
 from jobs.koop.day_files import read_manifest
 from jobs.koop.driver import Run
+from jobs.koop.ingest import run
 from jobs.koop.options import Asked, Options
 from jobs.koop.query import Selection
 from jobs.koop.summary import write_report
 from jobs.output import Output
 from tests.doubles.koop import Drawings, Fault, KoopServer, Richness, Rule
 from tests.doubles.koop_worker import ASKED, Colours, ingest, rows
-from tests.paths import PROJECT
-
-DAY, EMPTY, NEXT = date(2023, 3, 1), date(2023, 3, 2), date(2023, 3, 3)
-DECISIONS = {DAY: 14, EMPTY: 0, NEXT: 6}
-DAYS = list(DECISIONS)
-KILLS = 20
-SEED = 7
+from tests.services.koop_days import DAY, DAYS, DECISIONS, EMPTY, NEXT, SEED, everything, files, named
 
 
 @pytest.fixture(scope="module")
@@ -53,28 +42,9 @@ def output(tmp_path: Path) -> Output:
     return Output(str(tmp_path / "koop"))
 
 
-def files(output: Output) -> list[str]:
-    return [path for path in output.list() if not path.startswith("manifests/")]
-
-
-def everything(output: Output) -> dict[str, bytes]:
-    """All files of an output but its manifests, which tell when."""
-    return {path: output.read_bytes(path) or b"" for path in files(output)}
-
-
-def named(koop: KoopServer, day: date) -> Counter[tuple[str, str, int | None]]:
-    """Every picture of a day: publication, name, page."""
-    expected: Counter[tuple[str, str, int | None]] = Counter()
-    for one in koop.collection.decisions(day):
-        expected.update((one.identifier, picture.name, None) for picture in one.pictures)
-        for attachment in one.attachments:
-            expected.update((one.identifier, attachment.filename, page + 1) for page in range(len(attachment.pages)))
-    return expected
-
-
 async def test_every_picture_of_every_decision_has_its_row(koop: KoopServer, output: Output) -> None:
-    _, run = await ingest(output, koop.address, DAYS)
-    assert run.ok
+    _, done = await ingest(output, koop.address, DAYS)
+    assert done.ok
     for day in DAYS:
         publications, images = rows(output, "publications", day), rows(output, "images", day)
         decisions = {one.identifier: one for one in koop.collection.decisions(day)}
@@ -131,10 +101,10 @@ async def test_the_tables_are_a_partitioned_dataset(koop: KoopServer, tmp_path: 
 async def test_a_second_run_asks_for_nothing_and_force_does_all_again(koop: KoopServer, output: Output) -> None:
     await ingest(output, koop.address, DAYS)
     before, asked = everything(output), len(koop.requests)
-    plan, run = await ingest(output, koop.address, DAYS)
-    assert (plan.todo, run.manifests) == ((), {})
+    plan, done = await ingest(output, koop.address, DAYS)
+    assert (plan.todo, done.manifests) == ((), {})
     assert len(koop.requests) == asked
-    plan, run = await ingest(output, koop.address, DAYS, force=True)
+    plan, done = await ingest(output, koop.address, DAYS, force=True)
     assert plan.todo == tuple(DAYS)
     assert len(koop.requests) == 2 * asked
     assert everything(output) == before
@@ -143,14 +113,14 @@ async def test_a_second_run_asks_for_nothing_and_force_does_all_again(koop: Koop
 async def test_other_options_do_a_day_again_and_leave_nothing_of_before(koop: KoopServer, output: Output) -> None:
     await ingest(output, koop.address, [DAY])
     both = {row["kept"] for row in rows(output, "images", DAY) if row["kept"]}
-    plan, run = await ingest(output, koop.address, [DAY], replace(Options(), keep="maps"))
+    plan, done = await ingest(output, koop.address, [DAY], replace(Options(), keep="maps"))
     assert plan.again == {DAY: "made with keep 'maps-and-aerial' → 'maps'"}
     maps = {row["kept"] for row in rows(output, "images", DAY) if row["category"] == "maps" and row["kept"]}
     assert maps
     assert maps < both
     assert {path for path in files(output) if path.startswith("kept/")} == maps
     assert {row["category"] for row in rows(output, "images", DAY) if row["outcome"] == "kept"} == {"maps"}
-    assert run.ok
+    assert done.ok
 
 
 async def test_other_weights_do_a_day_again(koop: KoopServer, output: Output) -> None:
@@ -170,17 +140,17 @@ async def test_weights_that_change_on_the_way_fail_the_try(koop: KoopServer, out
             self.asks += 1
             return replace(ASKED, weights="test/new") if self.asks > 2 else ASKED  # the plan, the day's beginning
 
-    _, run = await ingest(output, koop.address, [NEXT], colours=Changing())
-    assert run.ok
+    _, done = await ingest(output, koop.address, [NEXT], colours=Changing())
+    assert done.ok
     assert {row["weights"] for row in rows(output, "images", NEXT)} == {"test/new"}
 
 
 async def test_small_files_long_pdfs_and_few_records(koop: KoopServer, output: Output) -> None:
-    options = Options(min_bytes=3_000, max_pages=1, max_records=5)
-    _, run = await ingest(output, koop.address, [DAY], options)
+    options = Options(min_bytes=3_000, max_pages=1, max_records=DECISIONS[DAY] - 1)
+    _, done = await ingest(output, koop.address, [DAY], options)
     images = rows(output, "images", DAY)
-    assert len(rows(output, "publications", DAY)) == 5
-    assert run.manifests[DAY]["left_out"] == {"after the most records": DECISIONS[DAY] - 5}
+    assert len(rows(output, "publications", DAY)) == DECISIONS[DAY] - 1
+    assert done.manifests[DAY]["left_out"] == {"after the most records": 1}
     small = [row for row in images if row["outcome"] == "small"]
     assert small
     assert all(row["bytes"] < 3_000 and row["sha256"] is None and row["error"] for row in small)
@@ -195,11 +165,11 @@ async def test_a_selection_is_told_in_the_manifest(koop: KoopServer, output: Out
     selection = (
         Selection(provinces=(name.name,)) if name.kind == "Provincie" else Selection(municipalities=(name.name,))
     )
-    _, run = await ingest(output, koop.address, [DAY], Options(selection=selection))
+    _, done = await ingest(output, koop.address, [DAY], Options(selection=selection))
     chosen = rows(output, "publications", DAY)
     assert 0 < len(chosen) < DECISIONS[DAY]
     assert all(name.name in {creator["name"] for creator in row["creators"]} for row in chosen)
-    manifest = run.manifests[DAY]
+    manifest = done.manifests[DAY]
     assert manifest["deciders"] == [name.name]
     assert manifest["left_out"] == {"decided elsewhere": DECISIONS[DAY] - len(chosen)}
 
@@ -211,14 +181,14 @@ async def test_what_is_missing_has_its_row_and_its_reason(koop: KoopServer, outp
         Rule(Fault.HTML, path=f"/{lost}$"),
         Rule(Fault.LOOP, path=f"/{textless}[.]xml$"),
     ]
-    _, run = await ingest(output, koop.address, [DAY])
+    _, done = await ingest(output, koop.address, [DAY])
     images = rows(output, "images", DAY)
     (row,) = [row for row in images if row["name"] == lost]
     assert (row["outcome"], row["category"], row["kept"]) == ("unusable", None, None)
     assert "HTML" in row["error"]
     (row,) = [row for row in images if row["publication"] == textless and row["source"] == "document"]
     assert row["outcome"] == "missing"
-    manifest = run.manifests[DAY]
+    manifest = done.manifests[DAY]
     assert manifest["complete"]
     assert manifest["counts"]["missing"] == 1
     assert {error["name"] for error in manifest["errors"]} == {lost, f"{textless}.xml"}
@@ -231,15 +201,15 @@ async def test_what_cannot_be_reached_leaves_the_day_open_and_is_all_that_is_ask
     decision = next(one for one in koop.collection.decisions(DAY) if one.pictures)
     rule = Rule(Fault.UNAVAILABLE, path=f"/{decision.pictures[0].name}$")
     koop.faults.rules.append(rule)
-    _, run = await ingest(output, koop.address, [DAY])
-    assert run.manifests[DAY]["reasons"] == ["1 files could not be fetched"]
-    assert not run.ok
-    assert run.manifests[DAY]["retries"] >= 5
+    _, done = await ingest(output, koop.address, [DAY])
+    assert done.manifests[DAY]["reasons"] == ["1 files could not be fetched"]
+    assert not done.ok
+    assert done.manifests[DAY]["retries"] >= 5
     koop.faults.rules.remove(rule)
     asked, colours = len(koop.requests), Colours()
-    plan, run = await ingest(output, koop.address, [DAY], colours=colours)
+    plan, done = await ingest(output, koop.address, [DAY], colours=colours)
     assert plan.again == {DAY: "incomplete: 1 files could not be fetched"}
-    assert run.ok
+    assert done.ok
     pictures = sum(key[0] == decision.identifier for key in named(koop, DAY))
     assert colours.pictures == pictures
     assert len(koop.requests) - asked <= 2 + len(decision.pictures) + 2 * len(decision.attachments)
@@ -250,8 +220,8 @@ async def test_what_cannot_be_reached_leaves_the_day_open_and_is_all_that_is_ask
 
 async def test_a_search_that_gives_too_few_leaves_the_day_open(koop: KoopServer, output: Output) -> None:
     koop.faults.rules.append(Rule(Fault.MISCOUNTED, path="/sru"))
-    _, run = await ingest(output, koop.address, [NEXT])
-    assert run.manifests[NEXT]["reasons"] == ["the search told 7 records and gave 6"]
+    _, done = await ingest(output, koop.address, [NEXT])
+    assert done.manifests[NEXT]["reasons"] == ["the search told 7 records and gave 6"]
     assert len(rows(output, "publications", NEXT)) == DECISIONS[NEXT]
 
 
@@ -259,28 +229,28 @@ async def test_a_day_that_is_not_over_is_never_complete(
     koop: KoopServer, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(day_module, "is_over", lambda day, moment: False)
-    _, run = await ingest(output, koop.address, [NEXT])
-    assert run.manifests[NEXT]["complete"] is False
-    assert run.ok
+    _, done = await ingest(output, koop.address, [NEXT])
+    assert done.manifests[NEXT]["complete"] is False
+    assert done.ok
     plan, _ = await ingest(output, koop.address, [NEXT])
     assert plan.again == {NEXT: "incomplete: the day was not over"}
 
 
 async def test_a_search_that_fails_costs_its_day_alone(koop: KoopServer, output: Output) -> None:
     koop.faults.rules.append(Rule(Fault.BROKEN, path="/sru", query=str(DAY)))
-    _, run = await ingest(output, koop.address, DAYS)
-    assert set(run.manifests) == {EMPTY, NEXT}
-    assert "status 500" in run.failed[DAY]
-    assert not run.ok
+    _, done = await ingest(output, koop.address, DAYS)
+    assert set(done.manifests) == {EMPTY, NEXT}
+    assert "status 500" in done.failed[DAY]
+    assert not done.ok
 
 
 async def test_a_tenth_of_all_requests_fails_and_nothing_is_lost(koop: KoopServer, output: Output) -> None:
     await ingest(output, koop.address, DAYS)
     unharmed = everything(output)
     koop.faults.fail_rate = 0.1
-    _, run = await ingest(output, koop.address, DAYS, force=True)
-    assert run.ok
-    assert run.manifests[DAY]["retries"] > 0
+    _, done = await ingest(output, koop.address, DAYS, force=True)
+    assert done.ok
+    assert done.manifests[DAY]["retries"] > 0
     assert everything(output) == unharmed
 
 
@@ -292,8 +262,8 @@ async def test_a_classifier_that_goes_away_keeps_what_it_said(koop: KoopServer, 
             return await super().score(pixels)
 
     away = Fails()
-    _, run = await ingest(output, koop.address, [DAY], colours=away)
-    assert run.failed == {DAY: "away"}
+    _, done = await ingest(output, koop.address, [DAY], colours=away)
+    assert done.failed == {DAY: "away"}
     assert output.list("images") == []
     colours = Colours()
     await ingest(output, koop.address, [DAY], colours=colours)
@@ -323,9 +293,9 @@ async def test_pictures_in_memory_are_bounded(
 
 
 async def test_the_report_shows_what_was_kept_and_what_not(koop: KoopServer, output: Output) -> None:
-    _, run = await ingest(output, koop.address, DAYS)
-    run.failed[date(2023, 3, 4)] = "<b>the search</b> is away"
-    write_report(output, run, ASKED, ["Bundled weights."])
+    _, done = await ingest(output, koop.address, DAYS)
+    done.failed[date(2023, 3, 4)] = "<b>the search</b> is away"
+    write_report(output, done, ASKED, ["Bundled weights."])
     report = (output.read_bytes("report.html") or b"").decode()
     for word in ("Kept", "Not kept", "data:image/jpeg;base64,", "2023-03-01", "Bundled weights.", "3 of 4", "<circle"):
         assert word in report
@@ -338,86 +308,23 @@ async def test_a_report_of_nothing(output: Output) -> None:
     assert b"away" in (output.read_bytes("report.html") or b"")
 
 
-def start(output: Output, koop: KoopServer) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.doubles.koop_worker", output.url, koop.address, str(DAY), str(NEXT)]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-async def test_killed_twenty_times_it_ends_with_the_same_records(
-    koop: KoopServer, output: Output, tmp_path: Path
+def test_a_dry_run_counts_and_writes_nothing(
+    koop: KoopServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The process is killed at moments spread over the work that is left, and begun again, until it ends by itself."""
-    unharmed = Output(str(tmp_path / "unharmed"))
-    await ingest(unharmed, koop.address, DAYS)
-    koop.faults.latency_s = 0.02
-    rng = random.Random(SEED)
-    kills, parts_seen = 0, 0
-    while kills < KILLS:
-        asked = len(koop.requests)
-        process = start(output, koop)
-        wanted = rng.randint(1, 12)  # requests: so far does this life come
-        while process.poll() is None and len(koop.requests) - asked < wanted:
-            await asyncio.sleep(0.002)
-        await asyncio.sleep(rng.random() * 0.05)
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        kills += 1
-        parts_seen += any(path.startswith("_parts/") for path in output.list())
-    last = start(output, koop)
-    assert await asyncio.to_thread(last.wait, 120) == 0
-    assert kills == KILLS
-    assert parts_seen > KILLS / 4
-    assert everything(output) == everything(unharmed)
-    for day in DAYS:
-        identifiers = [row["identifier"] for row in rows(output, "publications", day)]
-        assert len(identifiers) == len(set(identifiers)) == DECISIONS[day]
-        assert json.loads(output.read_bytes(f"manifests/date={day}.json") or b"")["complete"]
-
-
-class Dies(Output):
-    """Fails from the given change on, counted from when a day begins to be finished; `changes` are how many came."""
-
-    def __init__(self, url: str, after: int) -> None:
-        super().__init__(url)
-        self._after, self._finishing = after, False
-        self.changes = 0
-
-    def write_bytes(self, path: str, data: bytes | memoryview) -> int:
-        self._change()
-        return super().write_bytes(path, data)
-
-    def delete(self, path: str) -> None:
-        self._finishing = self._finishing or path.startswith("manifests/")
-        self._change()
-        super().delete(path)
-
-    def _change(self) -> None:
-        self.changes += self._finishing
-        if self.changes > self._after:
-            raise RuntimeError("killed")
-
-
-async def test_interrupted_at_any_change_of_the_finish(koop: KoopServer, tmp_path: Path) -> None:
-    unharmed = Output(str(tmp_path / "unharmed"))
-    await ingest(unharmed, koop.address, [NEXT])
-    interrupted = 0
-    for after in range(0, 1_000, 4):
-        output = Output(str(tmp_path / str(after)))
-        _, run = await ingest(Dies(output.url, after), koop.address, [NEXT])
-        if not run.failed:
-            break
-        interrupted += 1
-        _, run = await ingest(output, koop.address, [NEXT])
-        assert run.ok
-        assert everything(output) == everything(unharmed), after
-    assert interrupted > 4
-
-
-async def test_parts_of_a_complete_day_are_removed(koop: KoopServer, output: Output) -> None:
-    await ingest(output, koop.address, [NEXT])
-    before = everything(output)
-    output.write_bytes(f"_parts/{NEXT}.0123456789abcdef.left.publications.parquet", b"half")
-    await ingest(output, koop.address, [NEXT])
-    assert everything(output) == before
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KOOP_SRU_URL", f"{koop.address}/sru")
+    days = ["--start", str(DAY), "--end", str(NEXT)]
+    assert run([*days, "--dry-run", "--max-records=10"]) == 0
+    attachments = sum(len(one.attachments) for one in koop.collection.decisions(NEXT))
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{EMPTY}: 0 found, 0 taken, 0 attachments",
+        f"{NEXT}: 6 found, 6 taken, {attachments} attachments",
+        "16 decisions on 3 days; nothing was written.",
+    ]
+    assert {request.path for request in koop.requests} == {"/sru"}
+    assert list(tmp_path.iterdir()) == []
+    koop.faults.rules.append(Rule(Fault.LOOP, path="/sru", query=str(DAY)))
+    assert run([*days, "--dry-run"]) == 1
+    printed = capsys.readouterr()
+    assert f"{DAY} failed: " in printed.err
+    assert f"{NEXT}: 6 found" in printed.out
