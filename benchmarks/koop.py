@@ -150,7 +150,7 @@ def alone(panoptes: Application, *half: str) -> float:
 
 def environment(panoptes: Application) -> dict[str, str]:
     """For a process that joins the application."""
-    return os.environ | {"RAY_ADDRESS": panoptes.ray_address}
+    return os.environ | panoptes.joining
 
 
 async def download(url: str, days: Sequence[date]) -> float:

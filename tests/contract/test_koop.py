@@ -25,16 +25,19 @@ def koop() -> Iterator[KoopServer]:
         yield server
 
 
-def ingested(panoptes: Application, koop: KoopServer, *more: str) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of the command for all days."""
-    env = os.environ | {
-        "RAY_ADDRESS": panoptes.ray_address,
+def ingested(
+    panoptes: Application, koop: KoopServer, *more: str, through: tuple[str, ...] = ()
+) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of the command for all days, which `through` may start."""
+    env = {
+        **os.environ,
+        **panoptes.joining,
         "KOOP_SRU_URL": f"{koop.address}/sru",
         "KOOP_SITE_URL": koop.address,
         "KOOP_ATTACHMENTS_URL": f"{koop.address}/externebijlagen",
     }
     days = (f"--start={min(DECISIONS)}", f"--end={max(DECISIONS)}", "--rate=100")
-    command = [sys.executable, "-m", "jobs.koop.ingest", *days, *more]
+    command = [*through, sys.executable, "-m", "jobs.koop.ingest", *days, *more]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -108,6 +111,16 @@ def test_other_options_do_a_day_again_and_say_why(panoptes: Application, koop: K
     assert status == 0, err
     assert "2023-05-01 is done again: made with keep 'maps-and-aerial' → 'maps'" in out
     assert {row["category"] for row in images(output) if row["kept"]} == {"maps"}
+
+
+def test_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
+    ray = str(Path(sys.executable).parent / "ray")
+    addresses = (f"--sru-url={koop.address}/sru", f"--site-url={koop.address}", "--max-records=2")
+    submit = (ray, "job", "submit", "--", "env", f"PYTHONPATH={ROOT}")
+    status, out, err = ingested(panoptes, koop, f"--output={tmp_path}", *addresses, through=submit)
+    assert status == 0, out + err
+    assert "Decisions: 4, 1.3 a day" in out
+    assert len(list(tmp_path.glob("manifests/*.json"))) == 3
 
 
 def test_an_application_that_does_not_run(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
