@@ -96,8 +96,10 @@ class Day:
         done = await asyncio.to_thread(self._files.begin, anew=anew)
         known = set(done["identifier"].to_pylist())
         self._add(Counts(done.num_rows, sum(done["images"].to_pylist()), sum(done["kept"].to_pylist())))
-        await self._work(iter([record for record in chosen if record.identifier not in known]))
-        await self._write_part()
+        try:
+            await self._work(iter([record for record in chosen if record.identifier not in known]))
+        finally:
+            await self._write_part()
         if await self._services.asked() != self._asked:
             raise DayFailed("the application serves other weights than when the day began")
         whole = await asyncio.to_thread(self._files.gather, {record.identifier for record in chosen})

@@ -22,7 +22,7 @@ from jobs.koop.query import Selection
 from jobs.koop.summary import write_report
 from jobs.output import Output
 from tests.doubles.koop import Drawings, Fault, KoopServer, Richness, Rule
-from tests.doubles.koop_worker import ASKED, Colours, ingest, rows
+from tests.doubles.koop_worker import ASKED, Lots, ingest, rows
 from tests.services.koop_days import DAY, DAYS, DECISIONS, EMPTY, NEXT, SEED, everything, files, named
 
 
@@ -63,7 +63,7 @@ async def test_every_picture_of_every_decision_has_its_row(koop: KoopServer, out
     assert manifest is not None
     assert manifest["complete"] is True
     assert manifest["counts"]["records"] == DECISIONS[DAY]
-    assert manifest["weights"] == {"id": "test/colours", "bundled": True}
+    assert manifest["weights"] == {"id": "test/lots", "bundled": True}
     assert read_manifest(output, EMPTY)["counts"] == {"found": 0, "stated": 0, "records": 0, "images": 0}  # type: ignore[index]
 
 
@@ -125,22 +125,22 @@ async def test_other_options_do_a_day_again_and_leave_nothing_of_before(koop: Ko
 
 async def test_other_weights_do_a_day_again(koop: KoopServer, output: Output) -> None:
     await ingest(output, koop.address, [NEXT])
-    colours = Colours()
-    colours.asked_for = replace(ASKED, weights="test/other", bundled=False)
-    plan, _ = await ingest(output, koop.address, [NEXT], colours=colours)
-    assert "weights 'test/colours' → 'test/other'" in plan.again[NEXT]
+    lots = Lots()
+    lots.asked_for = replace(ASKED, weights="test/other", bundled=False)
+    plan, _ = await ingest(output, koop.address, [NEXT], lots=lots)
+    assert "weights 'test/lots' → 'test/other'" in plan.again[NEXT]
     assert {(row["weights"], row["bundled"]) for row in rows(output, "images", NEXT)} == {("test/other", False)}
 
 
 async def test_weights_that_change_on_the_way_fail_the_try(koop: KoopServer, output: Output) -> None:
-    class Changing(Colours):
+    class Changing(Lots):
         asks = 0
 
         async def asked(self) -> Asked:
             self.asks += 1
             return replace(ASKED, weights="test/new") if self.asks > 2 else ASKED  # the plan, the day's beginning
 
-    _, done = await ingest(output, koop.address, [NEXT], colours=Changing())
+    _, done = await ingest(output, koop.address, [NEXT], lots=Changing())
     assert done.ok
     assert {row["weights"] for row in rows(output, "images", NEXT)} == {"test/new"}
 
@@ -206,13 +206,13 @@ async def test_what_cannot_be_reached_leaves_the_day_open_and_is_all_that_is_ask
     assert not done.ok
     assert done.manifests[DAY]["retries"] >= 5
     koop.faults.rules.remove(rule)
-    asked, colours = len(koop.requests), Colours()
-    plan, done = await ingest(output, koop.address, [DAY], colours=colours)
+    asked, lots = len(koop.requests), Lots()
+    plan, done = await ingest(output, koop.address, [DAY], lots=lots)
     assert plan.again == {DAY: "incomplete: 1 files could not be fetched"}
     assert done.ok
     pictures = sum(key[0] == decision.identifier for key in named(koop, DAY))
-    assert colours.pictures == pictures
-    assert len(koop.requests) - asked <= 2 + len(decision.pictures) + 2 * len(decision.attachments)
+    assert lots.pictures == pictures
+    assert len(koop.requests) - asked <= 4 + len(decision.pictures) + 2 * len(decision.attachments)
     assert Counter((row["publication"], row["name"], row["page"]) for row in rows(output, "images", DAY)) == named(
         koop, DAY
     )
@@ -255,19 +255,19 @@ async def test_a_tenth_of_all_requests_fails_and_nothing_is_lost(koop: KoopServe
 
 
 async def test_a_classifier_that_goes_away_keeps_what_it_said(koop: KoopServer, output: Output) -> None:
-    class Fails(Colours):
+    class Fails(Lots):
         async def score(self, pixels: Any) -> Any:
             if self.pictures > 16:
                 raise TimeoutError("away")
             return await super().score(pixels)
 
     away = Fails()
-    _, done = await ingest(output, koop.address, [DAY], colours=away)
+    _, done = await ingest(output, koop.address, [DAY], lots=away)
     assert done.failed == {DAY: "away"}
     assert output.list("images") == []
-    colours = Colours()
-    await ingest(output, koop.address, [DAY], colours=colours)
-    assert colours.pictures < named(koop, DAY).total()
+    lots = Lots()
+    await ingest(output, koop.address, [DAY], lots=lots)
+    assert lots.pictures < named(koop, DAY).total()
     assert Counter((row["publication"], row["name"], row["page"]) for row in rows(output, "images", DAY)) == named(
         koop, DAY
     )
@@ -279,17 +279,17 @@ async def test_pictures_in_memory_are_bounded(
     monkeypatch.setattr(day_module, "PICTURES_AT_ONCE", 5)
     most = 0
 
-    class Counting(Colours):
+    class Counting(Lots):
         async def score(self, pixels: Any) -> Any:
             nonlocal most
             most = max(most, len(pixels))
             await asyncio.sleep(0.02)
             return await super().score(pixels)
 
-    colours = Counting()
-    await ingest(output, koop.address, [DAY], colours=colours)
+    lots = Counting()
+    await ingest(output, koop.address, [DAY], lots=lots)
     assert 1 < most <= 5
-    assert colours.calls < colours.pictures
+    assert lots.calls < lots.pictures
 
 
 async def test_the_report_shows_what_was_kept_and_what_not(koop: KoopServer, output: Output) -> None:

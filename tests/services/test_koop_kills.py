@@ -59,7 +59,7 @@ async def test_killed_twenty_times_it_ends_with_the_same_records(
             asked = len(koop.requests)
             process = processes.Process(target=work, args=(output.url, koop.address, DAYS))
             process.start()
-            longest = rng.randint(1, 70) if kills < KILLS else 1_000_000  # requests of this life; all of it takes 73
+            longest = rng.randint(1, 70) if kills < KILLS else 1_000_000  # requests of this life; all of it takes 76
             while process.is_alive() and len(koop.requests) - asked < longest:
                 await asyncio.sleep(0.002)
             await asyncio.sleep(rng.random() * 0.05)
