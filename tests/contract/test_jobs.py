@@ -90,7 +90,9 @@ def output(panoptes: Application, photos: Path, tmp_path_factory: pytest.TempPat
 def test_a_folder_is_analysed_as_the_routes_do(api: httpx.Client, output: Path) -> None:
     found = rows(output)
     assert sorted(path for path, row in found.items() if row["error"]) == ["broken.jpg"]
-    wrong = [path for path, row in found.items() if row["classification"] not in path and "_" in path]
+    scenes = {path: row["classification"] for path, row in found.items() if path[:2].isdigit()}
+    wrong = [path for path, category in scenes.items() if path != f"{path[:2]} {category}.jpg"]
+    assert len(scenes) == SCENES
     assert len(wrong) <= 2, wrong
     flags = {"run_blur": True, "run_embedding": True, "run_classification": True}
     others = dict.fromkeys(("run_quality", "run_emotion", "run_caption", "run_tags", "run_objects"), False)
