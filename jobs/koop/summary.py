@@ -23,8 +23,8 @@ def write_report(output: Output, run: Run, asked: Asked, warnings: list[str]) ->
     counts = [counts_of(run.manifests[day]) for day in days]
     kept, dropped = _samples(output, [day for day, of_day in zip(days, counts, strict=True) if of_day.images])
     sections: list[Section] = [
-        Gallery("Kept", kept, "Maps and views from above, of days spread over the whole time."),
-        Gallery("Not kept", dropped, "Everything else: signs, logos, drawings, photographs and pages of text."),
+        Gallery("Kept", kept, "Samples of days spread over the whole time, as the model saw them."),
+        Gallery("Not kept", dropped, "Likewise; their bytes are not stored."),
         Bars(
             "Images by day",
             list(map(str, days)),
