@@ -56,13 +56,17 @@ class ProcessTree:
         """
         started = time.monotonic()
         while (waited := time.monotonic() - started) < seconds:
-            if self._process.poll() is not None:
+            if self.ended():
                 raise StartError(f"ended with {self._process.returncode} before it was ready:\n{self.tail()}")
             if _answers(url):
                 self.pids()  # remembered, in case the server dies and leaves them
                 return time.monotonic() - started
             time.sleep(0.25)
         raise StartError(f"not ready after {waited:.0f} s:\n{self.tail()}")
+
+    def ended(self) -> bool:
+        """Whether the command itself has ended."""
+        return self._process.poll() is not None
 
     def tail(self, lines: int = 40) -> str:
         """The end of the log."""
@@ -91,12 +95,12 @@ class ProcessTree:
         self.pids()  # remembers descendants that would be orphans later
         if self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
-        if not _within(STOP_SECONDS, self._ended):
+        if not within(STOP_SECONDS, self._all_ended):
             for pid in self.pids():
                 _kill(pid)
-            _within(5.0, self._ended)
+            within(5.0, self._all_ended)
 
-    def _ended(self) -> bool:
+    def _all_ended(self) -> bool:
         self._process.poll()  # reaps it
         return not self.pids()
 
@@ -136,20 +140,21 @@ def fetch(url: str) -> bytes:
         return body
 
 
-def _answers(url: str) -> bool:
-    try:
-        fetch(url)
-    except (OSError, HTTPException):
-        return False
-    return True
-
-
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether `condition` holds before `seconds` are over."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.2)
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        fetch(url)
+    except (OSError, HTTPException):
+        return False
     return True
 
 

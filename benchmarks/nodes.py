@@ -1,0 +1,230 @@
+"""A Ray cluster of several nodes on this machine, each `ray start` with its own ports, and Serve's REST interface.
+
+    with RayNodes({"gpu": Node(cpus=1, gpus=1)}) as nodes:
+        nodes.deploy(config)
+
+The head takes no work, as in a cluster of pods. Like KubeRay's operator, `deploy` hands Serve its config through the
+dashboard. Nothing but the nodes' own processes is ended, by pid.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+
+from benchmarks.application import ROOT
+from benchmarks.processes import ProcessTree, StartError, free_port, within
+
+HEAD = "head"
+NODE_SECONDS = 90.0
+STORE_BYTES = 200_000_000
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node says it has. Its GPUs are logical: Ray counts them, whether there are any or not."""
+
+    cpus: float = 0
+    gpus: float = 0
+
+    def options(self) -> list[str]:
+        """The arguments of `ray start`."""
+        return [f"--num-cpus={self.cpus:g}", f"--num-gpus={self.gpus:g}"]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica by what Serve says of it. `node` is one of the names given to RayNodes, "" while it waits for one."""
+
+    deployment: str
+    node: str
+    state: str
+    pid: int
+
+
+class RayNodes:
+    """A head and the nodes named; use as a context manager."""
+
+    def __init__(self, nodes: Mapping[str, Node], env: Mapping[str, str] | None = None) -> None:
+        """Nothing starts before `with`.
+
+        Args:
+            nodes: what each node has, by its name; it carries the label `group` of that value.
+            env: environment variables of every node, on top of this process's own.
+        """
+        self._nodes = {HEAD: Node(), **nodes}
+        self._port, self._dashboard_port = free_port(), free_port()
+        self._token = secrets.token_hex(32)
+        self._env = dict(env or {})
+        self._folder: Path | None = None
+        self._trees: dict[str, ProcessTree] = {}
+        self._starts = 0
+        self._api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._dashboard_port}",
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        """Start the head, and then every node; StartError when one is not there in time."""
+        # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
+        try:
+            for name in self._nodes:
+                self._launch(name)
+                if name == HEAD:
+                    self._wait_for(HEAD)
+            for name in self._nodes:
+                self._wait_for(name)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop every node, the head last; the logs go with them."""
+        self._close()
+
+    @property
+    def address(self) -> str:
+        """Where the cluster is, as `ray.init` wants it."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def folder(self) -> Path:
+        """`<name>-<number of the start>.log` of each node, and Ray's temporary directory `ray`."""
+        if self._folder is None:
+            raise RuntimeError("the cluster is not running")
+        return self._folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs in its environment to connect to the cluster."""
+        return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
+
+    def start(self, name: str) -> None:
+        """Start a node that was killed, as a new one of its kind, and wait until the head knows it."""
+        if name in self._trees:
+            raise ValueError(f"the node {name} is there: kill it first")
+        self._launch(name)
+        self._wait_for(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL to a node's raylet, as when its machine goes away; returns when all its processes have ended."""
+        tree = self._trees.pop(name)
+        titles = {pid: _title(pid) for pid in tree.pids()}
+        for pid in (pid for pid, title in titles.items() if title.partition(b"\0")[0].endswith(b"/raylet")):
+            os.kill(pid, signal.SIGKILL)
+        tree.stop()
+
+    def pids(self, name: str) -> list[int]:
+        """All processes of a node, the replicas on it included."""
+        return self._trees[name].pids()
+
+    def memory_bytes(self) -> int:
+        """Proportional set size of all nodes."""
+        return sum(tree.memory_bytes() for tree in self._trees.values())
+
+    def alive(self) -> dict[str, str]:
+        """The names of the nodes that the head takes for alive, by their Ray ids."""
+        answer = self._ask("GET", "/api/v0/nodes")
+        rows = answer["data"]["result"]["result"]
+        return {row["node_id"]: row["node_name"] for row in rows if row["state"] == "ALIVE"}
+
+    def deploy(self, config: Mapping[str, Any]) -> None:
+        """Make a Serve config (ServeDeploySchema) the wanted state of the cluster; returns when it is accepted."""
+        self._ask("PUT", "/api/serve/applications/", json=config)
+
+    def deployments(self, application: str = "panoptes") -> dict[str, dict[str, Any]]:
+        """Serve's details of each deployment of an application: `status`, `message`, `replicas` and more."""
+        details = self._ask("GET", "/api/serve/applications/")["applications"].get(application, {})
+        return cast("dict[str, dict[str, Any]]", details.get("deployments", {}))
+
+    def replicas(self, application: str = "panoptes") -> list[Replica]:
+        """Every replica of an application, and where it is."""
+        names = self.alive()
+        return [
+            Replica(name, names.get(replica["node_id"] or "", ""), replica["state"], replica["pid"] or 0)
+            for name, details in self.deployments(application).items()
+            for replica in details["replicas"]
+        ]
+
+    def usage(self) -> str:
+        """What `ray status` prints: resources in use, and those that are waited for; up to some seconds old."""
+        return str(self._ask("GET", "/api/cluster_status?format=1")["data"]["clusterStatus"])
+
+    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._api.request(method, path, **arguments)
+        if not answer.is_success:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:2000]}")
+        return answer.json() if answer.text else None
+
+    def _launch(self, name: str) -> None:
+        self._starts += 1
+        own = self.folder / f"{name}-{self._starts}"
+        own.mkdir()
+        join = ["--head", f"--port={self._port}", "--dashboard-host=127.0.0.1"] if name == HEAD else []
+        join += [f"--dashboard-port={self._dashboard_port}"] if name == HEAD else [f"--address={self.address}"]
+        command = [
+            *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address=127.0.0.1"),
+            *join,
+            *self._nodes[name].options(),
+            f"--node-name={name}",
+            f"--labels=group={name}",
+            f"--object-store-memory={STORE_BYTES}",
+            f"--ray-client-server-port={free_port()}",
+            f"--dashboard-agent-listen-port={free_port()}",
+        ]
+        env = {
+            **{variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"},
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": self._token,
+            "RAY_TMPDIR": str(self.folder),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "PANOPTES_NODE": str(own),  # by which its processes are known
+            **self._env,
+        }
+        log = own.with_suffix(".log")
+        self._trees[name] = ProcessTree(command, cwd=ROOT, env=env, log=log, folder=own)
+
+    def _wait_for(self, name: str) -> None:
+        tree = self._trees[name]
+
+        def known() -> bool:
+            if tree.ended():
+                raise StartError(f"the node {name} ended:\n{tree.tail()}")
+            try:
+                return name in self.alive().values()
+            except (httpx.TransportError, RuntimeError):
+                return False  # the dashboard is the last to come
+
+        if not within(NODE_SECONDS, known):
+            raise StartError(f"the node {name} is not there after {NODE_SECONDS:g} s:\n{tree.tail()}")
+
+    def _close(self) -> None:
+        while self._trees:
+            _, tree = self._trees.popitem()  # the last one first
+            tree.stop()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+
+def _title(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,79 @@
+"""Panoptes on three Ray nodes of this machine: a head without work, one with CPUs, one with a logical GPU."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from benchmarks.application import ROOT, configure
+from benchmarks.nodes import Node, RayNodes
+from benchmarks.processes import free_port, within
+from configs.serving import enabled_only
+from serve_app.app import PARTS
+
+QUARTERS = ("Clip", "Tagger", "Captioner", "Quality")
+FIFTH = "Emotion"
+ON_CPUS = ("Ingress", "Blur", "Cataloguer")
+READY_S = 240
+# Serve's defaults are made for long runs: reports each 10 s, and a word on what is not scheduled after 30 s.
+SOON = {
+    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
+    "RAY_SERVE_SLOW_STARTUP_WARNING_S": "5",
+    "RAY_SERVE_SLOW_STARTUP_WARNING_PERIOD_S": "5",
+}
+SCALED = {"min_replicas": 1, "max_replicas": 2, "look_back_period_s": 2, "upscale_delay_s": 1, "downscale_delay_s": 4}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Panoptes and the nodes that it runs on."""
+
+    url: str
+    nodes: RayNodes
+
+    def running(self, deployment: str) -> int:
+        """Replicas of a deployment that take requests."""
+        return sum((replica.deployment, replica.state) == (deployment, "RUNNING") for replica in self.nodes.replicas())
+
+
+def placed(port: int, folder: Path) -> dict[str, Any]:
+    """serve_config.yaml with every model on a quarter of a GPU, and everything else where the CPUs are."""
+    kept = (*QUARTERS, FIFTH, *ON_CPUS)
+    on_gpu = {"ray_actor_options": {"num_cpus": 0.1, "num_gpus": 0.25}}
+    on_cpus = {"ray_actor_options": {"num_gpus": 0, "label_selector": {"group": "cpu"}}}
+    overrides: dict[str, dict[str, Any]] = {name: dict(on_gpu) for name in (*QUARTERS, FIFTH)}
+    overrides |= {name: dict(on_cpus) for name in ON_CPUS}
+    overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
+    overrides["Cataloguer"]["autoscaling_config"] = SCALED
+    source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    config = configure(source, port, {}, overrides)
+    config["applications"][0]["args"] |= {
+        **{f"{name.lower()}_enabled": name in kept for name in PARTS},
+        "weights": "bundled",
+        "rate_limit_enabled": False,
+        "store_url": str(folder / "pictures"),
+    }
+    return enabled_only(config)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder, port = tmp_path_factory.mktemp("cluster"), free_port()
+    env = {**SOON, "DATABASE_URL": f"sqlite:///{folder / 'catalogue.db'}"}
+    with RayNodes({"cpu": Node(cpus=2), "gpu": Node(cpus=1, gpus=1)}, env) as nodes:
+        nodes.deploy(placed(port, folder))
+        found = Cluster(f"http://127.0.0.1:{port}", nodes)
+        ready = within(READY_S, lambda: all(found.running(name) for name in (*QUARTERS, *ON_CPUS)))
+        assert ready, nodes.deployments()
+        yield found
+
+
+@pytest.fixture
+def api(cluster: Cluster) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=cluster.url, timeout=60) as client:
+        yield client
