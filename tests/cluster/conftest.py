@@ -19,14 +19,16 @@ QUARTERS = ("Clip", "Tagger", "Captioner", "Quality")
 FIFTH = "Emotion"
 ON_CPUS = ("Ingress", "Blur", "Cataloguer")
 READY_S = 240
-# Serve's defaults are made for long runs: reports each 10 s, and a word on what is not scheduled after 30 s.
-SOON = {
-    "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-    "RAY_SERVE_REPLICA_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.5",
-    "RAY_SERVE_SLOW_STARTUP_WARNING_S": "5",
-    "RAY_SERVE_SLOW_STARTUP_WARNING_PERIOD_S": "5",
+# Serve's defaults are made for long runs: a word on what is not scheduled after 30 s, and a look at the load each 10 s.
+SOON = {"RAY_SERVE_SLOW_STARTUP_WARNING_S": "5", "RAY_SERVE_SLOW_STARTUP_WARNING_PERIOD_S": "5"}
+SCALED = {
+    "min_replicas": 1,
+    "max_replicas": 2,
+    "metrics_interval_s": 1,  # the variables that are to replace it are not read in 2.60
+    "look_back_period_s": 2,
+    "upscale_delay_s": 1,
+    "downscale_delay_s": 4,
 }
-SCALED = {"min_replicas": 1, "max_replicas": 2, "look_back_period_s": 2, "upscale_delay_s": 1, "downscale_delay_s": 4}
 
 
 @dataclass(frozen=True)
