@@ -8,8 +8,13 @@ IMAGES_A_WORKER = 16
 
 
 def by_backlog(context: Any) -> tuple[int, dict[str, Any]]:
-    """A replica for each 16 images that wait, within the configured bounds; every replica reports the whole backlog."""
+    """A replica for each 16 images that wait, within the configured bounds; every replica reports the whole backlog.
+
+    As many as there are when none reports it, as when the database is away.
+    """
     reported = (context.aggregated_metrics or {}).get(BACKLOG, {})
-    wanted = math.ceil(max(reported.values(), default=0.0) / IMAGES_A_WORKER)
+    if not reported:
+        return context.target_num_replicas, {}
+    wanted = math.ceil(max(reported.values()) / IMAGES_A_WORKER)
     least, most = context.capacity_adjusted_min_replicas, context.capacity_adjusted_max_replicas
     return min(max(wanted, least), most), {}

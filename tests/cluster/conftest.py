@@ -16,7 +16,6 @@ from configs.serving import enabled_only
 from serve_app.app import PARTS
 
 QUARTERS = ("Clip", "Tagger", "Captioner", "Quality")
-FIFTH = "Emotion"
 ON_CPUS = ("Ingress", "Blur", "Cataloguer")
 READY_S = 240
 # Serve's defaults are made for long runs: a word on what is not scheduled after 30 s, and a look at the load each 10 s.
@@ -38,19 +37,24 @@ class Cluster:
     url: str
     nodes: RayNodes
 
+    def states(self, deployment: str) -> list[str]:
+        """How each replica of a deployment is; RUNNING takes requests."""
+        return [replica.state for replica in self.nodes.replicas() if replica.deployment == deployment]
+
     def running(self, deployment: str) -> int:
         """Replicas of a deployment that take requests."""
-        return sum((replica.deployment, replica.state) == (deployment, "RUNNING") for replica in self.nodes.replicas())
+        return self.states(deployment).count("RUNNING")
 
 
 def placed(port: int, folder: Path) -> dict[str, Any]:
     """serve_config.yaml with every model on a quarter of a GPU, and everything else where the CPUs are."""
-    kept = (*QUARTERS, FIFTH, *ON_CPUS)
+    kept = (*QUARTERS, *ON_CPUS)
     on_gpu = {"ray_actor_options": {"num_cpus": 0.1, "num_gpus": 0.25}}
     on_cpus = {"ray_actor_options": {"num_gpus": 0, "label_selector": {"group": "cpu"}}}
-    overrides: dict[str, dict[str, Any]] = {name: dict(on_gpu) for name in (*QUARTERS, FIFTH)}
+    overrides: dict[str, dict[str, Any]] = {name: dict(on_gpu) for name in QUARTERS}
     overrides |= {name: dict(on_cpus) for name in ON_CPUS}
-    overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
+    for name in ("Blur", "Tagger"):
+        overrides[name]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
     overrides["Cataloguer"]["autoscaling_config"] = SCALED
     source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config = configure(source, port, {}, overrides)
@@ -63,6 +67,11 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     return enabled_only(config)
 
 
+def statuses(nodes: RayNodes) -> dict[str, str]:
+    """How each deployment is, by what Serve says."""
+    return {name: details["status"] for name, details in nodes.deployments().items()}
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder, port = tmp_path_factory.mktemp("cluster"), free_port()
@@ -70,8 +79,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with RayNodes({"cpu": Node(cpus=2), "gpu": Node(cpus=1, gpus=1)}, env) as nodes:
         nodes.deploy(placed(port, folder))
         found = Cluster(f"http://127.0.0.1:{port}", nodes)
-        ready = within(READY_S, lambda: all(found.running(name) for name in (*QUARTERS, *ON_CPUS)))
-        assert ready, nodes.deployments()
+        wanted = dict.fromkeys((*QUARTERS, *ON_CPUS), "HEALTHY")
+        assert within(READY_S, lambda: wanted == statuses(nodes)), nodes.deployments()
         yield found
 
 

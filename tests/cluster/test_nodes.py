@@ -1,7 +1,6 @@
 """Panoptes on a cluster: models where their resources are, replicas as the load is, and answers all the while."""
 
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.processes import within
-from tests.cluster.conftest import FIFTH, ON_CPUS, QUARTERS, Cluster
+from tests.cluster.clients import Clients
+from tests.cluster.conftest import ON_CPUS, QUARTERS, Cluster
 from tests.contract.pictures import JPEG, inline
 from tests.contract.test_catalogue import statistics, upload
 from tests.unit.test_images import encoded
@@ -19,93 +19,64 @@ NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120
 CLIENTS = 6
 WAITING = 48  # images: three workers' worth
+PHOTO = {"files": {"file": ("a.jpg", JPEG)}}
+STEADY = [{"url": "/classify"} | PHOTO, {"url": "/caption"} | PHOTO, {"url": "/tags"} | PHOTO]
 # Flat, so that it is small on its way and decoded at once, and all the work is the Laplacian's.
-LARGE = encoded(Image.new("RGB", (2000, 1500), (90, 120, 40)), "PNG")
-
-
-class Steady:
-    """A client that asks a route after the other, slowly, for as long as it is the context; counts the statuses."""
-
-    ROUTES = ("/classify", "/caption", "/tags")
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.statuses: Counter[int | str] = Counter()
-        self._url = cluster.url
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Steady":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._done.wait(0.3):
-            route = self.ROUTES[self.statuses.total() % len(self.ROUTES)]
-            try:
-                # Each on a connection of its own, so that every node's proxy gets its share.
-                answer = httpx.post(f"{self._url}{route}", files={"file": ("a.jpg", JPEG)}, timeout=60)
-                self.statuses[answer.status_code] += 1
-            except httpx.TransportError as error:
-                self.statuses[type(error).__name__] += 1
+LARGE = inline(encoded(Image.new("RGB", (2000, 1500), (90, 120, 40)), "PNG"))
+BLUR = [{"url": "/v1/analyze", "json": {"image": LARGE, "run_blur": True}}]
 
 
 @pytest.fixture
-def steady(cluster: Cluster) -> Steady:
-    return Steady(cluster)
+def steady(cluster: Cluster) -> Clients:
+    """One client that asks three models in turn, slowly."""
+    return Clients(cluster.url, STEADY, pause_s=0.3)
 
 
 def test_models_land_where_their_resources_are(cluster: Cluster) -> None:
     assert sorted(cluster.nodes.alive().values()) == ["cpu", "gpu", "head"]
-    running = {replica.deployment: replica for replica in cluster.nodes.replicas() if replica.state == "RUNNING"}
-    assert {name: replica.node for name, replica in running.items()} == {
+    replicas = cluster.nodes.replicas()
+    assert {replica.deployment: replica.node for replica in replicas} == {
         **dict.fromkeys(QUARTERS, "gpu"),
         **dict.fromkeys(ON_CPUS, "cpu"),
     }
-    for replica in running.values():
+    for replica in replicas:
         assert replica.pid in cluster.nodes.pids(replica.node)
 
 
-def test_four_quarters_fill_a_gpu_and_a_fifth_waits_and_says_so(cluster: Cluster, api: httpx.Client) -> None:
-    usage = cluster.nodes.usage()
-    print(usage)
-    assert within(60, lambda: "to be scheduled" in cluster.nodes.deployments()[FIFTH]["message"])
-    print(cluster.nodes.deployments()[FIFTH])
-    print(api.get("/health").json())
-
-
-@pytest.mark.parametrize("name", QUARTERS[:3])
-def test_a_model_on_a_logical_gpu_computes_on_the_cpu_and_says_so(cluster: Cluster, name: str) -> None:
+@pytest.mark.parametrize("name", QUARTERS)
+def test_a_model_on_a_gpu_that_is_only_logical_computes_on_the_cpu_and_says_so(cluster: Cluster, name: str) -> None:
     logs = (cluster.nodes.folder / "ray" / "session_latest" / "logs" / "serve").glob(f"replica_panoptes_{name}_*.log")
     said = "".join(path.read_text() for path in logs)
     assert ("only logical: computing on the CPU" in said) == (not NVIDIA_DEVICE.exists())
 
 
-def test_replicas_follow_the_load_and_routes_keep_answering(cluster: Cluster, steady: Steady) -> None:
-    done = threading.Event()
-    body = {"image": inline(LARGE), "run_blur": True}
+def test_four_quarters_fill_a_gpu_and_a_fifth_waits_and_says_so(cluster: Cluster, steady: Clients) -> None:
+    assert within(30, lambda: "1.0/1.0 GPU" in cluster.nodes.usage()), cluster.nodes.usage()
 
-    def load() -> set[int]:
-        statuses = set()
-        with httpx.Client(base_url=cluster.url, timeout=60) as client:
-            while not done.is_set():
-                statuses.add(client.post("/v1/analyze", json=body).status_code)
-        return statuses
+    def waits() -> bool:
+        details = cluster.nodes.deployments()["Tagger"]
+        return details["target_num_replicas"] == 2 and "to be scheduled" in details["message"]
 
-    with steady, ThreadPoolExecutor(CLIENTS) as pool:
-        loads = [pool.submit(load) for _ in range(CLIENTS)]
-        grown = within(SCALING_S, lambda: cluster.running("Blur") == 2)
-        done.set()
-        assert grown, cluster.nodes.deployments()["Blur"]
-        assert set.union(*(one.result() for one in loads)) == {200}
-        assert within(SCALING_S, lambda: cluster.running("Blur") == 1), cluster.nodes.deployments()["Blur"]
-    assert steady.statuses.keys() == {200}
+    with steady:
+        with Clients(cluster.url, [STEADY[2]], CLIENTS) as load:
+            assert within(SCALING_S, waits), cluster.nodes.deployments()["Tagger"]
+        message = cluster.nodes.deployments()["Tagger"]["message"]
+        states = [(one.state, one.node) for one in cluster.nodes.replicas() if one.deployment == "Tagger"]
+        assert within(SCALING_S, lambda: len(cluster.states("Tagger")) == 1), cluster.nodes.deployments()["Tagger"]
+    assert '"GPU": 0.25' in message
+    assert sorted(states) == [("RUNNING", "gpu"), ("STARTING", "")]
+    assert load.statuses.keys() == steady.statuses.keys() == {200}
 
 
-def test_workers_of_the_catalogue_follow_its_backlog(cluster: Cluster, api: httpx.Client, steady: Steady) -> None:
+def test_replicas_follow_the_load_and_routes_keep_answering(cluster: Cluster, steady: Clients) -> None:
+    with steady:
+        with Clients(cluster.url, BLUR, CLIENTS) as load:
+            assert within(SCALING_S, lambda: cluster.running("Blur") == 2), cluster.nodes.deployments()["Blur"]
+        assert within(SCALING_S, lambda: cluster.states("Blur") == ["RUNNING"]), cluster.nodes.deployments()["Blur"]
+    assert load.statuses.keys() == steady.statuses.keys() == {200}
+
+
+def test_workers_of_the_catalogue_follow_its_backlog(cluster: Cluster, api: httpx.Client, steady: Clients) -> None:
     done = threading.Event()
 
     def uploads(first: int) -> list[int]:
@@ -124,7 +95,7 @@ def test_workers_of_the_catalogue_follow_its_backlog(cluster: Cluster, api: http
         ids = [image_id for one in uploading for image_id in one.result()]
         assert grown, cluster.nodes.deployments()["Cataloguer"]
         assert within(SCALING_S, lambda: statistics(api)["processing_images"] == 0), statistics(api)
-        assert within(SCALING_S, lambda: cluster.running("Cataloguer") == 1), cluster.nodes.deployments()["Cataloguer"]
+        assert within(SCALING_S, lambda: cluster.states("Cataloguer") == ["RUNNING"]), cluster.nodes.deployments()
     found = statistics(api)
     assert (found["processed_images"], found["failed_images"]) == (len(ids), 0)
     assert steady.statuses.keys() == {200}

@@ -136,11 +136,12 @@ def test_only_what_is_asked_is_prepared() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reported", "replicas"), [({}, 1), ({"a": 0.0}, 1), ({"a": 17.0, "b": 16.0}, 2), ({"a": 1000.0}, 3)]
+    ("reported", "replicas"), [({}, 2), ({"a": 0.0}, 1), ({"a": 17.0, "b": 16.0}, 2), ({"a": 1000.0}, 3)]
 )
 def test_workers_are_as_many_as_the_backlog_asks_for(reported: dict[str, float], replicas: int) -> None:
     context = SimpleNamespace(
         aggregated_metrics={BACKLOG: reported} if reported else None,
+        target_num_replicas=2,
         capacity_adjusted_min_replicas=1,
         capacity_adjusted_max_replicas=3,
     )
