@@ -33,12 +33,12 @@ STORE_BYTES = 200_000_000
 class Node:
     """What a node says it has. Its GPUs are logical: Ray counts them, whether there are any or not."""
 
-    cpus: float = 0
-    gpus: float = 0
+    cpus: int = 0
+    gpus: int = 0
 
     def options(self) -> list[str]:
         """The arguments of `ray start`."""
-        return [f"--num-cpus={self.cpus:g}", f"--num-gpus={self.gpus:g}"]
+        return [f"--num-cpus={self.cpus}", f"--num-gpus={self.gpus}"]
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,7 @@ class RayNodes:
             f"--object-store-memory={STORE_BYTES}",
             f"--ray-client-server-port={free_port()}",
             f"--dashboard-agent-listen-port={free_port()}",
+            *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default ranges of two nodes would be one
         ]
         env = {
             **{variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"},
