@@ -80,12 +80,8 @@ class RayNodes:
         # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
         try:
-            for name in self._nodes:
-                self._launch(name)
-                if name == HEAD:
-                    self._wait_for(HEAD)
-            for name in self._nodes:
-                self._wait_for(name)
+            for name in self._nodes:  # one after the other: two that begin together take the same names of sockets
+                self.start(name)
         except BaseException:
             self._close()
             raise
@@ -115,7 +111,7 @@ class RayNodes:
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
 
     def start(self, name: str) -> None:
-        """Start a node that was killed, as a new one of its kind, and wait until the head knows it."""
+        """Start a node that was killed, as a new one of its kind; StartError when the head does not know it in time."""
         if name in self._trees:
             raise ValueError(f"the node {name} is there: kill it first")
         self._launch(name)
@@ -219,6 +215,7 @@ class RayNodes:
         while self._trees:
             _, tree = self._trees.popitem()  # the last one first
             tree.stop()
+        self._api.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
