@@ -171,18 +171,19 @@ class RayNodes:
         self._starts += 1
         own = self.folder / f"{name}-{self._starts}"
         own.mkdir()
-        join = ["--head", f"--port={self._port}", "--dashboard-host=127.0.0.1"] if name == HEAD else []
-        join += [f"--dashboard-port={self._dashboard_port}"] if name == HEAD else [f"--address={self.address}"]
+        if name == HEAD:
+            join = ["--head", f"--port={self._port}", f"--dashboard-port={self._dashboard_port}"]
+        else:
+            join = [f"--address={self.address}", "--include-log-monitor=false"]
         command = [
-            *(str(Path(sys.executable).parent / "ray"), "start", "--block", "--node-ip-address=127.0.0.1"),
-            *join,
+            *(str(Path(sys.executable).parent / "ray"), "start", "--block", *join),
             *self._nodes[name].options(),
             f"--node-name={name}",
             f"--labels=group={name}",
             f"--object-store-memory={STORE_BYTES}",
             f"--ray-client-server-port={free_port()}",
             f"--dashboard-agent-listen-port={free_port()}",
-            *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default ranges of two nodes would be one
+            *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default is one range for all nodes
         ]
         env = {
             **{variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"},
