@@ -105,11 +105,6 @@ class RayNodes:
             raise RuntimeError("the cluster is not running")
         return self._folder
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process needs in its environment to connect to the cluster."""
-        return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
-
     def start(self, name: str) -> None:
         """Start a node that was killed, as a new one of its kind; StartError when the head does not know it in time."""
         if name in self._trees:
