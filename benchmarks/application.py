@@ -14,17 +14,19 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from unittest import mock
 
+import psutil
 import yaml
 
-from benchmarks.processes import ProcessTree, StartError, fetch, is_free, pss_bytes
+from benchmarks.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
 from configs.serving import enabled_only
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,6 +34,10 @@ READY_SECONDS = 300.0
 # Ray's processes export what they counted this often, in milliseconds, unless this variable says otherwise.
 REPORT_INTERVAL = "RAY_metrics_report_interval_ms"
 REPORT_INTERVAL_DEFAULT = 10_000
+CONFIG = "serve_config.yaml"
+# How Ray names its processes.
+REPLICA = "ray::ServeReplica:"
+SERVE_PROCESSES = {"ray::ServeController": "controller", "ray::ProxyActor": "proxy"}
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -80,7 +86,7 @@ class Application:
         # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
         try:
-            config = self._folder / "serve_config.yaml"
+            config = self._folder / CONFIG
             source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
             configured = configure(source, self._port, self._env, self._overrides)
             configured["applications"][0]["args"] |= self._arguments
@@ -131,29 +137,31 @@ class Application:
         assert self._tree is not None
         return self._tree.pids()
 
+    def processes(self) -> dict[str, list[int]]:
+        """The pids by deployment, `controller` and `proxy` for Serve's own processes and `ray` for the rest."""
+        found: dict[str, list[int]] = {}
+        for pid in self.pids():
+            title = process_title(pid)
+            kind = next((name for start, name in SERVE_PROCESSES.items() if title.startswith(start)), "ray")
+            if title.startswith(REPLICA):
+                kind = title.rpartition(":")[2]
+            found.setdefault(kind, []).append(pid)
+        return found
+
     def cpu_seconds(self) -> dict[str, float]:
         """User and system time so far, by deployment, `serve` for Serve's own processes and `ray` for the rest."""
-        ticks: dict[str, float] = {}
-        for kind, pid in self._kinds():
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks[kind] = ticks.get(kind, 0) + int(fields[11]) + int(fields[12])
-        return {kind: count / os.sysconf("SC_CLK_TCK") for kind, count in ticks.items()}
+        return self._by_kind(cpu_seconds)
 
-    def memory_by_kind(self) -> dict[str, int]:
+    def memory_by_kind(self) -> dict[str, float]:
         """Proportional set size in bytes, by what `cpu_seconds` tells apart."""
-        held: dict[str, int] = {}
-        for kind, pid in self._kinds():
-            held[kind] = held.get(kind, 0) + pss_bytes(pid)
-        return held
+        return self._by_kind(pss_bytes)
 
-    def _kinds(self) -> Iterator[tuple[str, int]]:
-        for pid in self.pids():
-            title, kind = Path(f"/proc/{pid}/cmdline").read_text(), "ray"
-            if title.startswith("ray::ServeReplica:"):
-                kind = title.rstrip("\0 ").rpartition(":")[2]
-            elif title.startswith(("ray::ServeController", "ray::ProxyActor")):
-                kind = "serve"
-            yield kind, pid
+    def _by_kind(self, measure: Callable[[int], float]) -> dict[str, float]:
+        measured: dict[str, float] = {}
+        for kind, pids in self.processes().items():
+            name = "serve" if kind in SERVE_PROCESSES.values() else kind
+            measured[name] = measured.get(name, 0) + sum(measure(pid) for pid in pids)
+        return measured
 
     @property
     def metrics_delay_s(self) -> float:
@@ -165,6 +173,19 @@ class Application:
         assert self._tree is not None
         return self._tree.memory_bytes()
 
+    def reconfigure(self, overrides: Overrides | None = None, arguments: Mapping[str, Any] | None = None) -> None:
+        """Hand a changed config to the running Serve, as `serve deploy` does; it takes effect by and by.
+
+        `overrides` and `arguments` are merged into what runs.
+        """
+        path = self._started_folder / CONFIG
+        config = yaml.safe_load(path.read_text())
+        override(config, overrides or {})
+        config["applications"][0]["args"] |= arguments or {}
+        path.write_text(yaml.safe_dump(config))
+        command = [str(Path(sys.executable).parent / "serve"), "deploy", "--address", self._dashboard(), str(path)]
+        subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, stdout=subprocess.DEVNULL)
+
     def metrics(self) -> str:
         """The text of all of Ray's metrics endpoints on this machine, in Prometheus' format.
 
@@ -174,6 +195,12 @@ class Application:
         discovery = json.loads((self.ray_folder / "prom_metrics_service_discovery.json").read_text())
         targets = {target for group in discovery for target in group["targets"] if _is_here(target)}
         return "\n".join(fetch(f"http://{target}/metrics").decode() for target in sorted(targets))
+
+    def _dashboard(self) -> str:
+        """The URL of Ray's dashboard, which takes Serve configs."""
+        (pid,) = [pid for pid in self.pids() if "dashboard/dashboard.py" in process_title(pid)]
+        ports = [entry.laddr.port for entry in psutil.Process(pid).net_connections("tcp") if entry.status == "LISTEN"]
+        return f"http://127.0.0.1:{ports[0]}"
 
     @property
     def _started_folder(self) -> Path:
@@ -213,17 +240,23 @@ def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrid
     """
     config = copy.deepcopy(source)
     config.setdefault("http_options", {})["port"] = port
-    deployments: dict[str, dict[str, Any]] = {}
     for application in config["applications"]:
-        deployments |= {deployment["name"]: deployment for deployment in application.get("deployments", [])}
         # A variable that the config sets for its workers would win over the one asked for here.
         variables = application.get("runtime_env", {}).get("env_vars", {})
         variables |= {name: value for name, value in env.items() if name in variables}
+    override(config, overrides)
+    return config
+
+
+def override(config: dict[str, Any], overrides: Overrides) -> None:
+    """Merge settings into the deployments of a Serve config; ValueError as `configure`."""
+    deployments: dict[str, dict[str, Any]] = {}
+    for application in config["applications"]:
+        deployments |= {deployment["name"]: deployment for deployment in application.get("deployments", [])}
     if unknown := overrides.keys() - deployments.keys():
         raise ValueError(f"serve_config.yaml lists no deployment {', '.join(sorted(unknown))}")
-    for name, override in overrides.items():
-        _merge(deployments[name], override)
-    return config
+    for name, settings in overrides.items():
+        _merge(deployments[name], settings)
 
 
 def _merge(base: dict[str, Any], override: Mapping[str, Any]) -> None:

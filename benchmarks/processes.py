@@ -175,8 +175,19 @@ def _stat(pid: int) -> _Stat | None:
     return None if stat is None or stat.zombie else stat
 
 
+def process_title(pid: int) -> str:
+    """The command line of a process, with spaces between its arguments; empty when it has ended."""
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far; 0 when it has ended."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
+
+
 def pss_bytes(pid: int) -> int:
-    """The proportional set size of a process; 0 when it is gone."""
+    """Proportional set size of a process; 0 when it has ended."""
     for line in _read(pid, "smaps_rollup").splitlines():
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
