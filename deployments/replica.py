@@ -22,6 +22,8 @@ Value = TypeVar("Value")
 # A model that has not finished a batch for this long is asked to prove itself at the next health check.
 PROBE_AFTER_S = 30.0
 PROBE_TIMEOUT_S = 25.0
+# A check itself is answered sooner, so that Serve need not wait long for a process that hangs.
+PROBE_WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Worker(Generic[Item, Result]):
         self._batcher: Batcher[Item, Result] = Batcher(
             lambda items: self._watched(partial(compute, items)), max_batch, _batch_tracer()
         )
-        self._last_success = time.monotonic()
+        self._last_success = self._asked = time.monotonic()
+        self._proof: asyncio.Task[object] | None = None
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
         """The results of `items` in order; raises what `compute` raised for the first that failed."""
@@ -67,15 +70,18 @@ class Worker(Generic[Item, Result]):
         return ModelStatus(name, device, load_time_s * 1000, batcher.waiting, batcher.items, batcher.batches)
 
     async def check_health(self) -> None:
-        """Raises when the model or its device fails, so that Serve replaces the replica."""
-        before = self._last_success
-        if time.monotonic() - before <= PROBE_AFTER_S:
-            return
-        try:
-            await asyncio.wait_for(self.run(self._probe), PROBE_TIMEOUT_S)
-        except TimeoutError:
-            if self._last_success <= before:  # otherwise it was only busy: a long batch ended, and the next had begun
-                raise
+        """Raises when the model or its device fails, so that Serve replaces the replica; takes 5 s at most."""
+        if self._proof is None:
+            if time.monotonic() - self._last_success <= PROBE_AFTER_S:
+                return
+            self._proof, self._asked = asyncio.create_task(self.run(self._probe)), time.monotonic()
+        proof = self._proof
+        if (await asyncio.wait({proof}, timeout=PROBE_WAIT_S))[0]:
+            self._proof = None
+            proof.result()
+        # Otherwise it may only be busy: batches that end are a proof too.
+        elif time.monotonic() - max(self._asked, self._last_success) > PROBE_TIMEOUT_S:
+            raise TimeoutError(f"The model has not finished anything for {PROBE_TIMEOUT_S:g} s.")
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
         """Run a pass and keep in mind whether the model works: a failure makes the next check probe it."""

@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeVar
 
-from ray.exceptions import RayActorError
+from grpc import StatusCode
+from grpc.aio import AioRpcError
+from ray.exceptions import ObjectLostError, RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.errors import (
@@ -30,7 +32,7 @@ logger = logging.getLogger("ray.serve.panoptes.requests")
 RETRIES = 2
 PAUSE_S = 0.2
 # What the call of a deployment raises when it does not come to an answer.
-CALL_ERRORS = (BackPressureError, ModelError, RayActorError, DeploymentUnavailableError)
+CALL_ERRORS = (BackPressureError, ModelError, DeploymentUnavailableError, RayActorError, ObjectLostError, AioRpcError)
 # What a model says of its input, by what the client is told.
 OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
     PromptTooLong: errors.InvalidPrompt,
@@ -74,13 +76,18 @@ async def answer(deployment: str, ask: Callable[[], Call[Value]], retries: int =
             # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
             call.cancel()
             raise
-        except RayActorError as error:
-            if not left:
-                raise ours(error) from error
         except CALL_ERRORS as error:
-            raise ours(error) from error
+            if not (left and has_ended(error)):
+                raise ours(error) from error
         await pause(deployment)
     raise AssertionError("the last attempt returns or raises")
+
+
+def has_ended(error: Exception) -> bool:
+    """Whether the replica of a call, or the node that kept its answer, ended."""
+    # A replica that is stopped while it works cancels what came by value; the handle passes gRPC's own error on.
+    cancelled = isinstance(error, AioRpcError) and error.code() is StatusCode.CANCELLED
+    return cancelled or isinstance(error, RayActorError | ObjectLostError)
 
 
 async def pause(deployment: str) -> None:
@@ -90,8 +97,10 @@ async def pause(deployment: str) -> None:
     await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 - so that requests do not come back as one
 
 
-def ours(error: Exception) -> errors.PanoptesError:
+def ours(error: Exception) -> Exception:
     """What the client is told about an error of CALL_ERRORS."""
+    if isinstance(error, AioRpcError) and not has_ended(error):
+        return error  # not the model's: such as a message that is larger than gRPC takes
     # Ray hands a model's error over inside its own, which prints a stack trace.
     error = getattr(error, "cause", error)
     if isinstance(error, BackPressureError):

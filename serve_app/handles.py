@@ -11,7 +11,7 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 from ray import serve
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
@@ -24,7 +24,7 @@ from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
 from deployments.work import Job
 from serve_app import errors
-from serve_app.calls import CALL_ERRORS, RETRIES, Call, answer, ours, pause
+from serve_app.calls import CALL_ERRORS, RETRIES, Call, answer, has_ended, ours, pause
 from serve_app.middleware import weights_used
 
 if TYPE_CHECKING:
@@ -282,11 +282,9 @@ class VideoClient(ModelClient):
                         given = number
                         yield batch
                 return
-            except RayActorError as error:
-                if not left:
-                    raise ours(error) from error
             except CALL_ERRORS as error:
-                raise ours(error) from error
+                if not (left and has_ended(error)):
+                    raise ours(error) from error
             finally:
                 batches.cancel()  # of a caller that is gone; its reader would go on
             await pause(self.deployment)

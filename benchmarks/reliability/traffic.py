@@ -141,6 +141,12 @@ def ask(connection: HTTPConnection, request: Request) -> Answer:
     return Answer(request.path, sent, time.perf_counter(), response.status, "", retry_after)
 
 
+def classified(photo: photos.Photo) -> Request:
+    """A photo for /classify."""
+    content_type = f"multipart/form-data; boundary={load.BOUNDARY}"
+    return Request("/classify", load.multipart(photo.name, photo.data), content_type)
+
+
 def mixed(shown: Iterable[photos.Photo]) -> list[Request]:
     """Each photo classified, tagged and embedded, in turns."""
     requests: list[Request] = []
@@ -148,7 +154,7 @@ def mixed(shown: Iterable[photos.Photo]) -> list[Request]:
         image = base64.b64encode(photo.data).decode()
         embedding = {"model": "clip", "input": f"data:image/jpeg;base64,{image}", "modality": "image"}
         requests += [
-            Request("/classify", load.multipart(photo.name, photo.data), f"multipart/form-data; boundary={load.BOUNDARY}"),
+            classified(photo),
             Request("/v1/tags", load.analysis(photo.data, ""), "application/json"),
             Request("/v1/embeddings", json.dumps(embedding).encode(), "application/json"),
         ]

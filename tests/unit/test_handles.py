@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Generator
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError, RayTaskError
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.errors import ModelFailed, PromptTooLong
@@ -101,6 +103,21 @@ async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int
         with pytest.raises(ModelUnavailable):
             await asked
         assert isinstance(next(outcomes), Told)
+
+
+def by_grpc(code: StatusCode) -> AioRpcError:
+    return AioRpcError(code, Metadata(), Metadata())
+
+
+@pytest.mark.parametrize("ended", [by_grpc(StatusCode.CANCELLED), ObjectLostError("ff" * 28, None, "")])
+async def test_a_call_by_value_that_was_cut_off_and_an_answer_that_was_lost_are_asked_again(ended: Exception) -> None:
+    outcomes = iter([Failing(ended), Told()])
+    assert await answer("Clip", lambda: next(outcomes)) == "told"
+
+
+async def test_a_message_that_is_too_large_is_our_own_mistake_and_not_the_models() -> None:
+    with pytest.raises(AioRpcError):
+        await answer("Clip", lambda: Failing(by_grpc(StatusCode.RESOURCE_EXHAUSTED)))
 
 
 @pytest.mark.parametrize("raised", [PromptTooLong("word word", 77), ModelFailed("out of memory")])

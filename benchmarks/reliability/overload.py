@@ -1,0 +1,124 @@
+"""Ten times the capacity: how much of it is still answered, and how soon the rest is told to come back.
+
+The arrivals keep their times whatever the server does (an open loop), as those of many people do.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from http.client import HTTPConnection
+from itertools import count
+from urllib.parse import urlsplit
+
+from benchmarks import load, photos
+from benchmarks.application import Application
+from benchmarks.processes import free_port
+from benchmarks.reliability.traffic import Answer, Request, ask, classified
+
+TIMES = 10
+CAPACITY_CLIENTS, CAPACITY_S = 32, 20.0
+OVERLOAD_S = 30.0
+SETTLED_S = 10.0  # until as many requests are under way as may be
+SENDERS = 400  # more than are let in, and those that are refused meanwhile
+
+
+@dataclass(frozen=True)
+class Overload:
+    """What was measured. Requests and answers a second, seconds."""
+
+    capacity: float
+    offered: float
+    goodput: float
+    refused: dict[str, int]
+    without_retry_after: int
+    failed: dict[str, int]
+    refusal_p50: float
+    refusal_p99: float
+    late_s: float
+    cpu_s: dict[str, float]
+    seconds: float
+
+
+def overload(env: dict[str, str]) -> Overload:
+    """Measure the capacity with clients that wait, then offer ten times as much."""
+    with Application(free_port(), env) as panoptes:
+        url = f"{panoptes.url}/classify"
+        load.measure(url, CAPACITY_CLIENTS, SETTLED_S)
+        capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
+        before = panoptes.cpu_seconds()
+        command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
+        done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+        cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
+    seen = json.loads(done.stdout)
+    return summed(capacity, [Answer(**answer) for answer in seen["answers"]], seen["late_s"], cpu_s)
+
+
+def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[str, float]) -> Overload:
+    """The figures of the time in which as many requests were under way as may be."""
+    start = min(answer.sent for answer in answers)
+    end = start + OVERLOAD_S
+    settled = [answer for answer in answers if start + SETTLED_S <= answer.ended < end]
+    refused = [answer for answer in answers if answer.status in {429, 503}]
+    waits = [answer.seconds for answer in refused]
+    failed = Counter(answer.error or str(answer.status) for answer in answers if answer.status not in {200, 429, 503})
+    return Overload(
+        capacity=capacity,
+        offered=len(answers) / OVERLOAD_S,
+        goodput=sum(answer.ok for answer in settled) / (OVERLOAD_S - SETTLED_S),
+        refused=dict(Counter(str(answer.status) for answer in refused)),
+        without_retry_after=sum(not answer.retry_after for answer in refused),
+        failed=dict(failed),
+        refusal_p50=statistics.median(waits) if waits else 0.0,
+        refusal_p99=load.percentile(waits, 99),
+        late_s=late_s,
+        cpu_s=cpu_s,
+        seconds=OVERLOAD_S,
+    )
+
+
+class Arrivals:
+    """Requests that are sent at their times; when every sender waits for an answer, they are late."""
+
+    def __init__(self, url: str, requests: list[Request], rate: float, seconds: float) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        self._host, self._port = parts.hostname, parts.port
+        self._requests, self._rate = requests, rate
+        self._number, self._total = count(), int(rate * seconds)
+        self.answers: list[Answer] = []
+        self.late_s = 0.0
+
+    def run(self) -> None:
+        """Send all of them and wait for their answers."""
+        threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
+        self._start = time.perf_counter() + 0.5
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _send(self) -> None:
+        connection = HTTPConnection(self._host, self._port, timeout=load.TIMEOUT)
+        while (number := next(self._number)) < self._total:
+            wait = self._start + number / self._rate - time.perf_counter()
+            self.late_s = max(self.late_s, -wait)
+            time.sleep(max(0.0, wait))
+            self.answers.append(ask(connection, self._requests[number % len(self._requests)]))
+        connection.close()
+
+
+def main() -> None:
+    """Offer so many requests a second to a URL, and print what became of them as JSON."""
+    url, rate = sys.argv[1], float(sys.argv[2])
+    arrivals = Arrivals(url, [classified(photo) for photo in photos.load()], rate, OVERLOAD_S)
+    arrivals.run()
+    print(json.dumps({"answers": [asdict(answer) for answer in arrivals.answers], "late_s": arrivals.late_s}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Mixed load for minutes: the memory of every process before and after."""
+
+import time
+from dataclasses import dataclass
+
+from benchmarks import photos
+from benchmarks.application import Application
+from benchmarks.processes import free_port, pss_bytes
+from benchmarks.reliability.faults import ENVIRONMENT
+from benchmarks.reliability.traffic import Traffic, mixed
+
+# Caches, arenas and Ray's own buffers have their size by then.
+WARM_UP_MINUTES = 2.0
+SAMPLE_S = 15.0
+
+
+@dataclass(frozen=True)
+class Soak:
+    """`memory`: by process (its kind and number), bytes of its own at each sample, the first after the warm-up."""
+
+    minutes: float
+    answered: int
+    throughput: float
+    failed: dict[str, int]
+    memory: dict[str, list[int]]
+
+
+def soak(clients: int, minutes: float) -> Soak:
+    """Run the load, and look at the processes four times a minute."""
+    with Application(free_port(), ENVIRONMENT) as panoptes, Traffic(panoptes.url, mixed(photos.load()), clients) as asked:
+        time.sleep(60 * WARM_UP_MINUTES)
+        started, memory = time.perf_counter(), dict[str, list[int]]()
+        while (now := time.perf_counter()) < started + 60 * minutes:
+            for name, size in _memory(panoptes).items():
+                memory.setdefault(name, []).append(size)
+            time.sleep(SAMPLE_S)
+        answers = asked.answers.between(started, now)
+    return Soak(minutes, len(answers.all), answers.throughput(started, now), dict(answers.failed()), memory)
+
+
+def _memory(panoptes: Application) -> dict[str, int]:
+    return {
+        f"{kind} {pid}": pss_bytes(pid)
+        for kind, pids in panoptes.processes().items()
+        for pid in pids
+    }  # fmt: skip
