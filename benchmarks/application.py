@@ -67,7 +67,7 @@ class Application:
         self.url = f"http://127.0.0.1:{port}"
         self.ready_seconds = 0.0
         self._port = port
-        self._env = dict(env or {})
+        self.env = dict(env or {})
         self._overrides = overrides or {}
         self._arguments = dict(arguments or {})
         self._beside = [dict(application) for application in beside]
@@ -87,11 +87,7 @@ class Application:
         self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
         try:
             config = self._folder / CONFIG
-            source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-            configured = configure(source, self._port, self._env, self._overrides)
-            configured["applications"][0]["args"] |= self._arguments
-            configured["applications"] += self._beside
-            config.write_text(yaml.safe_dump(self._enabled_only(configured)))
+            config.write_text(yaml.safe_dump(self._enabled_only(self.configured())))
             command = [*self._command, str(config)]
             self._tree = ProcessTree(command, cwd=ROOT, env=self._environment(), log=self.log_path, folder=self._folder)
             self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
@@ -132,19 +128,31 @@ class Application:
                 return rest.partition("\0")[0]
         raise RuntimeError("no process of Ray says where its cluster is")
 
+    def configured(self) -> dict[str, Any]:
+        """The Serve config that is run, but for what the environment switches off."""
+        source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+        config = configure(source, self._port, self.env, self._overrides)
+        config["applications"][0]["args"] |= self._arguments
+        config["applications"] += self._beside
+        return config
+
     def pids(self) -> list[int]:
         """All its processes, Ray's daemons included."""
         assert self._tree is not None
         return self._tree.pids()
 
     def processes(self) -> dict[str, list[int]]:
-        """The pids by deployment, `controller` and `proxy` for Serve's own processes and `ray` for the rest."""
+        """The pids by deployment, `controller` and `proxy` for Serve's own processes and `ray` for the rest.
+
+        A replica that is not ready yet stands under its deployment's name with ` (starting)`.
+        """
         found: dict[str, list[int]] = {}
         for pid in self.pids():
             title = process_title(pid)
             kind = next((name for start, name in SERVE_PROCESSES.items() if title.startswith(start)), "ray")
             if title.startswith(REPLICA):
-                kind = title.rpartition(":")[2]
+                kind, _, method = title.rpartition(":")[2].partition(".")
+                kind += " (starting)" if method.startswith("initialize") else ""
             found.setdefault(kind, []).append(pid)
         return found
 
@@ -166,7 +174,7 @@ class Application:
     @property
     def metrics_delay_s(self) -> float:
         """From an observation to its line at the metrics endpoint, in seconds: an export, and the agent's own pass."""
-        return 2 * int(self._env.get(REPORT_INTERVAL, REPORT_INTERVAL_DEFAULT)) / 1000 + 1
+        return 2 * int(self.env.get(REPORT_INTERVAL, REPORT_INTERVAL_DEFAULT)) / 1000 + 1
 
     def memory_bytes(self) -> int:
         """Proportional set size of all its processes, Ray's daemons included."""
@@ -199,8 +207,9 @@ class Application:
     def _dashboard(self) -> str:
         """The URL of Ray's dashboard, which takes Serve configs."""
         (pid,) = [pid for pid in self.pids() if "dashboard/dashboard.py" in process_title(pid)]
-        ports = [entry.laddr.port for entry in psutil.Process(pid).net_connections("tcp") if entry.status == "LISTEN"]
-        return f"http://127.0.0.1:{ports[0]}"
+        listening = [entry.laddr for entry in psutil.Process(pid).net_connections("tcp") if entry.status == "LISTEN"]
+        (port,) = [address.port for address in listening if address.ip == "127.0.0.1"]
+        return f"http://127.0.0.1:{port}"
 
     @property
     def _started_folder(self) -> Path:
@@ -210,7 +219,7 @@ class Application:
 
     def _enabled_only(self, config: dict[str, Any]) -> dict[str, Any]:
         """The config without what is switched off, as `make serve` has it; the environment decides, so it is set."""
-        with mock.patch.dict(os.environ, self._env):
+        with mock.patch.dict(os.environ, self.env):
             return enabled_only(config)
 
     def _environment(self) -> dict[str, str]:
@@ -221,7 +230,7 @@ class Application:
             "RAY_USAGE_STATS_ENABLED": "0",
             "PYTHONUNBUFFERED": "1",
         }
-        return inherited | own | self._env
+        return inherited | own | self.env
 
     def _close(self) -> None:
         if self._tree is not None:

@@ -89,8 +89,9 @@ def _panoptes_haproxy(figures: report.Figures, weights: Path) -> None:
     _ours(figures, "haproxy", weights, {"RAY_SERVE_ENABLE_HA_PROXY": "1"})
 
 
-def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str, str]) -> None:
-    env = {
+def clip_environment(weights: Path) -> dict[str, str]:
+    """Of an application that serves this checkpoint of CLIP, and no model that is not measured."""
+    return {
         "HF_HOME": str(_hf_home(weights)),
         "HF_HUB_OFFLINE": "1",
         "WEIGHTS": "hub",
@@ -98,7 +99,10 @@ def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str
         "RATE_LIMIT_ENABLED": "false",
         "API_KEY": "",
     } | {f"{name}_ENABLED": "false" for name in ("BLUR", "QUALITY", "EMOTION", "CLUSTERER", "LLM")}
-    with Application(free_port(), env | serve_env) as panoptes:
+
+
+def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str, str]) -> None:
+    with Application(free_port(), clip_environment(weights) | serve_env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, WARM_UP_CLIENTS, WARM_UP_SECONDS)
         for clients in CLIENTS:

@@ -1,29 +1,33 @@
-"""Each fault: how it is inflicted on a running application, and when its traces are gone."""
+"""Each fault: what it runs in, how it is inflicted, and when its traces are gone."""
 
 import os
 import signal
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.application import Application, Overrides
+from benchmarks.processes import free_port
+from benchmarks.reliability.breakable import BROKEN, BreakableApplication
 
 OFF = ("quality", "emotion", "captioner", "detector", "video", "clusterer", "llm", "cataloguer", "work")
 # Models small enough that the faults are measured and not the models.
-ENVIRONMENT = {f"{name.upper()}_ENABLED": "false" for name in OFF} | {
-    "WEIGHTS": "bundled", "RATE_LIMIT_ENABLED": "false", "API_KEY": "", "REDIS_URL": "",
+SMALL = {f"{name.upper()}_ENABLED": "false" for name in OFF} | {
+    "WEIGHTS": "bundled", "RATE_LIMIT_ENABLED": "false", "API_KEY": "",
 }  # fmt: skip
-# What a request may fail with because it was on its way through a process that ended.
-CONNECTION = frozenset({"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError"})
-BROKEN_PIDS = "PANOPTES_BROKEN_PIDS"
+# What a request may fail with that was on its way through a process of the front door when it ended.
+FRONT_DOOR = frozenset({"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError"})
 
 Healed = Callable[[], bool]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`inflict` does it to an application with so many replicas, and gives what says that it is over.
+    """`inflict` does it to a running application and gives what says that it is over.
 
-    A request may fail with one of `allowed`, by status or exception.
+    `replicas` of the ingress and of each model run; a request may fail with one of `allowed`, by status or exception.
     """
 
     what: str
@@ -32,53 +36,67 @@ class Fault:
     allowed: frozenset[str] = frozenset()
 
 
-def overrides(replicas: int) -> Overrides:
-    """Settings of an application with so many replicas of the ingress and of each model that is asked."""
-    scale = {"autoscaling_config": {"min_replicas": replicas, "max_replicas": max(2, replicas)}}
-    model = {"autoscaling_config": {"min_replicas": replicas, "max_replicas": replicas}}
-    return {"Ingress": scale, "Clip": model, "Tagger": model}
+@contextmanager
+def application(replicas: int) -> Iterator[Application]:
+    """An application with so many replicas of the ingress and of each model that is asked."""
+    with tempfile.TemporaryDirectory(prefix="broken-") as folder:
+        env = SMALL | {BROKEN: str(Path(folder) / "pid")}
+        if replicas > 1:
+            env |= {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}
+        with BreakableApplication(free_port(), env, scaled(replicas)) as panoptes:
+            yield panoptes
+
+
+def scaled(replicas: int) -> Overrides:
+    """Settings of so many replicas of the ingress and of each model that is asked."""
+    scale = {"autoscaling_config": {"min_replicas": replicas, "max_replicas": replicas}}
+    return {"Ingress": scale, "Clip": scale, "Tagger": scale}
 
 
 def _signal(kind: str, number: signal.Signals) -> Callable[[Application], Healed]:
-    """A signal to one process of a kind; it is over when as many others are there as before."""
+    """A signal to one process of a kind; it is over when it is gone and as many are there as before."""
 
     def inflict(panoptes: Application) -> Healed:
         before = panoptes.processes()[kind]
         os.kill(before[0], number)
-
-        def healed() -> bool:
-            now = panoptes.processes().get(kind, [])
-            return before[0] not in now and len(now) >= len(before)
-
-        return healed
+        return _replaced(panoptes, kind, before[:1], len(before))
 
     return inflict
 
 
-def _reconfigure(panoptes: Application) -> Healed:
-    """Another batch size for CLIP, which every ingress is told of too: all their replicas are replaced."""
-    replaced = {kind: panoptes.processes()[kind] for kind in ("Ingress", "Clip")}
-    panoptes.reconfigure(arguments={"clip_max_batch": 8})
-
+def _replaced(panoptes: Application, kind: str, old: list[int], wanted: int) -> Healed:
     def healed() -> bool:
-        now = panoptes.processes()
-        return all(
-            set(now.get(kind, [])).isdisjoint(before) and len(now.get(kind, [])) == len(before)
-            for kind, before in replaced.items()
-        )
+        now = panoptes.processes().get(kind, [])
+        return not set(old) & set(now) and len(now) >= wanted
 
     return healed
 
 
-FAULTS: dict[str, Fault] = {
+def _break(panoptes: Application) -> Healed:
+    before = panoptes.processes()["Clip"]
+    Path(panoptes.env[BROKEN]).write_text(str(before[0]))
+    return _replaced(panoptes, "Clip", before[:1], len(before))
+
+
+def _reconfigure(panoptes: Application) -> Healed:
+    """Another batch size for CLIP, which every ingress is told of too: all their replicas are replaced."""
+    before = panoptes.processes()
+    panoptes.reconfigure(arguments={"clip_max_batch": 8})
+    replaced = [_replaced(panoptes, kind, before[kind], len(before[kind])) for kind in ("Ingress", "Clip")]
+    return lambda: all(healed() for healed in replaced)
+
+
+FAULTS = {
     "model": Fault("SIGKILL of the one CLIP replica", _signal("Clip", signal.SIGKILL)),
     "model-of-2": Fault("SIGKILL of one of two CLIP replicas", _signal("Clip", signal.SIGKILL), 2),
-    "ingress": Fault("SIGKILL of the one ingress replica", _signal("Ingress", signal.SIGKILL), 1, CONNECTION),
-    "ingress-of-2": Fault("SIGKILL of one of two ingress replicas", _signal("Ingress", signal.SIGKILL), 2, CONNECTION),
+    "hang": Fault("SIGSTOP of the one CLIP replica", _signal("Clip", signal.SIGSTOP)),
+    "hang-of-2": Fault("SIGSTOP of one of two CLIP replicas", _signal("Clip", signal.SIGSTOP), 2),
+    "broken": Fault("the one CLIP fails every pass and health check", _break, 1, frozenset({"503"})),
+    "broken-of-2": Fault("one of two CLIPs fails every pass and health check", _break, 2, frozenset({"503"})),
+    "ingress": Fault("SIGKILL of the one ingress replica", _signal("Ingress", signal.SIGKILL), 1, FRONT_DOOR),
+    "ingress-of-2": Fault("SIGKILL of one of two ingress replicas", _signal("Ingress", signal.SIGKILL), 2, FRONT_DOOR),
     "controller": Fault("SIGKILL of Serve's controller", _signal("controller", signal.SIGKILL)),
-    "proxy": Fault("SIGKILL of the proxy", _signal("proxy", signal.SIGKILL), 1, CONNECTION),
+    "proxy": Fault("SIGKILL of the proxy", _signal("proxy", signal.SIGKILL), 1, FRONT_DOOR),
     "configuration": Fault("a changed setting of CLIP, one replica", _reconfigure),
     "configuration-of-2": Fault("a changed setting of CLIP, two replicas", _reconfigure, 2),
-    "hang": Fault("SIGSTOP of the one CLIP replica", _signal("Clip", signal.SIGSTOP), 1, frozenset({"504"})),
-    "hang-of-2": Fault("SIGSTOP of one of two CLIP replicas", _signal("Clip", signal.SIGSTOP), 2),
 }

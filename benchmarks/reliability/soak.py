@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmarks import photos
 from benchmarks.application import Application
 from benchmarks.processes import free_port, pss_bytes
-from benchmarks.reliability.faults import ENVIRONMENT
+from benchmarks.reliability.faults import SMALL
 from benchmarks.reliability.traffic import Traffic, mixed
 
 # Caches, arenas and Ray's own buffers have their size by then.
@@ -27,7 +27,10 @@ class Soak:
 
 def soak(clients: int, minutes: float) -> Soak:
     """Run the load, and look at the processes four times a minute."""
-    with Application(free_port(), ENVIRONMENT) as panoptes, Traffic(panoptes.url, mixed(photos.load()), clients) as asked:
+    with (
+        Application(free_port(), SMALL) as panoptes,
+        Traffic(panoptes.url, mixed(photos.load()), clients) as asked,
+    ):
         time.sleep(60 * WARM_UP_MINUTES)
         started, memory = time.perf_counter(), dict[str, list[int]]()
         while (now := time.perf_counter()) < started + 60 * minutes:

@@ -1,58 +1,121 @@
 """The sections of RESULTS.md."""
 
 import os
+import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks import report
-from benchmarks.reliability.faults import Fault
+from benchmarks.reliability.measuring import Seen
+from benchmarks.reliability.overload import TIMES, Overload
+from benchmarks.reliability.soak import SAMPLE_S, WARM_UP_MINUTES, Soak
 
 
 @dataclass(frozen=True)
 class Row:
-    """One fault and what the clients saw of it; seconds from the fault on, None where it did not come to that."""
+    """A fault, what requests may fail with under it, and what was seen."""
 
-    fault: Fault
-    sent: int
-    failed: dict[str, int]
-    usual: float
-    gap_s: float
-    slowest_s: float
-    healed_s: float | None
-    back_s: float | None
-
-    @property
-    def kept(self) -> bool:
-        """Whether no request failed but as it may."""
-        return self.failed.keys() <= self.fault.allowed
+    what: str
+    allowed: frozenset[str]
+    seen: Seen
 
     def line(self) -> str:
         """As a line of the table."""
-        failed = ", ".join(f"{status} ×{count}" for status, count in sorted(self.failed.items())) or "none"
+        seen = self.seen
+        failed = _counted(seen.failed)
+        kept = seen.failed.keys() <= self.allowed
         cells = [
-            self.fault.what,
-            str(self.sent),
-            failed if self.kept else f"**{failed}**",
-            "some" if self.fault.allowed else "none",
-            f"{self.gap_s:.1f}",
-            f"{self.slowest_s:.1f}",
-            _seconds(self.healed_s),
-            f"{_seconds(self.back_s)} ({self.usual:.1f}/s)",
+            self.what,
+            str(seen.sent),
+            failed if kept else f"**{failed}**",
+            "yes" if self.allowed else "no",
+            f"{seen.gap_s:.1f}",
+            f"{seen.slowest_s:.1f}",
+            _seconds(seen.healed_s),
+            _seconds(seen.back_s),
+            f"{seen.usual:.1f}",
         ]
         return f"| {' | '.join(cells)} |"
 
 
 def faults(rows: list[Row], clients: int) -> str:
     """The section of the faults."""
-    return "\n".join([
+    lines = [
         "## Faults",
         "",
-        f"{report.machine('ray')}, load average {os.getloadavg()[0]:.1f}. "
-        f"`python -m benchmarks.reliability --clients {clients}`",
+        f"{_machine()}. `python -m benchmarks.reliability --clients {clients}`",
         "",
-        "| fault | sent | failed | may fail | longest gap s | slowest answer s | replaced after s | back at 90 % after s |",
-        "|---|--:|--:|---|--:|--:|--:|--:|",
+        f"{clients} clients ask /classify, /v1/tags and /v1/embeddings of the bundled CLIP and tagger in turns. Gap: "
+        "the longest time without a good answer to anybody. Replaced: another process has taken the place of the one "
+        "that failed. Back: over 5 s there are 90 % of the good answers a second that there were before the fault.",
+        "",
+        "| fault | sent | failed | may fail | gap s | slowest answer s | replaced after s | back after s | answers/s |",
+        "|---|--:|--:|---|--:|--:|--:|--:|--:|",
         *(row.line() for row in rows),
-    ])
+    ]
+    return "\n".join(lines)
+
+
+def soak(seen: Soak, clients: int) -> str:
+    """The section of the soak: medians of the first and the last quarter of the samples."""
+    lines = [
+        "## Soak",
+        "",
+        f"{_machine()}. `python -m benchmarks.reliability --soak {seen.minutes:g} --clients {clients}`",
+        "",
+        f"{seen.answered} requests in {seen.minutes:g} minutes, {seen.throughput:.1f} good answers a second; failed: "
+        f"{_counted(seen.failed)}. Proportional set size of each process, a sample each {SAMPLE_S:g} s after "
+        f"{WARM_UP_MINUTES:g} minutes of the same load: medians of the first and of the last quarter of the samples.",
+        "",
+        "| process | first quarter MB | last quarter MB | growth MB | spread within a quarter MB |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, sizes in sorted(seen.memory.items()):
+        quarter = max(1, len(sizes) // 4)
+        first, last = sizes[:quarter], sizes[-quarter:]
+        before, after = statistics.median(first), statistics.median(last)
+        spread = max(max(part) - min(part) for part in (first, last))
+        cells = [name, *(f"{size / 1e6:.1f}" for size in (before, after, after - before, spread))]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def overload(seen: Overload) -> str:
+    """The section of the overload."""
+    refused = sum(seen.refused.values())
+    targets = [
+        report.Target("goodput ÷ capacity", seen.goodput / seen.capacity, 0.9),
+        report.Target("refusals, p50", 1000 * seen.refusal_p50, 100, at_most=True, unit=" ms"),
+        report.Target("refusals, p99", 1000 * seen.refusal_p99, 100, at_most=True, unit=" ms"),
+        report.Target("refusals without Retry-After", seen.without_retry_after, 0, at_most=True),
+        report.Target("other failures", sum(seen.failed.values()), 0, at_most=True),
+    ]
+    spent = ", ".join(f"{kind} {cpu_s:.1f}" for kind, cpu_s in sorted(seen.cpu_s.items(), key=lambda one: -one[1]))
+    lines = [
+        "## Overload",
+        "",
+        f"{_machine()}. `python -m benchmarks.reliability --overload`",
+        "",
+        f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. Offered, "
+        f"whatever became of it: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, at worst "
+        f"{seen.late_s:.1f} s late. Goodput {seen.goodput:.1f}/s once as many were under way as may be; {refused} were "
+        f"refused ({_counted(seen.refused)}); failed otherwise: {_counted(seen.failed)}.",
+        "",
+        "| target | | measured | |",
+        "|---|--:|--:|---|",
+        *(target.row() for target in targets),
+        "",
+        f"CPU seconds meanwhile, the load generator apart: {spent}.",
+    ]
+    return "\n".join(lines)
+
+
+def _machine() -> str:
+    return f"{report.machine('ray')}, load average {os.getloadavg()[0]:.1f}"
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ×{count}" for name, count in sorted(numbers.items())) or "none"
 
 
 def _seconds(value: float | None) -> str:

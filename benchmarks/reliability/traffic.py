@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
-from itertools import count
+from itertools import count, pairwise
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -69,7 +69,7 @@ class Answers:
     def longest_gap(self, start: float, end: float) -> float:
         """The longest time, in seconds, without a good answer to anybody."""
         times = [start, *sorted(answer.ended for answer in self.between(start, end).all if answer.ok), end]
-        return max(after - before for before, after in zip(times, times[1:], strict=False))
+        return max(after - before for before, after in pairwise(times))
 
     def recovery(self, fault: float, end: float, wanted: float) -> float | None:
         """Seconds from a fault until so many good answers a second are there again, after the deepest dip.

@@ -65,8 +65,8 @@ async def test_a_model_whose_batches_end_is_well_although_the_probe_waits(
     await busy.check_health()
     monkeypatch.setattr(replica, "PROBE_TIMEOUT_S", 1.0)
     busy._asked -= 100
+    busy._last_success -= 100
     with pytest.raises(TimeoutError):
-        busy._last_success -= 100
         await busy.check_health()
     busy._last_success += 100
     await busy.check_health()

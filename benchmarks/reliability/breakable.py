@@ -1,0 +1,53 @@
+"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and every health check fails."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from ray import serve
+from ray.serve import Application as BoundApplication
+
+import deployments.clip
+import serve_app.app
+from benchmarks.application import Application
+from deployments.errors import ModelFailed
+
+# Names a file that holds the pid of the replica to break.
+BROKEN = "PANOPTES_BENCHMARK_BROKEN"
+
+
+class BreakableApplication(Application):
+    """An Application that is bound by `build`; its environment must set BROKEN."""
+
+    def configured(self) -> dict[str, Any]:
+        """The Serve config that is run."""
+        config = super().configured()
+        config["applications"][0]["import_path"] = f"{__name__}:build"
+        return config
+
+
+def build(args: dict[str, Any]) -> BoundApplication:
+    """The application of `serve_app.app.build` with a CLIP that can be broken."""
+    deployments.clip.Clip = serve.deployment(name="Clip")(Breakable)
+    return serve_app.app.build(args)
+
+
+class Breakable(deployments.clip.Clip.func_or_class):  # type: ignore[misc,name-defined]
+    """CLIP, whose every pass and health check fails once its pid stands in the file."""
+
+    async def check_health(self) -> None:
+        _fail_if_broken()
+        await super().check_health()
+
+    def _encode_images(self, images: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        _fail_if_broken()
+        vectors: list[NDArray[np.float32]] = super()._encode_images(images)
+        return vectors
+
+
+def _fail_if_broken() -> None:
+    broken = Path(os.environ[BROKEN])
+    if broken.exists() and broken.read_text() == str(os.getpid()):
+        raise ModelFailed("broken for a benchmark")

@@ -1,0 +1,59 @@
+"""A fault under steady load, as the clients see it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import photos
+from benchmarks.processes import within
+from benchmarks.reliability.faults import Healed
+from benchmarks.reliability.traffic import Traffic, mixed
+
+WARM_UP_S, BEFORE_S, AFTER_S = 5.0, 12.0, 8.0
+MOST_S = 200.0
+BACK = 0.9
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the clients saw from the fault on: good answers a second before it, and seconds after it.
+
+    `gap_s`: the longest without a good answer; `slowest_s`: of a request; `healed_s`: until what failed was replaced;
+    `back_s`: until 90 % of the throughput before was back. None: it did not come to that.
+    """
+
+    sent: int
+    failed: dict[str, int]
+    usual: float
+    gap_s: float
+    slowest_s: float
+    healed_s: float | None
+    back_s: float | None
+
+
+def measure(url: str, inflict: Callable[[], Healed], clients: int) -> Seen:
+    """Inflict a fault, and watch until it is over and the throughput is back, or for 200 s."""
+    with Traffic(url, mixed(photos.load()), clients) as traffic:
+        time.sleep(WARM_UP_S + BEFORE_S)
+        struck = time.perf_counter()
+        usual = traffic.answers.throughput(struck - BEFORE_S, struck)
+        healed = inflict()
+        over = time.perf_counter() - struck if within(MOST_S, healed) else None
+        time.sleep(AFTER_S)
+
+        def back() -> bool:
+            return traffic.answers.recovery(struck, time.perf_counter(), BACK * usual) is not None
+
+        within(max(0.0, struck + MOST_S - time.perf_counter()), back)
+        ended = time.perf_counter()
+        answers = traffic.answers
+    seen = answers.between(struck, ended)
+    return Seen(
+        sent=len(seen.all),
+        failed=dict(seen.failed()),
+        usual=usual,
+        gap_s=seen.longest_gap(struck, ended),
+        slowest_s=max((answer.seconds for answer in seen.all), default=0.0),
+        healed_s=over,
+        back_s=answers.recovery(struck, ended, BACK * usual),
+    )
