@@ -93,7 +93,7 @@ def has_ended(error: Exception) -> bool:
 async def pause(deployment: str) -> None:
     """Before a call is made again: Serve may not know yet which replica has ended."""
     logger.warning("A replica of %s ended before it answered: another one is asked", deployment)
-    retries_total().inc(tags={"deployment": deployment})
+    retries_total().inc(tags={"called": deployment})
     await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))  # noqa: S311 - so that requests do not come back as one
 
 

@@ -39,7 +39,6 @@ def cancelled_total() -> metrics.Counter:
 
 @cache
 def retries_total() -> metrics.Counter:
-    """Calls made again because a replica of `deployment` ended before it answered."""
-    return metrics.Counter(
-        "panoptes_retries_total", "Calls made again because a replica ended.", tag_keys=("deployment",)
-    )
+    """Calls made again because a replica of the deployment `called` ended before it answered."""
+    # Serve keeps the tag `deployment` for the one that counts, which is the ingress.
+    return metrics.Counter("panoptes_retries_total", "Calls made again because a replica ended.", tag_keys=("called",))
