@@ -50,6 +50,8 @@ GUARDED = {
 # A killed worker is an attempt of every image that it had, and here very many are killed.
 CATALOGUE = {"lease_s": 5, "max_attempts": 30, "rate_limit_enabled": False, "weights": "bundled"}
 DATABASE = "contract"
+# The one that a test makes hang.
+SOON_REPLACED = {"Blur": {"health_check_period_s": 1, "health_check_timeout_s": 2, "graceful_shutdown_timeout_s": 2}}
 ON_SQLITE, ON_POSTGRES = "sqlite+folder", "postgresql+s3"
 
 
@@ -128,7 +130,7 @@ def panoptes(
     if installed_postgres is not None:
         installed_postgres.execute(f"CREATE DATABASE {DATABASE}")
         beside.append(shared({"DATABASE_URL": installed_postgres.url(DATABASE), **s3.variables}))
-    with Application(free_port(), env, arguments=arguments, beside=beside) as application:
+    with Application(free_port(), env, SOON_REPLACED, arguments=arguments, beside=beside) as application:
         yield application
 
 

@@ -6,16 +6,21 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 
 from benchmarks.application import Application
+from benchmarks.processes import within
+from tests.contract.pictures import inline
 from tests.contract.test_operations import sample
 from tests.doubles.images import ImageServer
 from tests.paths import SAMPLES
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
+RETRIES = "ray_panoptes_retries_total"
+NOT_BLUR = {f"run_{name}": False for name in ("quality", "emotion", "embedding")}
 
 
 def test_the_work_of_a_client_that_left_is_cancelled(
@@ -37,10 +42,10 @@ def test_the_work_of_a_client_that_left_is_cancelled(
     assert sample(panoptes.metrics(), cancelled) == before + 1
 
 
-def clip_process(panoptes: Application) -> int:
-    """The process of the CLIP replica."""
+def replica(panoptes: Application, deployment: str) -> int:
+    """The process of the one replica of the first application's deployment."""
     titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
-    (found,) = [pid for pid, title in titles.items() if b"ServeReplica:panoptes:Clip" in title]
+    (found,) = [pid for pid, title in titles.items() if f"ServeReplica:panoptes:{deployment}".encode() in title]
     return found
 
 
@@ -51,7 +56,7 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
     with ThreadPoolExecutor(4) as pool:
         asked = pool.map(ask, range(40))
         assert next(asked) == 200
-        os.kill(clip_process(panoptes), signal.SIGKILL)
+        os.kill(replica(panoptes, "Clip"), signal.SIGKILL)
         statuses = set(asked)
     # Its successor has to load the model within the deadline of those that wait for it; a slow machine may not.
     assert statuses <= {200, 504}
@@ -60,3 +65,29 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert api.get("/health").json()["status"] == "ok"
+
+
+def test_a_replica_that_hangs_is_replaced_and_what_it_held_is_asked_again(
+    panoptes: Application, api: httpx.Client
+) -> None:
+    def ask() -> bool:
+        answer = api.post("/v1/analyze", json={"image": inline(JPEG), "run_blur": True} | NOT_BLUR)
+        # Its analyser's own deadline may come first where the successor starts slowly; it is said then.
+        assert answer.status_code == 200, answer.text
+        result = answer.json()["result"]
+        assert (result["blur"] is None) == ("blur" in (result["error"] or "")), result
+        return result["blur"] is not None
+
+    assert ask()
+    before, hanging = sample(panoptes.metrics(), RETRIES), replica(panoptes, "Blur")
+    os.kill(hanging, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 90
+        while not ask():
+            assert time.monotonic() < deadline
+        assert within(60, lambda: hanging not in panoptes.pids())
+        assert replica(panoptes, "Blur") != hanging
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(hanging, signal.SIGKILL)
+    assert within(30, lambda: sample(panoptes.metrics(), RETRIES) > before)
