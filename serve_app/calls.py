@@ -99,8 +99,9 @@ async def pause(deployment: str) -> None:
 
 def ours(error: Exception) -> Exception:
     """What the client is told about an error of CALL_ERRORS."""
+    mistake: Exception = error
     if isinstance(error, AioRpcError) and not has_ended(error):
-        return error  # not the model's: such as a message that is larger than gRPC takes
+        return mistake  # ours, such as a message that is larger than gRPC takes
     # Ray hands a model's error over inside its own, which prints a stack trace.
     error = getattr(error, "cause", error)
     if isinstance(error, BackPressureError):

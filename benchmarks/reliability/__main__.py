@@ -51,7 +51,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long instead")
     parser.add_argument("--overload", action="store_true", help="ten times the capacity instead")
     parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.write and options.only != every:
+        parser.error("a section with some of the faults alone is printed and not written: leave --only or --write out")
+    return options
 
 
 def _faults(names: list[str], clients: int) -> Iterator[tables.Row]:

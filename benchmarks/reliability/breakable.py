@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,8 @@ class BreakableApplication(Application):
 
 def build(args: dict[str, Any]) -> BoundApplication:
     """The application of `serve_app.app.build` with a CLIP that can be broken."""
-    deployments.clip.Clip = serve.deployment(name="Clip")(Breakable)
-    return serve_app.app.build(args)
+    with mock.patch.object(deployments.clip, "Clip", serve.deployment(name="Clip")(Breakable)):
+        return serve_app.app.build(args)
 
 
 class Breakable(deployments.clip.Clip.func_or_class):  # type: ignore[misc,name-defined]
