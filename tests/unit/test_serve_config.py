@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import yaml
+from ray.serve._private.constants import REPLICA_HEALTH_CHECK_UNHEALTHY_THRESHOLD as UNHEALTHY_AFTER
 from ray.serve.schema import ServeDeploySchema
 
 from configs.settings import load_settings
@@ -40,6 +41,17 @@ def test_a_full_batch_fits_into_a_replica() -> None:
     clip = next(entry for entry in CONFIG["applications"][0]["deployments"] if entry["name"] == "Clip")
     # One batch computes while the next gathers.
     assert clip["max_ongoing_requests"] >= 2 * load_settings({}).clip_max_batch
+
+
+def test_what_a_hanging_model_held_is_asked_again_before_the_deadline() -> None:
+    deadline = load_settings({}).request_timeout_s
+    for deployment in CONFIG["applications"][0]["deployments"]:
+        name, grace = deployment["name"], deployment["graceful_shutdown_timeout_s"]
+        if name == "Ingress":
+            assert grace > deadline  # nobody asks its requests again
+        elif name not in {"Llm", "Video"}:  # which is not asked again, and whose health check takes longer
+            found = deployment["health_check_period_s"] + UNHEALTHY_AFTER * deployment["health_check_timeout_s"]
+            assert found + grace < deadline, name
 
 
 def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None:
