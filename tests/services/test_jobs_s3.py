@@ -14,7 +14,7 @@ from jobs.errors import JobRefused
 from jobs.output import Output, open_output
 from tests.doubles.model_handles import handles
 from tests.doubles.s3 import BUCKET, S3Server
-from tests.unit.test_analyze import picture
+from tests.unit.analyze.run import picture
 
 
 @pytest.fixture

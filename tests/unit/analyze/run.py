@@ -1,0 +1,49 @@
+"""The analysis of a folder with doubles of the models, and what a reader finds afterwards."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from PIL import Image
+
+from configs.settings import Settings
+from deployments.weights import ClipWeights
+from jobs.analyze import __main__ as command
+from jobs.analyze.analyses import ANALYSES
+from jobs.analyze.working import deployments
+from tests.doubles.model_handles import handles
+from tests.unit.test_images import encoded
+
+EVERYTHING = ",".join(ANALYSES)
+COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
+
+
+def picture(number: int) -> bytes:
+    """A picture of its own, 40 × 30 or 30 × 40."""
+    size = (40, 30) if number % 2 else (30, 40)
+    image = Image.new("RGB", size, list(COLOURS.values())[number % 3])
+    image.putpixel((0, 0), (number % 256, number // 256, 7))
+    return encoded(image, ("PNG", "BMP", "JPEG")[number % 3])
+
+
+def analyze(
+    source: Path | str, target: Path | str, analyses: str = "blur,embedding", *more: str, models: Any = None
+) -> int:
+    """The job's exit status; `models` are the doubles that it asks."""
+    options = command.parse([f"--input={source}", f"--output={target}", f"--analyses={analyses}", *more])
+    models = models or handles()
+    asked = {name: models[name] for name in deployments(command.parse_analyses(analyses))}
+    return command.analyze(options, Settings(), asked, 0)
+
+
+def rows(target: Path | str) -> list[dict[str, Any]]:
+    """Every row as a reader who knows nothing of the job finds it, by path."""
+    table: pa.Table = ds.dataset(f"{target}/images", partitioning="hive").to_table()
+    return sorted(table.to_pylist(), key=lambda row: row["path"])
+
+
+def other_weights(weights: ClipWeights) -> ClipWeights:
+    """The same by another name."""
+    return replace(weights, id="test/other")
