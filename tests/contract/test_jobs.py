@@ -21,7 +21,7 @@ from benchmarks.application import ROOT, Application
 from jobs.evaluation import fresh_scenes
 from tests.contract.pictures import JPEG, inline
 from tests.contract.test_catalogue import finished, upload
-from tests.contract.test_faults import clip_process
+from tests.contract.test_faults import replica
 from tests.unit.test_images import encoded
 
 SCENES = 28
@@ -155,7 +155,7 @@ def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.
     while not list((tmp_path / "out").glob("manifests/*")):
         assert running.poll() is None, running.communicate()
         time.sleep(0.05)
-    os.kill(clip_process(panoptes), signal.SIGKILL)
+    os.kill(replica(panoptes, "Clip"), signal.SIGKILL)
     status, out, err = ended(running)
     assert status == 0, out + err
     found = rows(tmp_path / "out")
