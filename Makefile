@@ -64,6 +64,8 @@ bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and Lit
 	@$(BIN)/python -m benchmarks.descriptions
 	@$(BIN)/python -m benchmarks.clustering
 	@$(BIN)/python -m benchmarks.catalogue
+	@$(BIN)/python -m benchmarks.analyze
+	@$(BIN)/python -m benchmarks.cluster_job --write
 
 bench-koop: $(STAMP) ## Measure the ingestion of 30 days of traffic decisions (about twelve minutes)
 	@$(BIN)/python -m benchmarks.koop

@@ -6,8 +6,8 @@ Beside a running Panoptes, or as `ray job submit -- python -m jobs.analyze …`.
 fsspec (`s3://bucket/prefix`). One row an image in `images/part=NNNNN/*.parquet`, with the weights that answered; an
 image that cannot be read has its `error`. The job may be killed and given again: complete parts are kept.
 
-Exit status: 0, 1 when a model or a file was not there for some image (given again, the job tries those parts anew),
-2 when it cannot begin or go on.
+Exit status: 0, 1 when a model or a file was not there for some image (given again, the job tries those parts anew) or
+a model refused one (it would again), 2 when it cannot begin or go on.
 """
 
 import argparse
