@@ -37,13 +37,9 @@ class Cluster:
     url: str
     nodes: RayNodes
 
-    def states(self, deployment: str) -> list[str]:
-        """How each replica of a deployment is; RUNNING takes requests."""
-        return [replica.state for replica in self.nodes.replicas() if replica.deployment == deployment]
-
-    def running(self, deployment: str) -> int:
-        """Replicas of a deployment that take requests."""
-        return self.states(deployment).count("RUNNING")
+    def places(self, deployment: str) -> list[tuple[str, str]]:
+        """The state of each replica of a deployment, and its node."""
+        return [(one.state, one.node) for one in self.nodes.replicas() if one.deployment == deployment]
 
 
 def placed(port: int, folder: Path) -> dict[str, Any]:
@@ -53,8 +49,8 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     on_cpus = {"ray_actor_options": {"num_gpus": 0, "label_selector": {"group": "cpu"}}}
     overrides: dict[str, dict[str, Any]] = {name: dict(on_gpu) for name in QUARTERS}
     overrides |= {name: dict(on_cpus) for name in ON_CPUS}
-    for name in ("Blur", "Tagger"):
-        overrides[name]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
+    overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
+    overrides["Captioner"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 2}
     overrides["Cataloguer"]["autoscaling_config"] = SCALED
     source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config = configure(source, port, {}, overrides)

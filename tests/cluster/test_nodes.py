@@ -19,8 +19,9 @@ NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120
 CLIENTS = 6
 WAITING = 48  # images: three workers' worth
-PHOTO = {"files": {"file": ("a.jpg", JPEG)}}
-STEADY = [{"url": "/classify"} | PHOTO, {"url": "/caption"} | PHOTO, {"url": "/tags"} | PHOTO]
+PHOTO = {"json": {"image": inline(JPEG)}}
+CAPTION = {"url": "/v1/caption"} | PHOTO
+STEADY = [{"url": "/classify", "files": {"file": ("a.jpg", JPEG)}}, CAPTION, {"url": "/v1/tags"} | PHOTO]
 # Flat, so that it is small on its way and decoded at once, and all the work is the Laplacian's.
 LARGE = inline(encoded(Image.new("RGB", (2000, 1500), (90, 120, 40)), "PNG"))
 BLUR = [{"url": "/v1/analyze", "json": {"image": LARGE, "run_blur": True}}]
@@ -54,25 +55,27 @@ def test_four_quarters_fill_a_gpu_and_a_fifth_waits_and_says_so(cluster: Cluster
     assert within(30, lambda: "1.0/1.0 GPU" in cluster.nodes.usage()), cluster.nodes.usage()
 
     def waits() -> bool:
-        details = cluster.nodes.deployments()["Tagger"]
-        return details["target_num_replicas"] == 2 and "to be scheduled" in details["message"]
+        details = cluster.nodes.deployments()["Captioner"]
+        said = "to be scheduled" in details["message"] and '"GPU": 0.25' in details["message"]
+        return said and sorted(cluster.places("Captioner")) == [("RUNNING", "gpu"), ("STARTING", "")]
 
     with steady:
-        with Clients(cluster.url, [STEADY[2]], CLIENTS) as load:
-            assert within(SCALING_S, waits), cluster.nodes.deployments()["Tagger"]
-        message = cluster.nodes.deployments()["Tagger"]["message"]
-        states = [(one.state, one.node) for one in cluster.nodes.replicas() if one.deployment == "Tagger"]
-        assert within(SCALING_S, lambda: len(cluster.states("Tagger")) == 1), cluster.nodes.deployments()["Tagger"]
-    assert '"GPU": 0.25' in message
-    assert sorted(states) == [("RUNNING", "gpu"), ("STARTING", "")]
+        with Clients(cluster.url, [CAPTION], CLIENTS) as load:
+            assert within(SCALING_S, waits), cluster.nodes.deployments()["Captioner"]
+        gone = within(SCALING_S, lambda: cluster.places("Captioner") == [("RUNNING", "gpu")])
+        assert gone, cluster.nodes.deployments()["Captioner"]
     assert load.statuses.keys() == steady.statuses.keys() == {200}
 
 
 def test_replicas_follow_the_load_and_routes_keep_answering(cluster: Cluster, steady: Clients) -> None:
     with steady:
         with Clients(cluster.url, BLUR, CLIENTS) as load:
-            assert within(SCALING_S, lambda: cluster.running("Blur") == 2), cluster.nodes.deployments()["Blur"]
-        assert within(SCALING_S, lambda: cluster.states("Blur") == ["RUNNING"]), cluster.nodes.deployments()["Blur"]
+            assert within(SCALING_S, lambda: cluster.places("Blur") == [("RUNNING", "cpu")] * 2), (
+                cluster.nodes.deployments()["Blur"]
+            )
+        assert within(SCALING_S, lambda: cluster.places("Blur") == [("RUNNING", "cpu")]), cluster.nodes.deployments()[
+            "Blur"
+        ]
     assert load.statuses.keys() == steady.statuses.keys() == {200}
 
 
@@ -90,12 +93,13 @@ def test_workers_of_the_catalogue_follow_its_backlog(cluster: Cluster, api: http
 
     with steady, ThreadPoolExecutor(2) as pool:
         uploading = [pool.submit(uploads, first) for first in range(2)]
-        grown = within(SCALING_S, lambda: cluster.running("Cataloguer") == 2)
+        grown = within(SCALING_S, lambda: cluster.places("Cataloguer") == [("RUNNING", "cpu")] * 2)
         done.set()
         ids = [image_id for one in uploading for image_id in one.result()]
         assert grown, cluster.nodes.deployments()["Cataloguer"]
         assert within(SCALING_S, lambda: statistics(api)["processing_images"] == 0), statistics(api)
-        assert within(SCALING_S, lambda: cluster.states("Cataloguer") == ["RUNNING"]), cluster.nodes.deployments()
+        shrunk = within(SCALING_S, lambda: cluster.places("Cataloguer") == [("RUNNING", "cpu")])
+        assert shrunk, cluster.nodes.deployments()["Cataloguer"]
     found = statistics(api)
     assert (found["processed_images"], found["failed_images"]) == (len(ids), 0)
     assert steady.statuses.keys() == {200}
