@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120
 CLIENTS = 6
 WAITING = 48  # images: three workers' worth
-PHOTO = {"json": {"image": inline(JPEG)}}
+PHOTO: dict[str, Any] = {"json": {"image": inline(JPEG)}}
 CAPTION = {"url": "/v1/caption"} | PHOTO
 STEADY = [{"url": "/classify", "files": {"file": ("a.jpg", JPEG)}}, CAPTION, {"url": "/v1/tags"} | PHOTO]
 # Flat, so that it is small on its way and decoded at once, and all the work is the Laplacian's.
