@@ -147,7 +147,7 @@ class RayNodes:
         """Every replica of an application, and where it is."""
         names = self.alive()
         return [
-            Replica(name, names.get(replica["node_id"] or "", ""), replica["state"], replica["pid"] or 0)
+            Replica(name, names.get(replica.get("node_id") or "", ""), replica["state"], replica.get("pid") or 0)
             for name, details in self.deployments(application).items()
             for replica in details["replicas"]
         ]

@@ -59,6 +59,7 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
         "weights": "bundled",
         "rate_limit_enabled": False,
         "store_url": str(folder / "pictures"),
+        "cataloguer_parallel": 1,  # so that uploads come faster than a worker is
     }
     return enabled_only(config)
 

@@ -92,8 +92,8 @@ def test_workers_of_the_catalogue_follow_its_backlog(cluster: Cluster, api: http
                     ids.append(upload(client, encoded(picture, "PNG")))
         return ids
 
-    with steady, ThreadPoolExecutor(2) as pool:
-        uploading = [pool.submit(uploads, first) for first in range(2)]
+    with steady, ThreadPoolExecutor(CLIENTS) as pool:
+        uploading = [pool.submit(uploads, first) for first in range(CLIENTS)]
         grown = within(SCALING_S, lambda: cluster.places("Cataloguer") == [("RUNNING", "cpu")] * 2)
         done.set()
         ids = [image_id for one in uploading for image_id in one.result()]
