@@ -38,8 +38,9 @@ class Cluster:
     nodes: RayNodes
 
     def places(self, deployment: str) -> list[tuple[str, str]]:
-        """The state of each replica of a deployment, and its node."""
-        return [(one.state, one.node) for one in self.nodes.replicas() if one.deployment == deployment]
+        """The state of each replica of a deployment, and its node; not of those on their way out."""
+        wanted = [one for one in self.nodes.replicas() if one.deployment == deployment and one.state != "STOPPING"]
+        return sorted((one.state, one.node) for one in wanted)
 
 
 def placed(port: int, folder: Path) -> dict[str, Any]:
