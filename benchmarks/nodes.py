@@ -22,7 +22,7 @@ from typing import Any, Self, cast
 import httpx
 
 from benchmarks.application import ROOT
-from benchmarks.processes import ProcessTree, StartError, free_port, within
+from benchmarks.processes import ProcessTree, StartError, free_port, process_title, within
 
 HEAD = "head"
 NODE_SECONDS = 90.0
@@ -115,8 +115,7 @@ class RayNodes:
     def kill(self, name: str) -> None:
         """SIGKILL to a node's raylet, as when its machine goes away; returns when all its processes have ended."""
         tree = self._trees.pop(name)
-        titles = {pid: _title(pid) for pid in tree.pids()}
-        for pid in (pid for pid, title in titles.items() if title.partition(b"\0")[0].endswith(b"/raylet")):
+        for pid in [pid for pid in tree.pids() if process_title(pid).partition(" --")[0].endswith("/raylet")]:
             os.kill(pid, signal.SIGKILL)
         tree.stop()
 
@@ -215,10 +214,3 @@ class RayNodes:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-
-def _title(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
