@@ -192,7 +192,9 @@ class Application:
         config["applications"][0]["args"] |= arguments or {}
         path.write_text(yaml.safe_dump(config))
         command = [str(Path(sys.executable).parent / "serve"), "deploy", "--address", self._dashboard(), str(path)]
-        subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, stdout=subprocess.DEVNULL)
+        # A local cluster asks for the token that it wrote itself unless it was told otherwise.
+        env = {"RAY_AUTH_MODE": "token"} | self._environment()
+        subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
 
     def metrics(self) -> str:
         """The text of all of Ray's metrics endpoints on this machine, in Prometheus' format.
