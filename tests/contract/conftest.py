@@ -119,6 +119,7 @@ def panoptes(
         "fetch_timeout_s": 5,
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
+        "analyzer_timeout_s": 25,  # a hanging replica is replaced before it
         "llm_base_url": llm_server.url,
         "llm_model": "openai/good",
         "store_url": pictures_folder,
