@@ -115,7 +115,12 @@ def test_other_options_do_a_day_again_and_say_why(panoptes: Application, koop: K
 
 def test_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
     ray = str(Path(sys.executable).parent / "ray")
-    addresses = (f"--sru-url={koop.address}/sru", f"--site-url={koop.address}", "--max-records=2")
+    addresses = (
+        f"--sru-url={koop.address}/sru",
+        f"--site-url={koop.address}",
+        f"--attachments-url={koop.address}/externebijlagen",
+        "--max-records=2",
+    )
     submit = (ray, "job", "submit", "--", "env", f"PYTHONPATH={ROOT}")
     status, out, err = ingested(panoptes, koop, f"--output={tmp_path}", *addresses, through=submit)
     assert status == 0, out + err
