@@ -12,10 +12,10 @@ TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test unit check format evaluate train bench bench-koop lock clean
+.PHONY: help setup serve test test-cluster unit check format evaluate train bench bench-koop lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Create .venv from requirements.lock (the other targets do this themselves)
 
@@ -37,6 +37,9 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@$(BIN)/python -m pytest
+
+test-cluster: $(STAMP) ## Run the tests on three Ray nodes of this machine (not a part of `make test`)
+	@$(BIN)/python -m pytest tests/cluster
 
 unit: $(STAMP) ## Run the tests that need neither Ray nor torch (seconds)
 	@$(BIN)/python -m pytest tests/unit
