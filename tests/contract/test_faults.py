@@ -19,7 +19,6 @@ from tests.doubles.images import ImageServer
 from tests.paths import SAMPLES
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
-RETRIES = "ray_panoptes_retries_total"
 NOT_BLUR = {f"run_{name}": False for name in ("quality", "emotion", "embedding")}
 
 
@@ -67,9 +66,7 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
     assert api.get("/health").json()["status"] == "ok"
 
 
-def test_a_replica_that_hangs_is_replaced_and_what_it_held_is_asked_again(
-    panoptes: Application, api: httpx.Client
-) -> None:
+def test_a_replica_that_hangs_is_replaced_and_its_successor_answers(panoptes: Application, api: httpx.Client) -> None:
     def ask() -> bool:
         answer = api.post("/v1/analyze", json={"image": inline(JPEG), "run_blur": True} | NOT_BLUR)
         # Its analyser's own deadline may come first where the successor starts slowly; it is said then.
@@ -79,7 +76,7 @@ def test_a_replica_that_hangs_is_replaced_and_what_it_held_is_asked_again(
         return result["blur"] is not None
 
     assert ask()
-    before, hanging = sample(panoptes.metrics(), RETRIES), replica(panoptes, "Blur")
+    hanging = replica(panoptes, "Blur")
     os.kill(hanging, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + 90
@@ -90,4 +87,3 @@ def test_a_replica_that_hangs_is_replaced_and_what_it_held_is_asked_again(
     finally:
         with suppress(ProcessLookupError):
             os.kill(hanging, signal.SIGKILL)
-    assert within(30, lambda: sample(panoptes.metrics(), RETRIES) > before)
