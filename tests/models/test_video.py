@@ -1,6 +1,7 @@
 """Frames are the ones seen at their times, upright and in the right colours, and no video does more than fail."""
 
 import asyncio
+import contextlib
 import io
 import os
 import pickle
@@ -51,9 +52,11 @@ def white_corner(image: Any) -> str:
 
 def readers() -> set[int]:
     """The processes that this one has started and that still run."""
-    return {
-        int(child) for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()
-    }
+    found: set[int] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended meanwhile
+            found.update(map(int, (task / "children").read_text().split()))
+    return found
 
 
 def files_in(folder: Path) -> list[str]:
