@@ -9,7 +9,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from jobs.evaluation import labelled_scenes
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG
 from tests.unit.test_images import encoded, png_header
@@ -63,20 +62,6 @@ def test_an_upload_is_processed_shown_found_and_deleted(catalogued: Catalogued, 
     assert catalogue.delete(f"/api/images/{image_id}").status_code == 204
     assert catalogue.get(f"/api/images/{image_id}").json() == {"error": "Image not found"}
     assert statistics(catalogue) == before
-
-
-def test_a_street_map_is_found_first_among_drawn_scenes(catalogue: httpx.Client) -> None:
-    scenes = list(labelled_scenes(200, 3))
-    with ThreadPoolExecutor(4) as pool:
-        ids = list(pool.map(lambda scene: upload(catalogue, encoded(scene.image, "PNG"), "scene.png"), scenes))
-    labels = dict(zip(ids, (scene.label for scene in scenes), strict=True))
-    for image_id in ids:
-        assert finished(catalogue, image_id, 180)["status"] == "processed"
-    found = catalogue.get("/api/images/search", params={"q": "a street map", "k": 10}).json()["results"]
-    assert [labels.get(hit["id"]) for hit in found] == ["a street map"] * 10
-    assert [hit["score"] for hit in found] == sorted((hit["score"] for hit in found), reverse=True)
-    for image_id in ids:
-        assert catalogue.delete(f"/api/images/{image_id}").status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the catalogue promises when its parts end without a word: an upload that was accepted is processed, once."""
+"""What the catalogue promises when its parts end without a word: an upload is processed, once, and found again."""
 
 import os
 import random
@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.application import Application
 from deployments.catalogue.database import database_url
+from jobs.evaluation import labelled_scenes
 from tests.contract.conftest import ON_POSTGRES, Catalogued
 from tests.contract.test_catalogue import finished, statistics, upload
 from tests.doubles.postgres import PostgresServer
@@ -68,13 +69,13 @@ class Killer:
                 self.killed[deployment] += 1
 
 
-def accepted(catalogue: httpx.Client, number: int) -> tuple[int, int]:
-    """Upload a picture of its own until it is accepted; its id, and how many tries were not answered 202."""
-    data = encoded(Image.new("RGB", (64, 48), (number, 40, 200 - number)), "PNG")
+def accepted(catalogue: httpx.Client, picture: Image.Image, name: str) -> tuple[int, int]:
+    """Upload a picture until it is accepted; its id, and how many tries were not answered 202."""
+    data = encoded(picture, "PNG")
     deadline, refused = time.monotonic() + READY_S, 0
     while True:
         try:
-            answer = catalogue.post("/api/images", files={"file": (f"{number}.png", data)})
+            answer = catalogue.post("/api/images", files={"file": (name, data)})
             if answer.status_code == 202:
                 return int(answer.json()["image_id"]), refused
             assert answer.status_code in {500, 502, 503, 504}, answer.text
@@ -85,12 +86,13 @@ def accepted(catalogue: httpx.Client, number: int) -> tuple[int, int]:
         time.sleep(0.5)
 
 
-def test_nothing_is_lost_when_workers_ingresses_and_models_are_killed(
+def test_nothing_is_lost_when_processes_are_killed_and_a_street_map_is_found_among_all(
     panoptes: Application, catalogued: Catalogued, catalogue: httpx.Client
 ) -> None:
     before = statistics(catalogue)
+    scenes = list(labelled_scenes(UPLOADS, seed=3))
     with Killer(panoptes, catalogued.name) as killer, ThreadPoolExecutor(CLIENTS) as pool:
-        uploads = list(pool.map(lambda number: accepted(catalogue, number), range(UPLOADS)))
+        uploads = list(pool.map(lambda scene: accepted(catalogue, scene.image, f"{scene.label}.png"), scenes))
     ids = [image_id for image_id, _ in uploads]
     assert len(set(ids)) == UPLOADS
     assert killer.killed.keys() == set(KILLED)
@@ -104,6 +106,9 @@ def test_nothing_is_lost_when_workers_ingresses_and_models_are_killed(
         assert body["data"]["caption"]
         assert catalogue.get(body["thumbnails"]["small"]).status_code == 200
     assert done_once(catalogued, everything)
+    found = catalogue.get("/api/images/search", params={"q": "a street map", "k": 10}).json()["results"]
+    assert [hit["filename"] for hit in found] == ["a street map.png"] * 10
+    assert [hit["score"] for hit in found] == sorted((hit["score"] for hit in found), reverse=True)
     with ThreadPoolExecutor(CLIENTS) as pool:
         deleted = list(pool.map(lambda image_id: catalogue.delete(f"/api/images/{image_id}").status_code, everything))
     assert set(deleted) == {204}
