@@ -4,7 +4,8 @@
     python -m benchmarks.cluster_job --million       # 1,000,000 × 512 as well, approximately; with --exact exactly
 
 Memory is the proportional set size of everything that the job started, Ray's daemons and shared memory included, at
-its peak. The yardstick is the float32 product of 1024 × 512 matrices, one thread on each core, before and after.
+its peak; scikit-learn's is the resident set of its one process. The yardstick is the float32 product of 1024 × 512
+matrices, one thread on each core, before and after. No other Ray may run here: the job would join it.
 """
 
 import argparse
@@ -13,12 +14,9 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks import report
-from benchmarks.processes import ProcessTree
+from benchmarks.processes import ProcessTree, memory_of_this, outside_ray
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -36,29 +34,55 @@ DIMENSIONS, EPS, MIN_SAMPLES = 512, 0.35, 2
 A_CLUSTER = 50  # points
 PART = 10_000  # points drawn at a time
 SEED = 2_026
+OWN_RAY = "Ray of its own"  # how the job's manifest begins to say that it joined nobody else's
+HEAD = ["| | vectors | s | of it search | GFLOP/s | peak MB | edges found |", "|---|--:|--:|--:|--:|--:|--:|"]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Of one run: seconds of all of it and of the search alone, and the peak of its memory."""
+    """Of one run: seconds of all of it, the peak of its memory in bytes, and what the job wrote of itself."""
 
     seconds: float
     peak_bytes: int
-    search_seconds: float
     manifest: dict[str, Any]
+
+    @property
+    def search_seconds(self) -> float:
+        """Of the search alone, the start of its workers included."""
+        seconds: float = self.manifest["search_s"]
+        return seconds
+
+    def row(self) -> str:
+        """As a line of the table."""
+        name, found, gflops = self.manifest["method"], "all", "–"
+        if recall := self.manifest["recall"]:
+            name += f", {self.manifest['nprobe']} of {self.manifest['nlist']:,} cells"
+            found = f"{recall['share']:.2%}"
+        else:
+            gflops = f"{self.manifest['gflops']:.0f}"
+        return (
+            f"| {name} | {self.manifest['vectors']:,} | {self.seconds:.1f} | {self.search_seconds:.1f} | {gflops} "
+            f"| {self.peak_bytes / 1e6:.0f} | {found} |"
+        )
 
 
 def main() -> None:
-    """Measure, print the section and write it; or, with --sklearn, that one figure as JSON."""
+    """Measure, print the sections and write them; or, with --sklearn, that one figure as JSON."""
     options = _options()
     if options.sklearn:
-        print(json.dumps(_sklearn(options.sklearn)))
+        source, kind = options.sklearn
+        print(json.dumps(_sklearn(Path(source), kind)))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        section = _section(options, Path(folder))
-    print(section)
-    if options.write:
-        report.update_section(RESULTS, "cluster-job", section)
+        if not options.only_million:
+            _show("cluster-job", _head("The clustering job", options) + _exact(options, Path(folder)), options)
+        if methods := [name for name in ("million", "exact") if getattr(options, name)]:
+            lines = _head("The clustering job, a million vectors", options) + HEAD
+            draw_vectors(source := Path(folder, "million.parquet"), 1_000_000)
+            for method in methods:
+                more = ["--approximate"] if method == "million" else []
+                lines.append(run_job(source, Path(folder, method), *more).row())
+            _show("cluster-job-million", lines, options)
 
 
 def _options() -> argparse.Namespace:
@@ -68,84 +92,84 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--exact", action="store_true", help="1,000,000 vectors exactly, too: for a GPU")
     parser.add_argument("--only-million", action="store_true", help="nothing but the runs of 1,000,000")
     parser.add_argument("--no-sklearn", action="store_true")
-    parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="put what was measured into RESULTS.md")
     parser.add_argument("--folder", type=Path, help="where the vectors are written: 2 GB for a million")
-    parser.add_argument("--sklearn", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("--sklearn", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only_million and not (options.million or options.exact):
+        parser.error("--only-million leaves nothing: add --million, --exact or both")
+    return options
 
 
-def _section(options: argparse.Namespace, folder: Path) -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "ray", "scikit-learn", "faiss-cpu"))
-    lines = [
-        "## The clustering job",
+def _head(title: str, options: argparse.Namespace) -> list[str]:
+    flags = [name for name in ("million", "exact", "only_million", "no_sklearn") if getattr(options, name)]
+    command = ["python -m benchmarks.cluster_job", *(f"--{name.replace('_', '-')}" for name in flags)]
+    if not options.only_million:
+        command.append(f"--points {options.points}")
+    return [
+        f"## {title}",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {CORES} cores of {report._cpu()}, {versions}. "
-        f"`python -m {' '.join(['benchmarks.cluster_job', *sys.argv[1:]])}`",
+        f"{report.machine('numpy', 'ray', 'scikit-learn', 'faiss-cpu')}, {report.load()}. `{' '.join(command)}`",
         "",
         f"Vectors of {DIMENSIONS} in clusters of {A_CLUSTER} with stragglers, eps {EPS}, min_samples {MIN_SAMPLES}. "
         "Memory is the peak of all processes, Ray's included. Seconds are of the whole command, and of its search.",
         "",
-        "| | vectors | s | of it search | GFLOP/s | peak MB | edges found |",
-        "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    targets: list[report.Target] = []
-    if not options.only_million:
-        half, whole, rows = _exact(options, folder)
-        lines += rows
-        targets += half + whole
-    million = [*(["--approximate"] if options.million else []), *(["--workers=0"] if options.exact else [])]
-    if million:
-        source = folder / "million.parquet"
-        _write(source, 1_000_000)
-        for option in million:
-            figure = _job(source, folder / "out", [option])
-            lines.append(_row("approximate" if option == "--approximate" else "exact", 1_000_000, figure))
-    if targets:
-        lines += ["", "| | target | measured | |", "|---|--:|--:|---|", *(target.row() for target in targets)]
-    return "\n".join(lines)
 
 
-def _exact(options: argparse.Namespace, folder: Path) -> tuple[list[report.Target], list[report.Target], list[str]]:
-    limits, figures, rows = [_limit()], dict[int, Figure](), []
+def _show(name: str, lines: list[str], options: argparse.Namespace) -> None:
+    section = "\n".join(lines)
+    print(section, flush=True)
+    if options.write:
+        report.update_section(RESULTS, name, section)
+
+
+def _exact(options: argparse.Namespace, folder: Path) -> list[str]:
+    """The rows of both exact runs, of the matrix product and of scikit-learn, and the targets."""
+    lines, limits, figures = list(HEAD), [_limit()], list[Figure]()
     for count in (options.points // 2, options.points):
-        source = folder / f"{count}.parquet"
-        _write(source, count)
-        figures[count] = _job(source, folder / f"out-{count}", [])
+        draw_vectors(folder / f"{count}.parquet", count)
+        figures.append(run_job(folder / f"{count}.parquet", folder / f"out-{count}"))
         limits.append(_limit())
-        rows.append(_row("exact", count, figures[count]))
-    limit = max(limits)
-    rows.append(f"| the matrix product alone, {CORES} threads | – | – | – | {limit:.0f} | – | – |")
-    half, whole = figures[options.points // 2], figures[options.points]
-    growth = whole.search_seconds / half.search_seconds
+        lines.append(figures[-1].row())
+    half, whole = figures
+    lines.append(f"| the matrix product alone, {CORES} threads | – | – | – | {max(limits):.0f} | – | – |")
     targets = [
-        report.Target("GFLOP/s ÷ the matrix product's", whole.manifest["gflops"] / limit, 0.6),
-        report.Target("search at twice the size ÷ at half", growth, 4.3, at_most=True),
+        report.Target("GFLOP/s ÷ the matrix product's", whole.manifest["gflops"] / max(limits), 0.6),
+        report.Target(
+            "search at twice the size ÷ at half", whole.search_seconds / half.search_seconds, 4.3, at_most=True
+        ),
         report.Target("peak memory", whole.peak_bytes / 1e9, 2, at_most=True, unit=" GB"),
     ]
-    if options.no_sklearn:
-        return [], targets, rows
-    source = folder / f"{options.points}.parquet"
-    print("scikit-learn ...", file=sys.stderr, flush=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.cluster_job", f"--sklearn={source}"],
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    theirs = json.loads(done.stdout)
-    same = theirs["labels"] == _labels(folder / f"out-{options.points}")
-    said = "the same labels" if same else "**not the same labels**"
-    seconds, peak = theirs["seconds"], theirs["peak_bytes"] / 1e6
-    rows.append(f"| scikit-learn, n_jobs=-1: {said} | {options.points:,} | {seconds:.1f} | – | – | {peak:.0f} | – |")
-    faster = [
-        report.Target("scikit-learn's seconds ÷ the job's, start of Ray included", seconds / whole.seconds, 5),
-        report.Target("scikit-learn's seconds ÷ the search's", seconds / whole.search_seconds, 5),
-    ]
-    return faster, targets, rows
+    if not options.no_sklearn:
+        rows, seconds = _scikit_learn(options.points, folder)
+        lines += rows
+        targets += [
+            report.Target("scikit-learn's seconds, the fewer ÷ the whole command's", seconds / whole.seconds, 5),
+            report.Target("scikit-learn's seconds, the fewer ÷ the search's", seconds / whole.search_seconds, 5),
+        ]
+    return [*lines, "", "| | target | measured | |", "|---|--:|--:|---|", *(target.row() for target in targets)]
 
 
-def _write(path: Path, count: int) -> None:
-    """Clusters of 50, their members from close to far; the same at every call."""
+def _scikit_learn(points: int, folder: Path) -> tuple[list[str], float]:
+    """Its rows, and the fewer of its seconds: on the vectors as they are stored, and exactly."""
+    rows, seconds = list[str](), list[float]()
+    ours = pq.read_table(folder / f"out-{points}" / "labels.parquet")["label"].to_pylist()
+    for kind in ("float32", "float64"):
+        print(f"scikit-learn, {kind} ...", file=sys.stderr, flush=True)
+        command = [sys.executable, "-m", "benchmarks.cluster_job", "--sklearn", str(folder / f"{points}.parquet"), kind]
+        theirs = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+        same = "the same labels" if theirs["labels"] == ours else "**not the same labels**"
+        seconds.append(theirs["seconds"])
+        rows.append(
+            f"| scikit-learn, n_jobs=-1, {kind}: {same} | {points:,} | {seconds[-1]:.1f} | – | – "
+            f"| {theirs['peak_bytes'] / 1e6:.0f} | all |"
+        )
+    return rows, min(seconds)
+
+
+def draw_vectors(path: Path, count: int) -> None:
+    """Write vectors in clusters of 50, their members from close to far, as parquet; the same at every call."""
     rng = np.random.default_rng(SEED)
     centres = rng.standard_normal((count // A_CLUSTER, DIMENSIONS), dtype=np.float32)
     kind = pa.list_(pa.float32(), DIMENSIONS)
@@ -160,40 +184,32 @@ def _write(path: Path, count: int) -> None:
             writer.write_table(pa.table([np.arange(start, start + size), lists], schema=schema))
 
 
-def _job(source: Path, output: Path, options: list[str]) -> Figure:
+def run_job(source: Path, output: Path, *options: str) -> Figure:
+    """Cluster drawn vectors as a user does, in a Ray that the job starts and that ends with it.
+
+    Raises:
+        RuntimeError: the job failed, or joined a Ray that ran here already, whose memory is not the job's.
+    """
     print(f"{source.name} {' '.join(options)} ...", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "jobs.cluster", f"--input={source}", f"--output={output}"]
     command += [f"--eps={EPS}", f"--min-samples={MIN_SAMPLES}", *options]
     folder = output.with_name(f"{output.name}-processes")
     folder.mkdir()
-    started = time.perf_counter()
-    tree = ProcessTree(
-        command, cwd=ROOT, env=os.environ | {"BENCHMARK_FOLDER": str(folder)}, log=folder / "log.txt", folder=folder
-    )
-    peak = 0
+    env = outside_ray() | {"BENCHMARK_FOLDER": str(folder)}
+    started, peak = time.perf_counter(), 0
+    tree = ProcessTree(command, cwd=ROOT, env=env, log=folder / "log.txt", folder=folder)
     try:
-        while tree._process.poll() is None:
+        while (status := tree.wait(1.0)) is None:
             peak = max(peak, tree.memory_bytes())
-            time.sleep(1)
         seconds = time.perf_counter() - started
     finally:
         tree.stop()
-    if tree._process.returncode:
+    if status:
         raise RuntimeError(tree.tail())
     manifest = json.loads((output / "manifest.json").read_text())
-    return Figure(seconds, peak, manifest["search_s"], manifest)
-
-
-def _row(name: str, count: int, figure: Figure) -> str:
-    gflops = f"{figure.manifest['gflops']:.0f}" if "gflops" in figure.manifest else "–"
-    recall = figure.manifest["recall"]
-    found = f"{recall['share']:.2%}" if recall else "all"
-    if recall:
-        name += f", {figure.manifest['nprobe']} of {figure.manifest['nlist']:,} cells"
-    return (
-        f"| {name} | {count:,} | {figure.seconds:.1f} | {figure.search_seconds:.1f} | {gflops} "
-        f"| {figure.peak_bytes / 1e6:.0f} | {found} |"
-    )
+    if not manifest.get("ray", OWN_RAY).startswith(OWN_RAY):
+        raise RuntimeError(f"the job joined the {manifest['ray']}: stop that first, its processes are not measured")
+    return Figure(seconds, peak, manifest)
 
 
 def _limit() -> float:
@@ -223,32 +239,15 @@ def product() -> None:
     print(sum(counts) * 2 * 1024 * 1024 * DIMENSIONS / (time.perf_counter() - started) / 1e9)
 
 
-def _sklearn(source: Path) -> dict[str, Any]:
+def _sklearn(source: Path, kind: str) -> dict[str, Any]:
     from sklearn.cluster import DBSCAN  # type: ignore[import-untyped]  # noqa: PLC0415
 
     column = pq.read_table(source)["embedding"].combine_chunks()
-    vectors = column.flatten().to_numpy().astype(np.float64).reshape(-1, DIMENSIONS)
-    peak, done = 0, threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.wait(0.5):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            peak = max(peak, pages * os.sysconf("SC_PAGE_SIZE"))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    vectors = column.flatten().to_numpy().astype(kind).reshape(-1, DIMENSIONS)
     started = time.perf_counter()
     labels = DBSCAN(eps=EPS, min_samples=MIN_SAMPLES, metric="cosine", n_jobs=-1).fit_predict(vectors)
     seconds = time.perf_counter() - started
-    done.set()
-    watcher.join()
-    return {"seconds": seconds, "peak_bytes": peak, "labels": labels.tolist()}
-
-
-def _labels(output: Path) -> list[int]:
-    labels: list[int] = pq.read_table(output / "labels.parquet")["label"].to_pylist()
-    return labels
+    return {"seconds": seconds, "peak_bytes": memory_of_this("VmHWM"), "labels": labels.tolist()}
 
 
 if __name__ == "__main__":

@@ -16,8 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import report
+from benchmarks.processes import memory_of_this
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
@@ -139,12 +138,12 @@ def _measure(options: argparse.Namespace) -> Figure:
     if subject is None:
         subject = chosen.draw(options.points, options.dimensions)
     compute = _subject(options.measure, chosen, options.points)
-    before = _memory("VmRSS")
+    before = memory_of_this("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     started, cpu_started = time.perf_counter(), time.process_time()
     result = compute(subject)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return Figure(seconds, cpu_seconds, before, _memory("VmHWM"), _digest(result))
+    return Figure(seconds, cpu_seconds, before, memory_of_this("VmHWM"), _digest(result))
 
 
 def _subject(name: str, chosen: Set, points: int) -> Callable[[Any], Any]:
@@ -175,19 +174,11 @@ def _digest(result: Any) -> str:
     return hashlib.sha256(result.astype("<i8").tobytes()).hexdigest() if getattr(result, "ndim", 0) == 1 else ""
 
 
-def _memory(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {field}")
-
-
 def _render(options: argparse.Namespace, figures: dict[tuple[str, str], Figure]) -> str:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "pydantic"))
     lines = [
         "## Clustering",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {CORES} cores of {report._cpu()}, {versions}. "
+        f"{report.machine('numpy', 'scikit-learn', 'pydantic')}. "
         f"`python -m benchmarks.clustering --points {options.points} --dimensions {options.dimensions}`",
         "",
         f"{options.points:,} vectors of {options.dimensions}, eps {EPS}, each figure from a process of its own. Memory "

@@ -64,6 +64,13 @@ class ProcessTree:
             time.sleep(0.25)
         raise StartError(f"not ready after {waited:.0f} s:\n{self.tail()}")
 
+    def wait(self, seconds: float) -> int | None:
+        """The exit status of the command itself; None when it has not ended after so long."""
+        try:
+            return self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
     def ended(self) -> bool:
         """Whether the command itself has ended."""
         return self._process.poll() is not None
@@ -116,6 +123,11 @@ class _Stat:
         fields = line.rpartition(b")")[2].split()
         self.zombie = fields[0] in {b"Z", b"X"}
         self.parent, self.session, self.started = int(fields[1]), int(fields[3]), int(fields[19])
+
+
+def outside_ray() -> dict[str, str]:
+    """This process's environment without a way into a Ray cluster that is somebody else's."""
+    return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 def free_port() -> int:
@@ -192,6 +204,14 @@ def pss_bytes(pid: int) -> int:
         if line.startswith(b"Pss:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def memory_of_this(field: str) -> int:
+    """Bytes of this process by /proc/self/status: VmRSS, what is resident, or VmHWM, the most that ever was."""
+    for line in _read(os.getpid(), "status").decode().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}")
 
 
 def _kill(pid: int) -> None:

@@ -104,6 +104,11 @@ def machine(*packages: str) -> str:
     return ", ".join([f"{datetime.now(UTC):%Y-%m-%d}", f"{len(os.sched_getaffinity(0))} cores of {_cpu()}", *versions])
 
 
+def load() -> str:
+    """How many processes ran or waited for a core in the last minute, e.g. `load average 2.1`."""
+    return f"load average {os.getloadavg()[0]:.1f}"
+
+
 def _facts(figures: Figures) -> list[str]:
     options = f"--rounds {figures.rounds} --seconds {figures.seconds:g}"
     return [
