@@ -16,7 +16,7 @@ from functools import partial
 from benchmarks import report
 from benchmarks.checkpoints import make_clip
 from benchmarks.reliability import tables
-from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, SMALL, application
+from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, SMALL, application, wait_until_whole
 from benchmarks.reliability.measuring import measure
 from benchmarks.reliability.nodes import cluster
 from benchmarks.reliability.overload import overload
@@ -29,15 +29,15 @@ NODE = "node"
 def main() -> None:
     """Measure what was asked for, print it, and write it where that was asked for."""
     options = _options()
+    machine = f"{report.machine('ray')}, {report.load()} at the start"
     if options.soak is not None:
-        name, section = "soak", tables.soak(soak(options.clients, options.soak), options.clients)
+        name, section = "soak", tables.soak(machine, soak(options.clients, options.soak), options.clients)
     elif options.overload:
-        name, section = (
-            "overload",
-            tables.overload(overload(SMALL | {"TAGGER_ENABLED": "false"} | clip_environment(make_clip(HF_HOME)))),
-        )
+        env = SMALL | {"TAGGER_ENABLED": "false"} | clip_environment(make_clip(HF_HOME))
+        name, section = "overload", tables.overload(machine, overload(env))
     else:
-        name, section = "faults", tables.faults(list(_faults(options.only, options.clients)), options.clients)
+        rows = list(_faults(options.only, options.clients))
+        name, section = "faults", tables.faults(machine, rows, options.clients)
     print(section)
     if options.write:
         report.update_section(RESULTS, name, section)
@@ -63,6 +63,7 @@ def _faults(names: list[str], clients: int) -> Iterator[tables.Row]:
         if asked:
             with application(replicas) as panoptes:
                 for fault in asked:
+                    wait_until_whole(panoptes, replicas)
                     seen = measure(panoptes.url, partial(fault.inflict, panoptes), clients)
                     yield _said(tables.Row(fault.what, fault.allowed, seen))
     if NODE in names:

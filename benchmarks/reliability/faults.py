@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.application import Application, Overrides
-from benchmarks.processes import free_port
+from benchmarks.application import READY_SECONDS, Application, Overrides
+from benchmarks.processes import StartError, free_port, within
 from benchmarks.reliability.breakable import BROKEN, BreakableApplication
 
 OFF = ("quality", "emotion", "captioner", "detector", "video", "clusterer", "llm", "cataloguer", "work")
@@ -18,7 +18,10 @@ SMALL = {f"{name.upper()}_ENABLED": "false" for name in OFF} | {
     "WEIGHTS": "bundled", "RATE_LIMIT_ENABLED": "false", "API_KEY": "",
 }  # fmt: skip
 # What a request may fail with that was on its way through a process of the front door when it ended.
-FRONT_DOOR = frozenset({"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError"})
+FRONT_DOOR = frozenset(
+    {"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}
+)
+SERVED = ("Ingress", "Clip", "Tagger")
 
 Healed = Callable[[], bool]
 
@@ -50,7 +53,19 @@ def application(replicas: int) -> Iterator[Application]:
 def scaled(replicas: int) -> Overrides:
     """Settings of so many replicas of the ingress and of each model that is asked."""
     scale = {"autoscaling_config": {"min_replicas": replicas, "max_replicas": replicas}}
-    return {"Ingress": scale, "Clip": scale, "Tagger": scale}
+    return dict.fromkeys(SERVED, scale)
+
+
+def wait_until_whole(panoptes: Application, replicas: int) -> None:
+    """Return when each of them is there, and Serve's own processes; StartError when one is not in time."""
+    wanted = dict.fromkeys(SERVED, replicas) | {"controller": 1, "proxy": 1}
+
+    def whole() -> bool:
+        there = panoptes.processes()
+        return all(len(there.get(kind, [])) >= count for kind, count in wanted.items())
+
+    if not within(READY_SECONDS, whole):
+        raise StartError(f"after {READY_SECONDS:g} s there is not each of {wanted}: {panoptes.processes()}")
 
 
 def _signal(kind: str, number: signal.Signals) -> Callable[[Application], Healed]:

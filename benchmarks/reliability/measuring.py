@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks import photos
 from benchmarks.processes import within
 from benchmarks.reliability.faults import Healed
-from benchmarks.reliability.traffic import Traffic, mixed
+from benchmarks.reliability.traffic import Answers, Traffic, mixed
 
 WARM_UP_S, BEFORE_S, AFTER_S = 5.0, 12.0, 8.0
 MOST_S = 200.0
@@ -16,10 +16,11 @@ BACK = 0.9
 
 @dataclass(frozen=True)
 class Seen:
-    """What the clients saw from the fault on: good answers a second before it, and seconds after it.
+    """What the clients saw from the fault on, what was under way at the end included.
 
-    `gap_s`: the longest without a good answer; `slowest_s`: of a request; `healed_s`: until what failed was replaced;
-    `back_s`: until 90 % of the throughput before was back. None: it did not come to that.
+    `usual`: good answers a second before it; `gap_s`: the longest time without one; `slowest_s`: of a request;
+    `healed_s`: until what failed was replaced; `back_s`: until 90 % of the throughput before was back. All but the
+    first are seconds; None: it did not come to that.
     """
 
     sent: int
@@ -46,8 +47,8 @@ def measure(url: str, inflict: Callable[[], Healed], clients: int) -> Seen:
 
         within(max(0.0, struck + MOST_S - time.perf_counter()), back)
         ended = time.perf_counter()
-        answers = traffic.answers
-    seen = answers.between(struck, ended)
+    answers = traffic.answers  # with those that the clients still waited for
+    seen = Answers([answer for answer in answers.all if answer.ended >= struck])
     return Seen(
         sent=len(seen.all),
         failed=dict(seen.failed()),

@@ -1,18 +1,17 @@
 """The death of a worker node: a head without work, two nodes that share the replicas, one of which is killed."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import yaml
 
-from benchmarks.application import ROOT, configure
+from benchmarks.application import READY_SECONDS, ROOT, configure
 from benchmarks.nodes import Node, RayNodes
 from benchmarks.processes import StartError, free_port, within
-from benchmarks.reliability.faults import SMALL, Healed, scaled
+from benchmarks.reliability.faults import SERVED, SMALL, Healed, scaled
 from configs.serving import enabled_only
-
-READY_S = 180.0
-SERVED = ("Ingress", "Clip", "Tagger")
 
 
 @contextmanager
@@ -26,8 +25,10 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
     for deployment in config["applications"][0]["deployments"]:
         if deployment["name"] in SERVED:
             deployment["max_replicas_per_node"] = 1
-    config["applications"][0]["args"] |= {name.lower(): value for name, value in SMALL.items()}
-    with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}) as nodes:
+    with mock.patch.dict(os.environ, SMALL):
+        config = enabled_only(config)
+    env = SMALL | {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}
+    with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, env) as nodes:
 
         def complete() -> bool:
             running = [(replica.deployment, replica.node) for replica in nodes.replicas() if replica.state == "RUNNING"]
@@ -38,7 +39,7 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
             nodes.start("right")
             return complete
 
-        nodes.deploy(enabled_only(config))
-        if not within(READY_S, complete):
-            raise StartError(f"not ready after {READY_S:g} s: {nodes.deployments()}")
+        nodes.deploy(config)
+        if not within(READY_SECONDS, complete):
+            raise StartError(f"not ready after {READY_SECONDS:g} s: {nodes.deployments()}")
         yield f"http://127.0.0.1:{port}", kill

@@ -4,6 +4,7 @@ The arrivals keep their times whatever the server does (an open loop), as those 
 """
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -68,12 +69,12 @@ def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[st
     failed = Counter(answer.error or str(answer.status) for answer in answers if answer.status not in {200, 429, 503})
     return Overload(
         capacity=capacity,
-        offered=len(answers) / OVERLOAD_S,
+        offered=sum(answer.sent < end for answer in answers) / OVERLOAD_S,
         goodput=sum(answer.ok for answer in settled) / (OVERLOAD_S - SETTLED_S),
         refused=dict(Counter(str(answer.status) for answer in refused)),
         without_retry_after=sum(not answer.retry_after for answer in refused),
         failed=dict(failed),
-        refusal_p50=statistics.median(waits) if waits else 0.0,
+        refusal_p50=statistics.median(waits) if waits else math.nan,
         refusal_p99=load.percentile(waits, 99),
         late_s=late_s,
         cpu_s=cpu_s,
@@ -82,19 +83,19 @@ def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[st
 
 
 class Arrivals:
-    """Requests that are sent at their times; when every sender waits for an answer, they are late."""
+    """Requests that are sent at their times; when every sender waits for an answer they are late, or never sent."""
 
     def __init__(self, url: str, requests: list[Request], rate: float, seconds: float) -> None:
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._host, self._port = parts.hostname, parts.port
         self._requests, self._rate = requests, rate
-        self._number, self._total = count(), int(rate * seconds)
+        self._number, self._seconds = count(), seconds
         self.answers: list[Answer] = []
         self.late_s = 0.0
 
     def run(self) -> None:
-        """Send all of them and wait for their answers."""
+        """Send until the time is over, and wait for the answers."""
         threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
         self._start = time.perf_counter() + 0.5
         for thread in threads:
@@ -104,10 +105,12 @@ class Arrivals:
 
     def _send(self) -> None:
         connection = HTTPConnection(self._host, self._port, timeout=load.TIMEOUT)
-        while (number := next(self._number)) < self._total:
-            wait = self._start + number / self._rate - time.perf_counter()
-            self.late_s = max(self.late_s, -wait)
-            time.sleep(max(0.0, wait))
+        while (due := (number := next(self._number)) / self._rate) < self._seconds:
+            elapsed = time.perf_counter() - self._start
+            if elapsed >= self._seconds:
+                break
+            self.late_s = max(self.late_s, elapsed - due)
+            time.sleep(max(0.0, due - elapsed))
             self.answers.append(ask(connection, self._requests[number % len(self._requests)]))
         connection.close()
 

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 
 from benchmarks import photos
 from benchmarks.application import Application
-from benchmarks.processes import free_port, pss_bytes
+from benchmarks.processes import free_port, process_title, pss_bytes
 from benchmarks.reliability.faults import SMALL
 from benchmarks.reliability.traffic import Traffic, mixed
 
 # Caches, arenas and Ray's own buffers have their size by then.
 WARM_UP_MINUTES = 2.0
 SAMPLE_S = 15.0
+ALL = "all"
 
 
 @dataclass(frozen=True)
 class Soak:
-    """`memory`: by process (its kind and number), bytes of its own at each sample, the first after the warm-up."""
+    """`memory`: by process (its kind and pid), and of ALL: bytes at each sample, the first after the warm-up."""
 
     minutes: float
     answered: int
@@ -42,8 +43,16 @@ def soak(clients: int, minutes: float) -> Soak:
 
 
 def _memory(panoptes: Application) -> dict[str, int]:
-    return {
-        f"{kind} {pid}": pss_bytes(pid)
-        for kind, pids in panoptes.processes().items()
-        for pid in pids
-    }  # fmt: skip
+    """Proportional set sizes; Ray's own processes by what they are."""
+    sizes: dict[str, int] = {}
+    for kind, pids in panoptes.processes().items():
+        for pid in pids:
+            name = _command(pid) if kind == "ray" else kind
+            sizes[f"{name} {pid}"] = pss_bytes(pid)
+    return sizes | {ALL: sum(sizes.values())}
+
+
+def _command(pid: int) -> str:
+    """The script that Python runs, or the program; without what a title says more."""
+    words = process_title(pid).split() or ["ended"]
+    return next((word for word in words if word.endswith(".py")), words[0]).rpartition("/")[2]

@@ -1,6 +1,5 @@
 """The sections of RESULTS.md."""
 
-import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks import report
 from benchmarks.reliability.measuring import Seen
 from benchmarks.reliability.overload import TIMES, Overload
-from benchmarks.reliability.soak import SAMPLE_S, WARM_UP_MINUTES, Soak
+from benchmarks.reliability.soak import ALL, SAMPLE_S, WARM_UP_MINUTES, Soak
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
 
-def faults(rows: list[Row], clients: int) -> str:
-    """The section of the faults."""
+def faults(machine: str, rows: list[Row], clients: int) -> str:
+    """The section of the faults; `machine` says where and when."""
     lines = [
         "## Faults",
         "",
-        f"{_machine()}. `python -m benchmarks.reliability --clients {clients}`",
+        f"{machine}. `python -m benchmarks.reliability --clients {clients}`",
         "",
         f"{clients} clients ask /classify, /v1/tags and /v1/embeddings of the bundled CLIP and tagger in turns. Gap: "
         "the longest time without a good answer to anybody. Replaced: another process has taken the place of the one "
@@ -56,12 +55,14 @@ def faults(rows: list[Row], clients: int) -> str:
     return "\n".join(lines)
 
 
-def soak(seen: Soak, clients: int) -> str:
+def soak(machine: str, seen: Soak, clients: int) -> str:
     """The section of the soak: medians of the first and the last quarter of the samples."""
+    samples = len(seen.memory[ALL])
+    passing = [name for name, sizes in seen.memory.items() if len(sizes) < samples]
     lines = [
         "## Soak",
         "",
-        f"{_machine()}. `python -m benchmarks.reliability --soak {seen.minutes:g} --clients {clients}`",
+        f"{machine}. `python -m benchmarks.reliability --soak {seen.minutes:g} --clients {clients}`",
         "",
         f"{seen.answered} requests in {seen.minutes:g} minutes, {seen.throughput:.1f} good answers a second; failed: "
         f"{_counted(seen.failed)}. Proportional set size of each process, a sample each {SAMPLE_S:g} s after "
@@ -71,16 +72,20 @@ def soak(seen: Soak, clients: int) -> str:
         "|---|--:|--:|--:|--:|",
     ]
     for name, sizes in sorted(seen.memory.items()):
+        if name in passing:
+            continue
         quarter = max(1, len(sizes) // 4)
         first, last = sizes[:quarter], sizes[-quarter:]
         before, after = statistics.median(first), statistics.median(last)
         spread = max(max(part) - min(part) for part in (first, last))
         cells = [name, *(f"{size / 1e6:.1f}" for size in (before, after, after - before, spread))]
         lines.append(f"| {' | '.join(cells)} |")
+    if passing:
+        lines += ["", f"There for a part of the time only, and in the sum alone: {', '.join(sorted(passing))}."]
     return "\n".join(lines)
 
 
-def overload(seen: Overload) -> str:
+def overload(machine: str, seen: Overload) -> str:
     """The section of the overload."""
     refused = sum(seen.refused.values())
     targets = [
@@ -94,7 +99,7 @@ def overload(seen: Overload) -> str:
     lines = [
         "## Overload",
         "",
-        f"{_machine()}. `python -m benchmarks.reliability --overload`",
+        f"{machine}. `python -m benchmarks.reliability --overload`",
         "",
         f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. Offered, "
         f"whatever became of it: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, at worst "
@@ -108,10 +113,6 @@ def overload(seen: Overload) -> str:
         f"CPU seconds meanwhile, the load generator apart: {spent}.",
     ]
     return "\n".join(lines)
-
-
-def _machine() -> str:
-    return f"{report.machine('ray')}, load average {os.getloadavg()[0]:.1f}"
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

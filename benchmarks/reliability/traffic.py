@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +78,8 @@ class Answers:
         0 where they never were fewer; None where they did not come back.
         """
         steps = [fault + WINDOW_S / 10 * step for step in range(int((end - fault - WINDOW_S) / (WINDOW_S / 10)) + 1)]
-        rates = [self.throughput(start, start + WINDOW_S) for start in steps]
+        times = sorted(answer.ended for answer in self.all if answer.ok)
+        rates = [(bisect_left(times, start + WINDOW_S) - bisect_left(times, start)) / WINDOW_S for start in steps]
         if not rates:
             return None
         if min(rates) >= wanted:

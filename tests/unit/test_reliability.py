@@ -1,5 +1,7 @@
 """What the reliability benchmark makes of the answers that its clients got."""
 
+import math
+
 import pytest
 
 from benchmarks.reliability.overload import OVERLOAD_S, SETTLED_S, summed
@@ -48,3 +50,9 @@ def test_goodput_is_counted_once_as_many_are_under_way_as_may_be() -> None:
     assert (seen.refused, seen.without_retry_after) == ({"503": 1, "429": 1}, 1)
     assert seen.failed == {"504": 1}
     assert (seen.refusal_p50, seen.refusal_p99) == (pytest.approx(0.175), pytest.approx(0.3))
+
+
+def test_what_is_sent_too_late_was_not_offered() -> None:
+    seen = summed(10, [*steadily(0, OVERLOAD_S, 10), *answered(OVERLOAD_S + 5.0)], 0.0, {})
+    assert seen.offered == pytest.approx(10)
+    assert math.isnan(seen.refusal_p50)
