@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import report
-from benchmarks.application import ROOT, Application
+from benchmarks.application import ROOT, Application, only
 from benchmarks.checkpoints import make_clip
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME, RESULTS
+from benchmarks.run import HF_HOME, RESULTS, clip_environment
 from jobs.evaluation import fresh_scenes
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ BATCH = 32
 DRAWN = 500  # scenes; there are as many files of each as it takes
 TARGET = 0.85
 WEIGHTS = {"bundled": "bundled", "full": "ViT-B/32, random"}
-OTHERS = (
-    "blur", "quality", "emotion", "tagger", "captioner", "detector", "video", "clusterer", "llm", "cataloguer", "work",
-)  # fmt: skip
 
 
 @dataclass
@@ -82,11 +79,11 @@ def main() -> None:
 
 def _measure(name: str, options: argparse.Namespace) -> Figures:
     figures = Figures(getattr(options, name))
-    env = {f"{other}_ENABLED".upper(): "false" for other in OTHERS} | {"WEIGHTS": "bundled"}
+    env = only("clip") | {"WEIGHTS": "bundled"}
     weights = ROOT / "deployments" / "bundled" / "clip-scenes-v1" / "open_clip_model.safetensors"
     if name == "full":
         weights = make_clip(HF_HOME)
-        env |= {"HF_HOME": str(HF_HOME), "HF_HUB_OFFLINE": "1", "WEIGHTS": "hub"}
+        env = clip_environment(weights)
     with tempfile.TemporaryDirectory() as folder, Application(free_port(), env) as panoptes:
         photos = Path(folder, "photos")
         _draw(photos, figures.images)
@@ -146,7 +143,8 @@ def _loops(weights: Path, folder: Path, count: int) -> dict[str, float]:
     from benchmarks.clip import THREADS, Clip  # noqa: PLC0415
 
     clip = Clip(weights)
-    paths = sorted(folder.iterdir())[:count]
+    found = sorted(folder.iterdir())
+    paths = found[:: max(1, len(found) // count)][:count]  # spread, so that each scene is among them as in the whole
     with ThreadPoolExecutor(THREADS) as pool:
 
         def decode(path: Path) -> torch.Tensor:

@@ -28,6 +28,7 @@ import yaml
 
 from benchmarks.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
 from configs.serving import enabled_only
+from configs.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 300.0
@@ -38,6 +39,7 @@ CONFIG = "serve_config.yaml"
 # How Ray names its processes.
 REPLICA = "ray::ServeReplica:"
 SERVE_PROCESSES = {"ray::ServeController": "controller", "ray::ProxyActor": "proxy"}
+SWITCHES = {name for name in Settings.model_fields if name.endswith("_enabled")} - {"rate_limit_enabled"}
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -241,6 +243,19 @@ class Application:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def only(*deployments: str) -> dict[str, str]:
+    """The environment of an application for measurements: these deployments beside the ingress, no limit and no key.
+
+    Raises:
+        ValueError: there is no such deployment.
+    """
+    wanted = {f"{name.lower()}_enabled" for name in deployments}
+    if unknown := wanted - SWITCHES:
+        raise ValueError(f"no setting is called {', '.join(sorted(unknown)).upper()}")
+    switches = {name.upper(): str(name in wanted).lower() for name in sorted(SWITCHES)}
+    return switches | {"RATE_LIMIT_ENABLED": "false", "API_KEY": ""}
 
 
 def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrides: Overrides) -> dict[str, Any]:

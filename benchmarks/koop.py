@@ -4,7 +4,8 @@
 
 A KOOP on loopback that answers after 150 ms, asked 45 times a second: 30 days of 100 decisions with 2 pictures each on
 average. The download alone fetches the same files by the same client and throws them away; the classification alone
-sends the same pictures through the same handle. Then fewer days, of whose requests a tenth fails. About twelve minutes.
+asks about as many pictures through the same handle, and neither fetches nor decodes. Then fewer days, of whose requests
+a tenth fails. About twelve minutes.
 """
 
 import argparse
@@ -27,11 +28,10 @@ from typing import Any
 import pyarrow.dataset as ds
 
 from benchmarks import report
-from benchmarks.application import ROOT, Application
-from benchmarks.processes import free_port, pss_bytes
+from benchmarks.application import ROOT, Application, only
+from benchmarks.processes import free_port, process_title, pss_bytes
 from benchmarks.run import RESULTS
 from jobs.koop.driver import days_between
-from serve_app.app import PARTS
 from tests.doubles.koop import Drawings, KoopServer, Richness
 
 FIRST = date(2023, 1, 1)
@@ -69,7 +69,7 @@ class Figures:
 
 
 def main() -> None:
-    """Measure, print the section, and write it when everything was as it should be."""
+    """Measure, print the section, and write it when it is of the usual size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--faulty-days", type=int, default=5)
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> Figures:
     """Everything, on one application."""
     figures = Figures()
     days = days_of(options.days)
-    env = {f"{name}_ENABLED".upper(): "false" for name in PARTS if name != "Clip"} | {"WEIGHTS": "bundled"}
+    env = only("clip") | {"WEIGHTS": "bundled"}
     decisions = dict.fromkeys(days, options.decisions)
     koop = KoopServer(decisions, richness=PICTURES, drawings=Drawings(count=40, side=(180, 300)))
     with koop, Application(free_port(), env) as panoptes, tempfile.TemporaryDirectory() as folder:
@@ -248,15 +248,8 @@ def sampled(figures: Figures, panoptes: Application, output: Path) -> Iterator[N
 def job_processes(panoptes: Application) -> list[int]:
     """The driver and the workers that do days."""
     mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    titles = {pid: _title(pid) for pid in [*map(int, mine), *panoptes.pids()]}
+    titles = {pid: process_title(pid) for pid in [*map(int, mine), *panoptes.pids()]}
     return [pid for pid, title in titles.items() if re.search(r"jobs\.koop\.ingest|^ray::ingest_day", title)]
-
-
-def _title(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:  # it has ended
-        return ""
 
 
 def render(options: argparse.Namespace, figures: Figures) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load, photos, report, servers
-from benchmarks.application import Application
+from benchmarks.application import Application, only
 from benchmarks.checkpoints import make_clip
 from benchmarks.processes import fetch, free_port
 
@@ -90,15 +90,13 @@ def _panoptes_haproxy(figures: report.Figures, weights: Path) -> None:
 
 
 def clip_environment(weights: Path) -> dict[str, str]:
-    """Of an application that serves this checkpoint of CLIP, and no model that is not measured."""
-    return {
+    """Of an application that serves this checkpoint of CLIP and nothing else."""
+    return only("clip") | {
         "HF_HOME": str(_hf_home(weights)),
         "HF_HUB_OFFLINE": "1",
         "WEIGHTS": "hub",
         "CLIP_MODEL_NAME": "openai/clip-vit-base-patch32",
-        "RATE_LIMIT_ENABLED": "false",
-        "API_KEY": "",
-    } | {f"{name}_ENABLED": "false" for name in ("BLUR", "QUALITY", "EMOTION", "CLUSTERER", "LLM")}
+    }
 
 
 def _ours(figures: report.Figures, name: str, weights: Path, serve_env: dict[str, str]) -> None:

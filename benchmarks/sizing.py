@@ -1,19 +1,20 @@
 """What each deployment needs: the memory of its replica, with a model of full size, before and after a load.
 
+    python -m benchmarks.sizing
+
 Random weights in the published shapes (`benchmarks/checkpoints.py`); the emotion network is the bundled one. The
-detector has neither and is left out. It prints a table for docs/operations.md; about five minutes for all six.
+detector has neither and is left out. One after the other is asked; docs/operations.md takes its table from here. About
+five minutes for all six.
 """
 
 import argparse
-import os
 
-from benchmarks import load
+from benchmarks import load, photos, report
 from benchmarks.analysis import TORCH_HOME
-from benchmarks.application import Application
+from benchmarks.application import Application, only
 from benchmarks.checkpoints import make_blip, make_clip, make_levit, make_quality
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME
-from serve_app.app import PARTS
+from benchmarks.run import HF_HOME, RESULTS
 
 # The route that asks a deployment, and of /v1/analyze the analyser.
 ASKED = {
@@ -24,10 +25,12 @@ ASKED = {
     "Tagger": ("/v1/tags", ""),
     "Captioner": ("/v1/caption", ""),
 }
+# A caption of full size takes a second or more, and 16 wait for theirs: their time is not what is measured.
+PATIENCE_S = int(load.TIMEOUT)
 
 
 def main() -> None:
-    """Start the deployments, load one after the other, and print their memory."""
+    """Start the deployments, load one after the other, print their memory, and write it when it is of all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deployments", nargs="+", choices=ASKED, default=list(ASKED), help="(default: all)")
     parser.add_argument("--clients", type=int, default=16, help="of each load (default: 16)")
@@ -36,19 +39,35 @@ def main() -> None:
     for make in (make_clip, make_levit, make_blip):
         make(HF_HOME)
     make_quality(TORCH_HOME)
-    env = {f"{name.upper()}_ENABLED": str(name in options.deployments).lower() for name in PARTS}
-    env |= {"HF_HOME": str(HF_HOME), "HF_HUB_OFFLINE": "1", "TORCH_HOME": str(TORCH_HOME), "WEIGHTS": "auto"}
-    with Application(free_port(), env | {"RATE_LIMIT_ENABLED": "false", "API_KEY": ""}) as panoptes:
+    env = only(*options.deployments) | {"WEIGHTS": "auto", "HF_HUB_OFFLINE": "1", "REQUEST_TIMEOUT_S": str(PATIENCE_S)}
+    env |= {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME)}
+    answered: dict[str, float] = {}
+    with Application(free_port(), env) as panoptes:
         at_rest = panoptes.memory_by_kind()
         for name in options.deployments:
             route, analyzers = ASKED[name]
-            load.measure(panoptes.url + route, options.clients, options.seconds, analyzers)
+            seen = load.measure(panoptes.url + route, options.clients, options.seconds, analyzers)
+            answered[name] = seen.throughput
         loaded = panoptes.memory_by_kind()
-    print(f"{len(os.sched_getaffinity(0))} cores; proportional set size after loads of {options.clients} clients.\n")
-    print("| deployment | GB at rest | GB after the load |\n|---|--:|--:|")
+    lines = [
+        "## Memory by deployment",
+        "",
+        f"{report.machine('torch', 'ray')}. `python -m benchmarks.sizing --clients {options.clients} "
+        f"--seconds {options.seconds:g} --deployments {' '.join(options.deployments)}`",
+        "",
+        f"Proportional set size, all of them in one application; each is asked by {options.clients} clients for "
+        f"{options.seconds:g} s while the others rest. {photos.describe(photos.load())}.",
+        "",
+        "| deployment | GB at rest | GB after the loads | images/s |",
+        "|---|--:|--:|--:|",
+    ]
     for kind in sorted(loaded, key=lambda one: -loaded[one]):
-        print(f"| {kind} | {at_rest.get(kind, 0) / 1e9:.2f} | {loaded[kind] / 1e9:.2f} |")
-    print(f"| all | {sum(at_rest.values()) / 1e9:.2f} | {sum(loaded.values()) / 1e9:.2f} |")
+        rate = f"{answered[kind]:.1f}" if kind in answered else "–"
+        lines.append(f"| {kind} | {at_rest.get(kind, 0) / 1e9:.2f} | {loaded[kind] / 1e9:.2f} | {rate} |")
+    lines.append(f"| all | {sum(at_rest.values()) / 1e9:.2f} | {sum(loaded.values()) / 1e9:.2f} | – |")
+    print(section := "\n".join(lines))
+    if set(options.deployments) == ASKED.keys():
+        report.update_section(RESULTS, "sizing", section)
 
 
 if __name__ == "__main__":
