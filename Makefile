@@ -12,7 +12,7 @@ TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-cluster unit check format evaluate train bench bench-koop lock clean
+.PHONY: help setup serve test test-cluster unit check format evaluate train bench bench-koop bench-gpu lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and Lit
 
 bench-koop: $(STAMP) ## Measure the ingestion of 30 days of traffic decisions (about twelve minutes)
 	@$(BIN)/python -m benchmarks.koop
+
+bench-gpu: $(STAMP) ## Measure on this machine's GPU; writes benchmarks/gpu.md (half an hour)
+	@$(BIN)/python -m benchmarks.gpu
 
 lock: ## Resolve pyproject.toml anew into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }

@@ -111,9 +111,16 @@ def _head(title: str, options: argparse.Namespace) -> list[str]:
         "",
         f"{report.machine('numpy', 'ray', 'scikit-learn', 'faiss-cpu')}, {report.load()}. `{' '.join(command)}`",
         "",
-        f"Vectors of {DIMENSIONS} in clusters of {A_CLUSTER} with stragglers, eps {EPS}, min_samples {MIN_SAMPLES}. "
-        "Memory is the peak of all processes, Ray's included. Seconds are of the whole command, and of its search.",
+        *about(),
         "",
+    ]
+
+
+def about() -> list[str]:
+    """What is clustered, and what the columns are."""
+    return [
+        f"Vectors of {DIMENSIONS} in clusters of {A_CLUSTER} with stragglers, eps {EPS}, min_samples {MIN_SAMPLES}. "
+        "Memory is the peak of all processes, Ray's included. Seconds are of the whole command, and of its search."
     ]
 
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -99,6 +99,11 @@ class RayNodes:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def joining(self) -> dict[str, str]:
+        """What a job's environment needs to join the cluster."""
+        return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
+
+    @property
     def folder(self) -> Path:
         """`<name>-<number of the start>.log` of each node, and Ray's temporary directory `ray`."""
         if self._folder is None:
@@ -141,6 +146,17 @@ class RayNodes:
         """Serve's details of each deployment of an application: `status`, `message`, `replicas` and more."""
         details = self._ask("GET", "/api/serve/applications/")["applications"].get(application, {})
         return cast("dict[str, dict[str, Any]]", details.get("deployments", {}))
+
+    def wait_until_healthy(self, names: Iterable[str], seconds: float, application: str = "panoptes") -> None:
+        """Return when exactly these deployments are there and healthy; StartError, with their states, when not."""
+        wanted = dict.fromkeys(names, "HEALTHY")
+
+        def healthy() -> bool:
+            return wanted == {name: one["status"] for name, one in self.deployments(application).items()}
+
+        if not within(seconds, healthy):
+            states = {name: f"{one['status']} {one['message']}" for name, one in self.deployments(application).items()}
+            raise StartError(f"not healthy after {seconds:g} s: {states or 'no deployment is there'}")
 
     def replicas(self, application: str = "panoptes") -> list[Replica]:
         """Every replica of an application, and where it is."""

@@ -1,0 +1,89 @@
+"""What one GPU gives; the tables go into benchmarks/gpu.md.
+
+    python -m benchmarks.gpu                     every part, half an hour
+    python -m benchmarks.gpu --only clip packing some of them, each under ten minutes
+    python -m benchmarks.gpu --rehearse          the whole flow with small networks on the CPU; nothing is written
+
+`clip`, `tagger`, `captioner`: the raw limit of the network in bfloat16 and float16, one replica's throughput, and the
+share of them that is reached through handles and over HTTP. `packing`: all models on the card at once with the memory
+of each. `cluster`: the exact clustering of 1,000,000 × 512. Without a CUDA device: exit status 2.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from benchmarks import cluster_job, report
+from benchmarks.gpu import models, packing
+from benchmarks.gpu.scale import ON_A_GPU, REHEARSAL, Scale
+
+RESULTS = Path(__file__).resolve().parent.parent / "gpu.md"
+MODELS = {"clip": "Clip", "tagger": "Tagger", "captioner": "Captioner"}
+PARTS = {
+    "clip": "CLIP ViT-B/32",
+    "tagger": "LeViT-384, the tagger",
+    "captioner": "BLIP-base, the captioner, 20 tokens a caption",
+    "packing": "All models on one card",
+    "cluster": "Exact clustering",
+}
+NO_DEVICE = "There is no CUDA device here: run this where torch sees an NVIDIA GPU, or try its flow with --rehearse."
+
+
+def main() -> int:
+    """Measure what was asked for, print each section and write it; the exit status."""
+    options = _options()
+    if not options.rehearse and not torch.cuda.is_available():
+        print(NO_DEVICE, file=sys.stderr)
+        return 2
+    scale = REHEARSAL if options.rehearse else ON_A_GPU
+    if options.seconds:
+        scale = replace(scale, seconds=options.seconds)
+    for part in options.only:
+        section = "\n".join([f"## {PARTS[part]}", "", _head(part, scale), "", *_body(part, scale)])
+        print(section, flush=True)
+        if not options.rehearse:
+            report.update_section(RESULTS, f"gpu-{part}", section)
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts (default: all)")
+    parser.add_argument("--seconds", type=float, help=f"of each single measurement (default: {ON_A_GPU.seconds:g})")
+    parser.add_argument("--rehearse", action="store_true", help="small networks on the CPU: no figure means anything")
+    return parser.parse_args()
+
+
+def _head(part: str, scale: Scale) -> str:
+    where = torch.cuda.get_device_name(0) if scale.device == "cuda" else "**a rehearsal on the CPU, no measurement**"
+    command = f"python -m benchmarks.gpu --only {part} --seconds {scale.seconds:g}"
+    return f"{where}; {report.machine('torch', 'ray')}. `{command}`"
+
+
+def _body(part: str, scale: Scale) -> list[str]:
+    if part in MODELS:
+        return models.lines(MODELS[part], scale, models.measure(MODELS[part], scale))
+    if part == "packing":
+        return packing.lines(scale, *packing.measure(scale))
+    return _clustered(scale)
+
+
+def _clustered(scale: Scale) -> list[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "vectors.parquet")
+        cluster_job.draw_vectors(source, scale.vectors)
+        figure = cluster_job.run_job(source, Path(folder, "out"))
+    devices = figure.manifest["devices"]
+    if scale.device == "cuda" and devices == ["cpu"]:
+        raise RuntimeError("the job computed on the CPU: does Ray see the GPU (`ray status`)?")
+    return [*cluster_job.about(), "", f"Computed on {', '.join(devices)}.", "", *cluster_job.HEAD, figure.row()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""One process that asks a deployment of the running application through its handle, with so many calls under way.
+
+It prints how many images were answered in the seconds after a moment on the clock, so that several processes can be
+added up: they all look at the same seconds.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from benchmarks.gpu.pictures import pictures
+from jobs.running import APPLICATION, connect
+
+TAGS = 5
+
+
+async def asked(name: str, handle: Any, batch: int) -> tuple[Callable[[], Any], int]:
+    """A call of the deployment, and how many images it is about: of CLIP a batch, of the others one, as jobs ask."""
+    if name == "Clip":
+        size = (await handle.weights.remote()).image.size
+        images = np.stack(list(islice(pictures(name, size), batch)))
+        return lambda: handle.embed_images.remote(images), batch
+    shown = pictures(name)
+    more = (TAGS,) if name == "Tagger" else ()
+    return lambda: handle.analyze.remote(next(shown), *more), 1
+
+
+async def measure(call: Callable[[], Any], images: int, callers: int, at: float, seconds: float) -> int:
+    """Images that were answered within `seconds` from the moment `at`, of time.time(); the calls begin before it."""
+    answered, ends = 0, at + seconds
+
+    async def ask() -> None:
+        nonlocal answered
+        while time.time() < ends:
+            await call()
+            answered += images * (at <= time.time() < ends)
+
+    await asyncio.gather(*(ask() for _ in range(callers)))
+    return answered
+
+
+async def _main(options: argparse.Namespace) -> int:
+    handle = connect(APPLICATION).handle(options.name).options(_by_reference=True)
+    call, images = await asked(options.name, handle, options.batch)
+    await call()
+    if time.time() > options.at:
+        raise SystemExit(f"ready {time.time() - options.at:.0f} s too late: begin later")
+    return await measure(call, images, options.callers, options.at, options.seconds)
+
+
+def main() -> None:
+    """Print the number of images as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
+    parser.add_argument("--batch", type=int, required=True, help="images of a call of CLIP")
+    parser.add_argument("--callers", type=int, required=True, help="calls under way")
+    parser.add_argument("--at", type=float, required=True, help="when the counting begins, in seconds of time.time()")
+    parser.add_argument("--seconds", type=float, required=True)
+    print(json.dumps(asyncio.run(_main(parser.parse_args()))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""All models on one card, each with the share that the cluster's config gives it, and what each adds to its memory."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks import load
+from benchmarks.analysis import TORCH_HOME
+from benchmarks.checkpoints import make_quality
+from benchmarks.gpu.scale import BUNDLED, Scale
+from benchmarks.gpu.serving import Server, batches, server
+from benchmarks.processes import fetch
+from benchmarks.sizing import ASKED
+from configs.serving import cluster_config
+
+ROUTES = ASKED | {"Detector": ("/v1/objects", "")}
+CLIENTS = 8  # of each model, when all are asked at once
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Bytes that a model added to the card when it was ready, and after it was asked; images/s, alone and among all."""
+
+    name: str
+    share: float
+    at_rest: float
+    loaded: float
+    alone: float
+    among_all: float
+
+
+def shares() -> dict[str, float]:
+    """The share of a GPU of each model in the cluster's config."""
+    [application] = cluster_config()["applications"]
+    given = {one["name"]: one.get("ray_actor_options", {}).get("num_gpus", 0) for one in application["deployments"]}
+    return {name: share for name, share in given.items() if share}
+
+
+def measure(scale: Scale) -> tuple[list[str], list[Packed]]:
+    """Add one model after the other, ask it, and at the end ask all of them at once; the weights, and the figures."""
+    for name in BUNDLED:
+        scale.weights(name)
+    if scale.full_size:
+        make_quality(TORCH_HOME)
+    given, served = shares(), dict[str, float]()
+    memory, alone = dict[str, tuple[float, float]](), dict[str, load.Load]()
+    with server(scale, batches(scale.batches)) as node:
+        for name, share in given.items():
+            print(f"packing: {name} ...", file=sys.stderr, flush=True)
+            before = used_bytes()
+            served[name] = share
+            node.serve(served)
+            at_rest = used_bytes() - before
+            alone[name] = _asked(node, name, scale)
+            memory[name] = at_rest, used_bytes() - before
+        together = _all_at_once(node, given, scale)
+        weights = [model["id"] for model in json.loads(fetch(f"{node.url}/v1/models"))["data"]]
+    return weights, [
+        Packed(name, share, *memory[name], alone[name].throughput, together[name].throughput)
+        for name, share in given.items()
+    ]
+
+
+def used_bytes() -> float:
+    """What is taken of the card's memory, by whatever process; not a number without a card."""
+    if not torch.cuda.is_available():
+        return math.nan
+    free, total = torch.cuda.mem_get_info(0)
+    return total - free
+
+
+def _asked(node: Server, name: str, scale: Scale) -> load.Load:
+    route, analyzers = ROUTES[name]
+    return load.measure(node.url + route, min(CLIENTS, scale.clients), scale.seconds, analyzers)
+
+
+def _all_at_once(node: Server, given: Mapping[str, float], scale: Scale) -> dict[str, load.Load]:
+    with ThreadPoolExecutor(len(given)) as pool:
+        return dict(zip(given, pool.map(lambda name: _asked(node, name, scale), given), strict=True))
+
+
+def lines(scale: Scale, weights: list[str], packed: list[Packed]) -> list[str]:
+    """The section's body; `weights` are the ids of what is served."""
+    total = torch.cuda.mem_get_info(0)[1] if torch.cuda.is_available() else math.nan
+    clients = min(CLIENTS, scale.clients)
+    rows = [
+        f"| {one.name} | {one.share:g} | {_gb(one.share * total)} | {_gb(one.at_rest)} | {_gb(one.loaded)} "
+        f"| {one.alone:.1f} | {one.among_all:.1f} |"
+        for one in packed
+    ]
+    whole = [sum(getattr(one, name) for one in packed) for name in ("share", "at_rest", "loaded")]
+    return [
+        f"Weights: {', '.join(weights)}. Shares as in configs/serve_cluster.yaml. A model's memory is what "
+        "the card's grew by when it was added: weights, activations, and the CUDA context of its process, which no cap "
+        f"counts. Each was asked by {clients} clients over HTTP, then all at once by {clients} each.",
+        "",
+        "| model | share | cap GB | GB ready | GB after its load | images/s alone | images/s among all |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+        *rows,
+        f"| all | {whole[0]:g} | {_gb(whole[0] * total)} | {_gb(whole[1])} | {_gb(whole[2])} | – | – |",
+    ]
+
+
+def _gb(size: float) -> str:
+    return "–" if math.isnan(size) else f"{size / 1e9:.2f}"

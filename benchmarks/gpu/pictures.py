@@ -1,0 +1,24 @@
+"""The benchmark's photos as the ingress hands them to a deployment."""
+
+from collections.abc import Iterator
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import photos
+from configs.settings import load_settings
+from deployments.decoding import decode, reduced
+from deployments.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
+
+Pixels = NDArray[np.uint8]
+
+
+def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:
+    """Pictures (h, w, 3), RGB, over and over; `clip_size` is the side of CLIP's input."""
+    most = load_settings().max_pixels
+    images = [decode(photo.data, most) for photo in photos.load()]
+    if name == "Clip":
+        return cycle([fit(image, clip_size) for image in images])
+    least = TAGGER_LEAST if name == "Tagger" else CAPTIONER_LEAST
+    return cycle([reduced(image, least, crop=name == "Tagger") for image in images])

@@ -1,0 +1,79 @@
+"""How large the measurements are: on a GPU, or a rehearsal of their whole flow on the CPU."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.checkpoints import BLIP, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
+from benchmarks.run import HF_HOME
+from deployments.weights import PROJECT
+
+BUNDLED = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is measured, and on what.
+
+    Attributes:
+        device: of torch.
+        dtypes: the types in which each network is measured, by torch's names.
+        batches: by deployment the batch sizes of the raw limit; the last is also the largest that is served.
+        seconds: of each single measurement.
+        full_size: networks of full size with random weights; otherwise the bundled ones.
+        clients: over HTTP.
+        processes: that ask through handles, each with `callers` calls under way.
+        ingresses: replicas of the ingress, which decode.
+        cpus: that the node says it has.
+        vectors: to cluster.
+    """
+
+    device: str
+    dtypes: tuple[str, ...]
+    batches: Mapping[str, tuple[int, ...]]
+    seconds: float
+    full_size: bool
+    clients: int
+    processes: int
+    callers: int
+    ingresses: int
+    cpus: int
+    vectors: int
+
+    def weights(self, name: str) -> Path:
+        """The folder that holds a deployment's network and its configuration; made where it is not there yet."""
+        if not self.full_size:
+            return PROJECT / "deployments" / "bundled" / BUNDLED[name]
+        if name == "Clip":
+            return make_clip(HF_HOME).parent
+        make, checkpoint = {"Tagger": (make_levit, LEVIT), "Captioner": (make_blip, BLIP)}[name]
+        make(HF_HOME)
+        return pretrained_folder(HF_HOME, checkpoint)
+
+
+ON_A_GPU = Scale(
+    device="cuda",
+    dtypes=("bfloat16", "float16"),
+    batches={"Clip": (1, 32, 256), "Tagger": (1, 32, 256), "Captioner": (1, 16, 64)},
+    seconds=8,
+    full_size=True,
+    clients=64,
+    processes=4,
+    callers=128,
+    ingresses=6,
+    cpus=16,
+    vectors=1_000_000,
+)
+REHEARSAL = Scale(
+    device="cpu",
+    dtypes=("float32",),
+    batches={"Clip": (1, 4), "Tagger": (1, 4), "Captioner": (1, 2)},
+    seconds=2,
+    full_size=False,
+    clients=2,
+    processes=1,
+    callers=2,
+    ingresses=1,
+    cpus=2,
+    vectors=3_000,
+)
