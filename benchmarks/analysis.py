@@ -9,7 +9,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import load, photos, report, servers
+from benchmarks import cli, load, photos, report, servers
 from benchmarks.application import Application
 from benchmarks.checkpoints import make_clip, make_quality
 from benchmarks.processes import free_port
@@ -24,9 +24,7 @@ WARM_UP_SECONDS = 4.0
 
 def main() -> None:
     """Measure, print the section and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=15, help="of each single measurement (default: 15)")
-    parser.add_argument("--rounds", type=int, default=2, help="times each is measured; medians count (default: 2)")
+    parser = cli.parser(__doc__, rounds=2, seconds=15)
     options = parser.parse_args()
     weights = make_clip(HF_HOME)
     make_quality(TORCH_HOME)
@@ -126,4 +124,4 @@ def _p50(measured: list[load.Load]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

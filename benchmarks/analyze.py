@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.application import ROOT, Application, only
 from benchmarks.checkpoints import make_clip
 from benchmarks.processes import free_port
@@ -57,8 +57,7 @@ class Figures:
 
 def main() -> None:
     """Measure, print the section and write it when it is complete."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2, help="times each is measured; medians count (default: 2)")
+    parser = cli.parser(__doc__, rounds=2)
     parser.add_argument("--bundled", type=int, default=5000, metavar="N", help="images for the bundled weights")
     parser.add_argument("--full", type=int, default=1000, metavar="N", help="images for the weights of full size")
     parser.add_argument("--raw", type=int, default=320, metavar="N", help="images of a loop's measurement")
@@ -196,4 +195,4 @@ def _render(options: argparse.Namespace, figures: dict[str, Figures]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -12,21 +12,19 @@ import copy
 import ipaddress
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from unittest import mock
 
 import psutil
 import yaml
 
 from benchmarks.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
+from benchmarks.starting import Started
 from configs.serving import enabled_only
 from configs.settings import Settings
 
@@ -43,7 +41,7 @@ SWITCHES = {name for name in Settings.model_fields if name.endswith("_enabled")}
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
-class Application:
+class Application(Started):
     """A running Panoptes; use as a context manager."""
 
     def __init__(
@@ -66,6 +64,7 @@ class Application:
             beside: further applications in the same Serve, as entries of a Serve config.
             command: what runs the copy of the config, whose path is appended; for tests of this class.
         """
+        super().__init__()
         self.url = f"http://127.0.0.1:{port}"
         self.ready_seconds = 0.0
         self._port = port
@@ -74,52 +73,34 @@ class Application:
         self._arguments = dict(arguments or {})
         self._beside = [dict(application) for application in beside]
         self._command = command or [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
-        self._folder: Path | None = None
         self._tree: ProcessTree | None = None
 
-    def __enter__(self) -> Self:
-        """Start and wait until /health answers 200.
-
-        Raises:
-            StartError: it is not ready after 300 s or ended; the message ends with the log's last lines.
-        """
+    def _start(self) -> None:
+        """Until /health answers 200, at most 300 s; the message of a StartError ends with the log's last lines."""
         if not is_free(self._port):
             raise StartError(f"port {self._port} is taken")
-        # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
-        try:
-            config = self._folder / CONFIG
-            config.write_text(yaml.safe_dump(self._enabled_only(self.configured())))
-            command = [*self._command, str(config)]
-            self._tree = ProcessTree(command, cwd=ROOT, env=self._environment(), log=self.log_path, folder=self._folder)
-            self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
-        except BaseException:
-            self._close()
-            raise
-        return self
+        config = self.folder / CONFIG
+        config.write_text(yaml.safe_dump(self._enabled_only(self.configured())))
+        command = [*self._command, str(config)]
+        self._tree = ProcessTree(command, cwd=ROOT, env=self.environment(), log=self.log_path, folder=self.folder)
+        self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop it and everything it started, and nothing else; its log goes with it."""
-        self._close()
+    def _stop(self) -> None:
+        if self._tree is not None:
+            self._tree.stop()
+            self._tree = None
 
     @property
     def log_path(self) -> Path:
         """What `serve run` printed; exists while the application runs."""
-        return self._started_folder / "serve.log"
-
-    @property
-    def ray_folder(self) -> Path:
-        """Ray's temporary directory; `session_latest/logs` holds the logs of every process."""
-        return self._started_folder / "ray"
+        return self.folder / "serve.log"
 
     @property
     def joining(self) -> dict[str, str]:
         """What a job's environment needs to join its cluster."""
         # A cluster of `serve run`'s own asks for this user's token unless the environment says otherwise, and with an
         # address Ray sends one only when told.
-        return {"RAY_ADDRESS": self.ray_address, "RAY_AUTH_MODE": self._environment().get("RAY_AUTH_MODE", "token")}
+        return {"RAY_ADDRESS": self.ray_address, "RAY_AUTH_MODE": self.environment().get("RAY_AUTH_MODE", "token")}
 
     @property
     def ray_address(self) -> str:
@@ -188,14 +169,14 @@ class Application:
 
         `overrides` and `arguments` are merged into what runs.
         """
-        path = self._started_folder / CONFIG
+        path = self.folder / CONFIG
         config = yaml.safe_load(path.read_text())
         override(config, overrides or {})
         config["applications"][0]["args"] |= arguments or {}
         path.write_text(yaml.safe_dump(config))
         command = [str(Path(sys.executable).parent / "serve"), "deploy", "--address", self._dashboard(), str(path)]
         # A local cluster asks for the token that it wrote itself unless it was told otherwise.
-        env = {"RAY_AUTH_MODE": "token"} | self._environment()
+        env = {"RAY_AUTH_MODE": "token"} | self.environment()
         subprocess.run(command, cwd=ROOT, env=env, check=True, stdout=subprocess.DEVNULL)
 
     def metrics(self) -> str:
@@ -215,34 +196,14 @@ class Application:
         (port,) = [address.port for address in listening if address.ip == "127.0.0.1"]
         return f"http://127.0.0.1:{port}"
 
-    @property
-    def _started_folder(self) -> Path:
-        if self._folder is None:
-            raise RuntimeError("the application is not running")
-        return self._folder
-
     def _enabled_only(self, config: dict[str, Any]) -> dict[str, Any]:
         """The config without what is switched off, as `make serve` has it; the environment decides, so it is set."""
         with mock.patch.dict(os.environ, self.env):
             return enabled_only(config)
 
-    def _environment(self) -> dict[str, str]:
-        """This process's environment without a way into another cluster, and with a folder for Ray alone."""
-        inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        own = {
-            "RAY_TMPDIR": str(self._started_folder),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "PYTHONUNBUFFERED": "1",
-        }
-        return inherited | own | self.env
-
-    def _close(self) -> None:
-        if self._tree is not None:
-            self._tree.stop()
-            self._tree = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+    def environment(self) -> dict[str, str]:
+        """As every Started's, with what this application was given."""
+        return super().environment() | {"PYTHONUNBUFFERED": "1"} | self.env
 
 
 def only(*deployments: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ With the bundled weights and the catalogue's defaults (SQLite and a folder), eve
 uploads that wait when the clients have stopped are then processed alone. About three minutes.
 """
 
-import argparse
 import json
 import re
 import tempfile
@@ -12,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import load, photos, report
+from benchmarks import cli, load, photos, report
 from benchmarks.application import REPORT_INTERVAL, Application
 from benchmarks.processes import fetch, free_port
 from benchmarks.run import RESULTS
@@ -45,7 +44,7 @@ class Figures:
 
 def main() -> None:
     """Measure, print the section and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of uploading (default: 20)")
     options = parser.parse_args()
     section = _render(options.seconds, _measure(options.seconds))
@@ -128,4 +127,4 @@ def _render(seconds: float, figures: Figures) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.processes import ProcessTree, memory_of_this, outside_ray
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--points", type=int, default=100_000, help="of the larger of the two exact runs")
     parser.add_argument("--million", action="store_true", help="1,000,000 vectors approximately, too")
     parser.add_argument("--exact", action="store_true", help="1,000,000 vectors exactly, too: for a GPU")
@@ -258,4 +258,4 @@ def _sklearn(source: Path, kind: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.processes import memory_of_this
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--points", type=int, default=20_000)
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, help="these alone; RESULTS.md stays as it is")
@@ -210,4 +210,4 @@ def _verdict(figures: dict[tuple[str, str], Figure], subject: str, name: str) ->
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

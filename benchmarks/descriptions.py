@@ -19,7 +19,7 @@ import torch
 import transformers
 from PIL import Image
 
-from benchmarks import load, photos, report
+from benchmarks import cli, load, photos, report
 from benchmarks.application import Application
 from benchmarks.checkpoints import BLIP, LEVIT, make_blip, make_levit, pretrained_folder
 from benchmarks.processes import free_port
@@ -78,9 +78,7 @@ class Loop:
 
 def main() -> None:
     """Measure, print the section and write it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20, help="of each single measurement (default: 20)")
-    parser.add_argument("--rounds", type=int, default=2, help="times each is measured; medians count (default: 2)")
+    parser = cli.parser(__doc__, rounds=2, seconds=20)
     options = parser.parse_args()
     make_levit(HF_HOME)
     make_blip(HF_HOME)
@@ -139,4 +137,4 @@ def _render(options: argparse.Namespace, figures: dict[str, Figures]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

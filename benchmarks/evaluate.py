@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks import evaluate_analysis, evaluate_descriptions
+from benchmarks import cli, evaluate_analysis, evaluate_descriptions
 from benchmarks.application import Application
 from benchmarks.outcomes import Outcome, png
 from benchmarks.processes import free_port
@@ -103,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

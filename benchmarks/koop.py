@@ -27,7 +27,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.application import ROOT, Application, only
 from benchmarks.processes import free_port, process_title, pss_bytes
 from benchmarks.run import RESULTS
@@ -70,7 +70,7 @@ class Figures:
 
 def main() -> None:
     """Measure, print the section, and write it when it is of the usual size."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--faulty-days", type=int, default=5)
     parser.add_argument("--decisions", type=int, default=100, help="of a day")
@@ -289,4 +289,4 @@ def render(options: argparse.Namespace, figures: Figures) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

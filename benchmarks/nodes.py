@@ -9,20 +9,18 @@ dashboard. Nothing but the nodes' own processes is ended, by pid.
 
 import os
 import secrets
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import httpx
 
 from benchmarks.application import ROOT
 from benchmarks.processes import ProcessTree, StartError, free_port, process_title, within
+from benchmarks.starting import Started
 
 HEAD = "head"
 NODE_SECONDS = 90.0
@@ -51,7 +49,7 @@ class Replica:
     pid: int
 
 
-class RayNodes:
+class RayNodes(Started):
     """A head and the nodes named; use as a context manager."""
 
     def __init__(self, nodes: Mapping[str, Node], env: Mapping[str, str] | None = None) -> None:
@@ -61,11 +59,11 @@ class RayNodes:
             nodes: what each node has, by its name; it carries the label `group` of that value.
             env: environment variables of every node, on top of this process's own.
         """
+        super().__init__()
         self._nodes = {HEAD: Node(), **nodes}
         self._port, self._dashboard_port = free_port(), free_port()
         self._token = secrets.token_hex(32)
         self._env = dict(env or {})
-        self._folder: Path | None = None
         self._trees: dict[str, ProcessTree] = {}
         self._starts = 0
         self._api = httpx.Client(
@@ -75,23 +73,16 @@ class RayNodes:
             trust_env=False,
         )
 
-    def __enter__(self) -> Self:
-        """Start the head, and then every node; StartError when one is not there in time."""
-        # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
-        self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
-        try:
-            for name in self._nodes:  # one after the other: two that begin together take the same names of sockets
-                self.start(name)
-        except BaseException:
-            self._close()
-            raise
-        return self
+    def _start(self) -> None:
+        """The head, and then every node; StartError when one is not there in time."""
+        for name in self._nodes:  # one after the other: two that begin together take the same names of sockets
+            self.start(name)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop every node, the head last; the logs go with them."""
-        self._close()
+    def _stop(self) -> None:
+        while self._trees:
+            _, tree = self._trees.popitem()  # the last one first
+            tree.stop()
+        self._api.close()
 
     @property
     def address(self) -> str:
@@ -102,13 +93,6 @@ class RayNodes:
     def joining(self) -> dict[str, str]:
         """What a job's environment needs to join the cluster."""
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
-
-    @property
-    def folder(self) -> Path:
-        """`<name>-<number of the start>.log` of each node, and Ray's temporary directory `ray`."""
-        if self._folder is None:
-            raise RuntimeError("the cluster is not running")
-        return self._folder
 
     def start(self, name: str) -> None:
         """Start a node that was killed, as a new one of its kind; StartError when the head does not know it in time."""
@@ -196,12 +180,10 @@ class RayNodes:
             *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default is one range for all nodes
         ]
         env = {
-            **{variable: value for variable, value in os.environ.items() if variable != "RAY_ADDRESS"},
+            **self.environment(),
             "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self._token,
-            "RAY_TMPDIR": str(self.folder),
-            "RAY_USAGE_STATS_ENABLED": "0",
             "PANOPTES_NODE": str(own),  # by which its processes are known
             **self._env,
         }
@@ -221,12 +203,3 @@ class RayNodes:
 
         if not within(NODE_SECONDS, known):
             raise StartError(f"the node {name} is not there after {NODE_SECONDS:g} s:\n{tree.tail()}")
-
-    def _close(self) -> None:
-        while self._trees:
-            _, tree = self._trees.popitem()  # the last one first
-            tree.stop()
-        self._api.close()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None

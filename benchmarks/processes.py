@@ -102,7 +102,9 @@ class ProcessTree:
         self.pids()  # remembers descendants that would be orphans later
         if self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
-        if not within(STOP_SECONDS, self._all_ended):
+        try:
+            within(STOP_SECONDS, self._all_ended)
+        finally:  # whoever is interrupted here leaves none of them either
             for pid in self.pids():
                 _kill(pid)
             within(5.0, self._all_ended)

@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import load, photos, report, servers
+from benchmarks import cli, load, photos, report, servers
 from benchmarks.application import Application, only
 from benchmarks.checkpoints import make_clip
 from benchmarks.processes import fetch, free_port
@@ -51,9 +51,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=2, help="times each is measured; the medians count (default: 2)")
-    parser.add_argument("--seconds", type=float, default=12, help="of each single measurement (default: 12)")
+    parser = cli.parser(__doc__, rounds=2, seconds=12)
     only_help = "print these alone; RESULTS.md stays as it is"
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help=only_help)
     return parser.parse_args()
@@ -135,4 +133,4 @@ SUBJECTS: dict[str, Callable[[report.Figures, Path], None]] = {
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

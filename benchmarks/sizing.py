@@ -7,9 +7,7 @@ detector has neither and is left out. One after the other is asked; docs/operati
 five minutes for all six.
 """
 
-import argparse
-
-from benchmarks import load, photos, report
+from benchmarks import cli, load, photos, report
 from benchmarks.analysis import TORCH_HOME
 from benchmarks.application import Application, only
 from benchmarks.checkpoints import make_blip, make_clip, make_levit, make_quality
@@ -31,7 +29,7 @@ PATIENCE_S = int(load.TIMEOUT)
 
 def main() -> None:
     """Start the deployments, load one after the other, print their memory, and write it when it is of all of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--deployments", nargs="+", choices=ASKED, default=list(ASKED), help="(default: all)")
     parser.add_argument("--clients", type=int, default=16, help="of each load (default: 16)")
     parser.add_argument("--seconds", type=float, default=20, help="of each load (default: 20)")
@@ -71,4 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.checkpoints import make_clip
 from benchmarks.clip import THREADS, Clip
 from benchmarks.run import HF_HOME, RESULTS
@@ -51,7 +51,7 @@ class Run:
 
 def main() -> None:
     """Measure, print the section and write it unless it is a trial."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("video", type=Path, help="the file to read")
     parser.add_argument("--rounds", type=int, default=3, help="times each is measured; medians count (default: 3)")
     parser.add_argument("--seconds", type=int, default=0, help="read no more than this of it, as a trial")

@@ -3,7 +3,6 @@
 The file is drawn and encoded first, which takes a few minutes; a tenth of it with `--minutes 1`.
 """
 
-import argparse
 import asyncio
 import tempfile
 import threading
@@ -18,7 +17,7 @@ import av
 import numpy as np
 import psutil
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.run import RESULTS
 from configs.registry import load_registry
 from deployments.video import Video
@@ -95,7 +94,7 @@ async def read(data: bytes) -> Figures:
 
 def main() -> None:
     """Measure, print the section and write it unless it is a trial."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="length of the video (default: 10)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

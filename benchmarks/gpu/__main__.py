@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import cluster_job, report
+from benchmarks import cli, cluster_job, report
 from benchmarks.gpu import models, packing
 from benchmarks.gpu.scale import ON_A_GPU, REHEARSAL, Scale
 
@@ -86,4 +86,4 @@ def _clustered(scale: Scale) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    cli.run(main)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import cli
 from benchmarks.gpu.pictures import pictures
 from jobs.running import APPLICATION, connect
 
@@ -56,7 +57,7 @@ async def _main(options: argparse.Namespace) -> int:
 
 def main() -> None:
     """Print the number of images as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
     parser.add_argument("--batch", type=int, required=True, help="images of a call of CLIP")
     parser.add_argument("--callers", type=int, required=True, help="calls under way")

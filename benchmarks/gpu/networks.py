@@ -4,7 +4,6 @@ Raw limit: the library's own model, its input on the device already, so that not
 replica: Panoptes' model in this process, from pictures in this machine's memory to results there.
 """
 
-import argparse
 import json
 import os
 import time
@@ -21,6 +20,7 @@ import torch
 import transformers
 from torch import Tensor
 
+from benchmarks import cli
 from benchmarks.descriptions import TOKENS
 from benchmarks.gpu.pictures import pictures
 from configs.registry import load_registry
@@ -118,7 +118,7 @@ def _pair(size: Any) -> tuple[int, int]:
 
 def main() -> None:
     """Measure one network in one type, in a process that does nothing else, and print the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
     parser.add_argument("folder", type=Path, help="with the network and its configuration")
     parser.add_argument("--device", required=True)

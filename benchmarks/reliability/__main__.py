@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from benchmarks import report
+from benchmarks import cli, report
 from benchmarks.checkpoints import make_clip
 from benchmarks.reliability import tables
 from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, SMALL, application, wait_until_whole
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.parser(__doc__)
     every = [*FAULTS, NODE]
     parser.add_argument("--only", nargs="+", choices=every, default=every, metavar="FAULT", help=", ".join(every))
     parser.add_argument("--clients", type=int, default=16, help="at a time (default: 16)")
@@ -77,4 +77,4 @@ def _said(row: tables.Row) -> tables.Row:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)
