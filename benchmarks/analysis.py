@@ -10,12 +10,10 @@ import sys
 from pathlib import Path
 
 from benchmarks import cli, load, photos, report, servers
-from benchmarks.application import Application
-from benchmarks.checkpoints import make_clip, make_quality
+from benchmarks.application import Application, only
+from benchmarks.checkpoints import HF_HOME, TORCH_HOME, make_clip, make_quality
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME, RESULTS
 
-TORCH_HOME = photos.ROOT / "data" / "benchmarks" / "torch_home"
 CLIENTS = (1, 4, 16)
 ASKED = "blur,quality,embedding"
 FOUR = ("blur", "quality", "emotion", "embedding")
@@ -42,12 +40,12 @@ def main() -> None:
                 alone.setdefault(analyzers, []).append(_measure(panoptes.url, 1, options.seconds / 2, analyzers))
     section = _render(options, plain, ours, alone, spent)
     print(section)
-    report.update_section(RESULTS, "analysis", section)
+    report.update_section("analysis", section)
 
 
 def _environment(weights: Path) -> dict[str, str]:
     hub = {"HF_HOME": str(weights.parents[4]), "HF_HUB_OFFLINE": "1", "TORCH_HOME": str(TORCH_HOME), "WEIGHTS": "auto"}
-    return hub | {"RATE_LIMIT_ENABLED": "false", "API_KEY": "", "LLM_ENABLED": "false", "CLUSTERER_ENABLED": "false"}
+    return only("clip", "blur", "quality", "emotion") | hub
 
 
 def _measure(url: str, clients: int, seconds: float, analyzers: str = ASKED) -> load.Load:

@@ -21,11 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cli, report
-from benchmarks.application import ROOT, Application, only
-from benchmarks.checkpoints import make_clip
+from benchmarks import ROOT, cli, report
+from benchmarks.application import Application, only
+from benchmarks.checkpoints import HF_HOME, make_clip
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME, RESULTS, clip_environment
+from benchmarks.run import clip_environment
 from jobs.evaluation import fresh_scenes
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def main() -> None:
     section = _render(options, figures)
     print(section)
     if set(options.only) == WEIGHTS.keys():
-        report.update_section(RESULTS, "analyze", section)
+        report.update_section("analyze", section)
 
 
 def _measure(name: str, options: argparse.Namespace) -> Figures:

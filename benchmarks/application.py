@@ -23,12 +23,12 @@ from unittest import mock
 import psutil
 import yaml
 
+from benchmarks import ROOT
 from benchmarks.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
 from benchmarks.starting import Started
 from configs.serving import enabled_only
 from configs.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 300.0
 # Ray's processes export what they counted this often, in milliseconds, unless this variable says otherwise.
 REPORT_INTERVAL = "RAY_metrics_report_interval_ms"

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import cli, load, photos, report
-from benchmarks.application import REPORT_INTERVAL, Application
+from benchmarks.application import REPORT_INTERVAL, Application, only
 from benchmarks.processes import fetch, free_port
-from benchmarks.run import RESULTS
 
 CLIENTS = 8
-SERVED = ("clip", "captioner", "tagger", "cataloguer")
-OTHERS = ("blur", "quality", "emotion", "detector", "video", "clusterer", "llm", "work")
 STAGES = {
     "read": "the file, from the store",
     "prepare": "decoding, thumbnails, each model's input",
@@ -49,14 +46,14 @@ def main() -> None:
     options = parser.parse_args()
     section = _render(options.seconds, _measure(options.seconds))
     print(section)
-    report.update_section(RESULTS, "catalogue", section)
+    report.update_section("catalogue", section)
 
 
 def _measure(seconds: float) -> Figures:
     with tempfile.TemporaryDirectory(prefix="catalogue-") as folder:
-        env = {f"{name}_ENABLED".upper(): str(name in SERVED).lower() for name in (*SERVED, *OTHERS)}
+        env = only("clip", "captioner", "tagger", "cataloguer")
         env |= {"DATABASE_URL": f"sqlite:///{folder}/catalogue.db", REPORT_INTERVAL: "1000", "WEIGHTS": "bundled"}
-        env |= {"STORE_URL": str(Path(folder) / "pictures"), "RATE_LIMIT_ENABLED": "false", "API_KEY": ""}
+        env["STORE_URL"] = str(Path(folder) / "pictures")
         with Application(free_port(), env) as panoptes:
             url = f"{panoptes.url}/api/images"
             load.measure(url, CLIENTS, WARM_UP_SECONDS, distinct=True)

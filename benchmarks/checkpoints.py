@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import ROOT
 from configs.registry import FileEntry, load_registry
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     import open_clip
 
+# What HF_HOME and TORCH_HOME are in the benchmarks.
+HF_HOME, TORCH_HOME = (ROOT / "data" / "benchmarks" / name for name in ("hf_home", "torch_home"))
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 ARCHITECTURE = "ViT-B-32-quickgelu"
 LEVIT, BLIP = "facebook/levit-384", "Salesforce/blip-image-captioning-base"

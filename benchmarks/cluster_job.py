@@ -24,11 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import cli, report
+from benchmarks import ROOT, cli, report
 from benchmarks.processes import ProcessTree, memory_of_this, outside_ray
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 CORES = len(os.sched_getaffinity(0))
 DIMENSIONS, EPS, MIN_SAMPLES = 512, 0.35, 2
 A_CLUSTER = 50  # points
@@ -128,7 +126,7 @@ def _show(name: str, lines: list[str], options: argparse.Namespace) -> None:
     section = "\n".join(lines)
     print(section, flush=True)
     if options.write:
-        report.update_section(RESULTS, name, section)
+        report.update_section(name, section)
 
 
 def _exact(options: argparse.Namespace, folder: Path) -> list[str]:

@@ -22,11 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import cli, report
+from benchmarks import ROOT, cli, report
 from benchmarks.processes import memory_of_this
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 CORES = len(os.sched_getaffinity(0))
 EPS = 0.35
 SEED = 2_026
@@ -93,7 +91,7 @@ def main() -> None:
         section = _render(options, _figures(options, Path(folder)))
     print(section)
     if not options.only and (options.points, options.dimensions) == (20_000, 512):
-        report.update_section(RESULTS, "clustering", section)
+        report.update_section("clustering", section)
 
 
 def _options() -> argparse.Namespace:

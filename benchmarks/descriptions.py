@@ -20,17 +20,15 @@ import transformers
 from PIL import Image
 
 from benchmarks import cli, load, photos, report
-from benchmarks.application import Application
-from benchmarks.checkpoints import BLIP, LEVIT, make_blip, make_levit, pretrained_folder
+from benchmarks.application import Application, only
+from benchmarks.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_levit, pretrained_folder
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME, RESULTS
 
 BATCH = 8
 CLIENTS = (1, 8)
 TOKENS = 20
 TARGET = 0.85
 ROUTES = {"tagger": "/v1/tags", "captioner": "/v1/caption"}
-SERVED = ("tagger", "captioner")
 WARM_UP_SECONDS = 6.0
 
 Compute = Callable[[Any], Any]
@@ -83,18 +81,21 @@ def main() -> None:
     make_levit(HF_HOME)
     make_blip(HF_HOME)
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    figures = {name: _measure(name, options) for name in SERVED}
+    figures = {name: _measure(name, options) for name in ROUTES}
     section = _render(options, figures)
     print(section)
-    report.update_section(RESULTS, "descriptions", section)
+    report.update_section("descriptions", section)
 
 
 def _measure(name: str, options: argparse.Namespace) -> Figures:
     figures, loop = Figures(), Loop(name)
-    others = ("clip", "blur", "quality", "emotion", "tagger", "captioner", "detector", "video", "clusterer", "llm")
-    env = {f"{other}_ENABLED".upper(): str(other == name).lower() for other in others}
-    env |= {"HF_HOME": str(HF_HOME), "HF_HUB_OFFLINE": "1", "WEIGHTS": "hub", "CAPTION_MAX_TOKENS": str(TOKENS)}
-    with Application(free_port(), env | {"RATE_LIMIT_ENABLED": "false", "API_KEY": ""}) as panoptes:
+    env = only(name) | {
+        "HF_HOME": str(HF_HOME),
+        "HF_HUB_OFFLINE": "1",
+        "WEIGHTS": "hub",
+        "CAPTION_MAX_TOKENS": str(TOKENS),
+    }
+    with Application(free_port(), env) as panoptes:
         url = panoptes.url + ROUTES[name]
         load.measure(url, max(CLIENTS), WARM_UP_SECONDS, "")
         for number in range(1, options.rounds + 1):

@@ -8,12 +8,11 @@ starts the application with its bundled weights, asks it, prints the shares and 
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 
 import httpx
 
 from benchmarks import cli, evaluate_analysis, evaluate_descriptions
-from benchmarks.application import Application
+from benchmarks.application import Application, only
 from benchmarks.outcomes import Outcome, png
 from benchmarks.processes import free_port
 from benchmarks.report import update_section
@@ -24,7 +23,6 @@ SCENES = 600
 ANALYSED = 400
 SEED = 2_026
 FILES_A_REQUEST = 24
-RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 
 def ask_classify(api: httpx.Client, count: int, seed: int) -> Outcome:
@@ -66,9 +64,9 @@ def _chunks(items: Iterable[Scene]) -> Iterator[list[Scene]]:
 
 def main() -> None:
     """Run the evaluation and keep its figures."""
-    arguments = {"weights": "bundled", "rate_limit_enabled": False}
+    env = only("clip", "quality", "emotion", "tagger", "captioner", "detector") | {"WEIGHTS": "bundled"}
     with (
-        Application(free_port(), arguments=arguments) as application,
+        Application(free_port(), env) as application,
         httpx.Client(base_url=application.url, timeout=60) as api,
     ):
         figures = {
@@ -86,19 +84,19 @@ def main() -> None:
         "|---|---|",
         *(f"| {name} | {outcome} |" for name, outcome in figures.items()),
     ]
-    update_section(RESULTS, "evaluation", "\n".join(["## What the bundled CLIP gets right", "", *lines]))
+    update_section("evaluation", "\n".join(["## What the bundled CLIP gets right", "", *lines]))
     bundled = [f"`{model['id']}`" for model in models[1:] if model["source"] == "bundled"]
     described = [name for name in bundled if any(kind in name for kind in ("tagger", "blip", "florence2"))]
     analysed = ", ".join(name for name in bundled if name not in described)
     head = ["## What the bundled photo analysis gets right", "", f"{analysed}; pictures as above. `make evaluate`", ""]
-    update_section(RESULTS, "evaluation-analysis", "\n".join([*head, *analysis]))
+    update_section("evaluation-analysis", "\n".join([*head, *analysis]))
     head = [
         "## What the bundled tagger, captioner and detector get right",
         "",
         f"{', '.join(described)}; drawings as above. `make evaluate`",
         "",
     ]
-    update_section(RESULTS, "evaluation-descriptions", "\n".join([*head, *descriptions]))
+    update_section("evaluation-descriptions", "\n".join([*head, *descriptions]))
     print("\n".join([*lines, "", *analysis, "", *descriptions]))
 
 

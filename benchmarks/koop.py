@@ -27,10 +27,9 @@ from typing import Any
 
 import pyarrow.dataset as ds
 
-from benchmarks import cli, report
-from benchmarks.application import ROOT, Application, only
+from benchmarks import ROOT, cli, report
+from benchmarks.application import Application, only
 from benchmarks.processes import free_port, process_title, pss_bytes
-from benchmarks.run import RESULTS
 from jobs.koop.driver import days_between
 from tests.doubles.koop import Drawings, KoopServer, Richness
 
@@ -85,7 +84,7 @@ def main() -> None:
     section = render(options, figures)
     print(section)
     if (options.days, options.faulty_days, options.decisions) == (30, 5, 100):
-        report.update_section(RESULTS, "koop", section)
+        report.update_section("koop", section)
 
 
 def days_of(count: int) -> list[date]:

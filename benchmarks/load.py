@@ -20,7 +20,7 @@ from http.client import HTTPConnection, HTTPException
 from itertools import count
 from urllib.parse import urlsplit
 
-from benchmarks import photos
+from benchmarks import ROOT, photos
 
 TIMEOUT = 120.0  # seconds; the plain server keeps 32 clients waiting for half a minute
 BOUNDARY = "panoptes-benchmark"
@@ -128,7 +128,7 @@ def measure(url: str, clients: int, seconds: float, analyzers: str | None = None
         command.append(f"--analyzers={analyzers}")
     if distinct:
         command.append("--distinct")
-    done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
     load = Load(**json.loads(done.stdout))
     if load.errors or not load.answered:
         raise RuntimeError(f"{url}, {clients} clients: {load.answered} answered, errors: {load.errors}")

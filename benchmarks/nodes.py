@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import httpx
 
-from benchmarks.application import ROOT
+from benchmarks import ROOT
 from benchmarks.processes import ProcessTree, StartError, free_port, process_title, within
 from benchmarks.starting import Started
 

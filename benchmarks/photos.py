@@ -13,7 +13,8 @@ from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks import ROOT
+
 QUALITY = 90
 # Widths in pixels of the sample photos where they stand alone: from a thumbnail to what a phone's gallery sends.
 WIDTHS = (320, 640, 1024, 1600)

@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.load import Load
 
+RESULTS = ROOT / "benchmarks" / "RESULTS.md"
 TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
 LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes", "haproxy": "Panoptes, HAProxy"}
 
@@ -86,7 +88,7 @@ def render(figures: Figures) -> str:
     return "\n".join([*_facts(figures), "", *_table(figures), "", *_targets(figures), "", *_notes(figures)])
 
 
-def update_section(path: Path, name: str, section: str) -> None:
+def update_section(name: str, section: str, path: Path = RESULTS) -> None:
     """Put a section into a file between its markers, which are added at the end when missing."""
     begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
     block = f"{begin}\n{section}\n{end}"

@@ -21,13 +21,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cli, load, photos, report, servers
+from benchmarks import ROOT, cli, load, photos, report, servers
 from benchmarks.application import Application, only
-from benchmarks.checkpoints import make_clip
+from benchmarks.checkpoints import HF_HOME, make_clip
 from benchmarks.processes import fetch, free_port
 
-HF_HOME = photos.ROOT / "data" / "benchmarks" / "hf_home"
-RESULTS = photos.ROOT / "benchmarks" / "RESULTS.md"
 CLIENTS = (1, 8, 32)
 WARM_UP_CLIENTS, WARM_UP_SECONDS = 8, 3.0
 
@@ -47,7 +45,7 @@ def main() -> None:
     section = report.render(figures)
     print(section)
     if set(options.only) == SUBJECTS.keys():
-        report.update_section(RESULTS, "clip", section)
+        report.update_section("clip", section)
 
 
 def _options() -> argparse.Namespace:
@@ -59,7 +57,7 @@ def _options() -> argparse.Namespace:
 
 def _raw(figures: report.Figures, weights: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.raw", f"--weights={weights}", f"--seconds={figures.seconds}"]
-    done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
     for way, throughput in json.loads(done.stdout).items():
         figures.raw.setdefault(way, []).append(throughput)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.photos import ROOT
+from benchmarks import ROOT
 from benchmarks.processes import ProcessTree, free_port
 
 LITSERVE_ENVIRONMENT = ROOT / ".venv-litserve"

@@ -8,11 +8,9 @@ five minutes for all six.
 """
 
 from benchmarks import cli, load, photos, report
-from benchmarks.analysis import TORCH_HOME
 from benchmarks.application import Application, only
-from benchmarks.checkpoints import make_blip, make_clip, make_levit, make_quality
+from benchmarks.checkpoints import HF_HOME, TORCH_HOME, make_blip, make_clip, make_levit, make_quality
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME, RESULTS
 
 # The route that asks a deployment, and of /v1/analyze the analyser.
 ASKED = {
@@ -65,7 +63,7 @@ def main() -> None:
     lines.append(f"| all | {sum(at_rest.values()) / 1e9:.2f} | {sum(loaded.values()) / 1e9:.2f} | – |")
     print(section := "\n".join(lines))
     if set(options.deployments) == ASKED.keys():
-        report.update_section(RESULTS, "sizing", section)
+        report.update_section("sizing", section)
 
 
 if __name__ == "__main__":

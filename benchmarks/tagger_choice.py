@@ -12,7 +12,6 @@ import torch
 import transformers
 
 from benchmarks import report
-from benchmarks.run import RESULTS
 
 BATCHES = (1, 8)
 ROUNDS = 7
@@ -79,7 +78,7 @@ def main() -> None:
     ]
     section = "\n".join(lines)
     print(section)
-    report.update_section(RESULTS, "tagger-choice", section)
+    report.update_section("tagger-choice", section)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,8 @@ import torch
 from PIL import Image
 
 from benchmarks import cli, report
-from benchmarks.checkpoints import make_clip
+from benchmarks.checkpoints import HF_HOME, make_clip
 from benchmarks.clip import THREADS, Clip
-from benchmarks.run import HF_HOME, RESULTS
 from configs.registry import load_registry
 from deployments.clip_model import ClipModel
 from deployments.devices import select
@@ -68,7 +67,7 @@ def main() -> None:
     section = render(options, plain, ours)
     print(section)
     if not options.seconds:
-        report.update_section(RESULTS, "video", section)
+        report.update_section("video", section)
 
 
 def serve(weights: Path) -> ClipModel:

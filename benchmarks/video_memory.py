@@ -18,7 +18,6 @@ import numpy as np
 import psutil
 
 from benchmarks import cli, report
-from benchmarks.run import RESULTS
 from configs.registry import load_registry
 from deployments.video import Video
 
@@ -110,7 +109,7 @@ def main() -> None:
     )
     print(section)
     if options.minutes >= 10:
-        report.update_section(RESULTS, "video-memory", section)
+        report.update_section("video-memory", section)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def main() -> int:
         section = "\n".join([f"## {PARTS[part]}", "", _head(part, scale), "", *_body(part, scale)])
         print(section, flush=True)
         if not options.rehearse:
-            report.update_section(RESULTS, f"gpu-{part}", section)
+            report.update_section(f"gpu-{part}", section, RESULTS)
     return 0
 
 

@@ -6,8 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks import load
-from benchmarks.application import ROOT
+from benchmarks import ROOT, load
 from benchmarks.descriptions import TOKENS
 from benchmarks.gpu.networks import Limit
 from benchmarks.gpu.scale import Scale

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks import load
-from benchmarks.analysis import TORCH_HOME
-from benchmarks.checkpoints import make_quality
+from benchmarks.checkpoints import TORCH_HOME, make_quality
 from benchmarks.gpu.scale import BUNDLED, Scale
 from benchmarks.gpu.serving import Server, batches, server
 from benchmarks.processes import fetch

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.checkpoints import BLIP, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
-from benchmarks.run import HF_HOME
+from benchmarks.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
 from deployments.weights import PROJECT
 
 BUNDLED = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}

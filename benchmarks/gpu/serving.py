@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from benchmarks.analysis import TORCH_HOME
-from benchmarks.application import READY_SECONDS, ROOT, configure, only
+from benchmarks import ROOT
+from benchmarks.application import READY_SECONDS, configure, only
+from benchmarks.checkpoints import HF_HOME, TORCH_HOME
 from benchmarks.gpu.scale import Scale
 from benchmarks.nodes import Node, RayNodes
 from benchmarks.processes import free_port
-from benchmarks.run import HF_HOME
 from configs.serving import enabled_only
 
 NODE = "gpu"

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks import cli, report
-from benchmarks.checkpoints import make_clip
+from benchmarks.checkpoints import HF_HOME, make_clip
 from benchmarks.reliability import tables
-from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, SMALL, application, wait_until_whole
+from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, application, wait_until_whole
 from benchmarks.reliability.measuring import measure
 from benchmarks.reliability.nodes import cluster
 from benchmarks.reliability.overload import overload
 from benchmarks.reliability.soak import soak
-from benchmarks.run import HF_HOME, RESULTS, clip_environment
+from benchmarks.run import clip_environment
 
 NODE = "node"
 
@@ -33,14 +33,14 @@ def main() -> None:
     if options.soak is not None:
         name, section = "soak", tables.soak(machine, soak(options.clients, options.soak), options.clients)
     elif options.overload:
-        env = SMALL | {"TAGGER_ENABLED": "false"} | clip_environment(make_clip(HF_HOME))
+        env = clip_environment(make_clip(HF_HOME))
         name, section = "overload", tables.overload(machine, overload(env))
     else:
         rows = list(_faults(options.only, options.clients))
         name, section = "faults", tables.faults(machine, rows, options.clients)
     print(section)
     if options.write:
-        report.update_section(RESULTS, name, section)
+        report.update_section(name, section)
 
 
 def _options() -> argparse.Namespace:

@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.application import READY_SECONDS, Application, Overrides
+from benchmarks.application import READY_SECONDS, Application, Overrides, only
 from benchmarks.processes import StartError, free_port, within
 from benchmarks.reliability.breakable import BROKEN, BreakableApplication
 
-OFF = ("quality", "emotion", "captioner", "detector", "video", "clusterer", "llm", "cataloguer", "work")
 # Models small enough that the faults are measured and not the models.
-SMALL = {f"{name.upper()}_ENABLED": "false" for name in OFF} | {
-    "WEIGHTS": "bundled", "RATE_LIMIT_ENABLED": "false", "API_KEY": "",
-}  # fmt: skip
+SMALL = only("clip", "tagger") | {"WEIGHTS": "bundled"}
 # What a request may fail with that was on its way through a process of the front door when it ended.
 FRONT_DOOR = frozenset(
     {"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}

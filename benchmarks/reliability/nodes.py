@@ -7,7 +7,8 @@ from unittest import mock
 
 import yaml
 
-from benchmarks.application import READY_SECONDS, ROOT, configure
+from benchmarks import ROOT
+from benchmarks.application import READY_SECONDS, configure
 from benchmarks.nodes import Node, RayNodes
 from benchmarks.processes import StartError, free_port, within
 from benchmarks.reliability.faults import SERVED, SMALL, Healed, scaled

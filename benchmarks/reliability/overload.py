@@ -16,7 +16,7 @@ from http.client import HTTPConnection
 from itertools import count
 from urllib.parse import urlsplit
 
-from benchmarks import load, photos
+from benchmarks import ROOT, load, photos
 from benchmarks.application import Application
 from benchmarks.processes import free_port
 from benchmarks.reliability.traffic import Answer, Request, ask, classified
@@ -53,7 +53,7 @@ def overload(env: dict[str, str]) -> Overload:
         capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
         before = panoptes.cpu_seconds()
         command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
-        done = subprocess.run(command, cwd=photos.ROOT, check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
         cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
     seen = json.loads(done.stdout)
     return summed(capacity, [Answer(**answer) for answer in seen["answers"]], seen["late_s"], cpu_s)
