@@ -8,6 +8,8 @@ from typing import Any, Self
 class QuietHandler(BaseHTTPRequestHandler):
     """The tests' output is not a web log."""
 
+    disable_nagle_algorithm = True  # head and body are two writes: the second is not to wait for an acknowledgement
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 

@@ -78,14 +78,14 @@ class Handle:
         most: most calls at a time.
     """
 
+    served: Any
+    fails: Fails | None
+    slow_s: float
+
     def __init__(self, served: Any) -> None:
         self.served, self.fails, self.slow_s = served, None, 0.0
         self.calls: Counter[str] = Counter()
         self.running = self.most = 0
-
-    served: Any
-    fails: Fails | None
-    slow_s: float
 
     def __getattr__(self, name: str) -> Method:
         if name.startswith("say_"):

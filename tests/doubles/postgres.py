@@ -74,7 +74,9 @@ class PostgresServer:
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert time.monotonic() < deadline, (self._folder / "log").read_text()
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise AssertionError(f"PostgreSQL did not start:\n{(self._folder / 'log').read_text()}")
             time.sleep(0.05)
 
     def stop(self) -> None:

@@ -63,6 +63,7 @@ QUERIES = {
     "dt.type == X NOT w.jaargang == 2023": "",
     "(cql.allRecords = 1) sortBy dt.title/sort.descending": "acb",
     "cql.allRecords=1 SORTBY w.jaargang dt.available/sort.descending": "bca",
+    "cql.allRecords=1 sortBy w.publicatienummer": "bac",
 }
 
 
@@ -74,16 +75,16 @@ class Searched:
     fields: Fields
 
 
-def tried(name: str, title: str, available: str, types: list[str], year: str) -> Searched:
+def tried(name: str, title: str, available: str, types: list[str], year: str, number: str) -> Searched:
     """A record of a few fields."""
     fields = {"dt.title": [title], "dt.available": [available], "dt.type": types, "w.jaargang": [year]}
-    return Searched(name, fields | {"cql.allrecords": ["1"]})
+    return Searched(name, fields | {"w.publicatienummer": [number], "cql.allrecords": ["1"]})
 
 
 TRIED = [
-    tried("a", 'De "Brink" [2] & Één', "2023-01-01", ["X", "Z"], "2023"),
-    tried("b", "Aan de Brink, fase 2", "2023-01-02", ["Y"], "2022"),
-    tried("c", "Coupure fietspad", "2023-01-03", ["Z"], "2023"),
+    tried("a", 'De "Brink" [2] & Één', "2023-01-01", ["X", "Z"], "2023", "10"),
+    tried("b", "Aan de Brink, fase 2", "2023-01-02", ["Y"], "2022", "9"),
+    tried("c", "Coupure fietspad", "2023-01-03", ["Z"], "2023", "11"),
 ]
 
 

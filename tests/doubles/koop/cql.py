@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Fields = Mapping[str, Sequence[str]]  # of one record: every value of every index
 Condition = Callable[[Fields], bool]
@@ -53,6 +53,10 @@ class Index:
     name: str
     kind: str = "text"  # "text", "date" or "number"
 
+    def comparable(self, value: str) -> Any:
+        """What orders a value among others: dates and texts as they are written, numbers as numbers."""
+        return int(value) if self.kind == "number" else value
+
 
 @dataclass(frozen=True)
 class Token:
@@ -71,13 +75,13 @@ class Query:
     """A condition that records meet, and how to sort them: (index, descending), the most important first."""
 
     matches: Condition
-    keys: tuple[tuple[str, bool], ...]
+    keys: tuple[tuple[Index, bool], ...]
 
     def select(self, records: Iterable[Record]) -> list[Record]:
         """The records that meet the condition, sorted."""
         found = [record for record in records if self.matches(record.fields)]
-        for name, descending in reversed(self.keys):
-            found.sort(key=partial(_sort_key, name), reverse=descending)
+        for index, descending in reversed(self.keys):
+            found.sort(key=partial(_sort_key, index), reverse=descending)
         return found
 
 
@@ -175,11 +179,11 @@ class _Parser:
             raise QueryError(10, f"Query syntax error: a value is missing before {token.text!r}")
         return token.text
 
-    def keys(self) -> tuple[tuple[str, bool], ...]:
+    def keys(self) -> tuple[tuple[Index, bool], ...]:
         """The keys to sort by, with their modifiers."""
         if not self.accept("sortby"):
             return ()
-        keys: list[tuple[str, bool]] = []
+        keys: list[tuple[Index, bool]] = []
         while self.peek() is not None or not keys:
             index = self.index()
             order = "sort.ascending"
@@ -187,7 +191,7 @@ class _Parser:
                 order = self.take().text.lower()
             if order not in ("sort.ascending", "sort.descending"):
                 raise QueryError(20, f"Unsupported modifier: {order}")
-            keys.append((index.name, order == "sort.descending"))
+            keys.append((index, order == "sort.descending"))
         return tuple(keys)
 
 
@@ -214,8 +218,7 @@ def _comparison(index: Index, relation: str, value: str) -> Condition:
 
 
 def _ordered(index: Index, relation: str, value: str) -> Condition:
-    """Dates and texts compare as they are written, numbers as numbers."""
-    key, holds = (int if index.kind == "number" else str), _ORDERS[relation]
+    key, holds = index.comparable, _ORDERS[relation]
     return lambda record: any(holds(key(other), key(value)) for other in record.get(index.name, ()))
 
 
@@ -244,5 +247,5 @@ def _masked(word: str) -> re.Pattern[str]:
     return re.compile(re.escape(word).replace(r"\*", ".*").replace(r"\?", "."))
 
 
-def _sort_key(name: str, record: Searchable) -> tuple[str, ...]:
-    return tuple(record.fields.get(name, ()))
+def _sort_key(index: Index, record: Searchable) -> tuple[Any, ...]:
+    return tuple(map(index.comparable, record.fields.get(index.name, ())))
