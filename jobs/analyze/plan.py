@@ -2,18 +2,21 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jobs.analyze.analyses import Served
+from jobs.analyze.analyses import Served, schema
 from jobs.analyze.pictures import Wanted
 from jobs.analyze.source import Found, Source, signature
 from jobs.output import Output
 
 MANIFESTS, TABLES = "manifests", "images"
 MANIFEST, REPORT = "manifest.json", "report.html"
+# A part's table or manifest, as `Part` names them; whatever else is in these folders is not this job's.
+OF_A_PART = re.compile(rf"(?:{TABLES}/(part=\d{{5,}})/images\.parquet|{MANIFESTS}/(part=\d{{5,}})\.json)")
 READERS = 16
 
 
@@ -60,7 +63,8 @@ class Plan:
 
     def made_from(self, part: Part) -> dict[str, Any]:
         """What a part's manifest must say for its rows to be those of this plan."""
-        asked = json.dumps([self.classes, asdict(self.wanted)])
+        columns = str(schema(self.wanted.analyses))
+        asked = json.dumps([self.classes, asdict(self.wanted), columns])
         return {
             "input": signature(part.images),
             "analyses": list(self.wanted.analyses),
@@ -69,16 +73,21 @@ class Plan:
         }
 
 
+def manifests_of(output: Output, parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """The manifest of each part, empty where there is none."""
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(lambda part: output.read_json(part.manifest), parts)
+        return [manifest if isinstance(manifest, dict) else {} for manifest in found]
+
+
 def complete(plan: Plan, parts: Sequence[Part]) -> list[Part]:
     """The parts whose rows are there, made from what they would be made from now, with nothing away then."""
     there = set(plan.output.list())
     found = [part for part in parts if part.manifest in there and part.table in there]
-    with ThreadPoolExecutor(READERS) as readers:
-        manifests = list(readers.map(lambda part: plan.output.read_json(part.manifest), found))
     return [
         part
-        for part, manifest in zip(found, manifests, strict=True)
-        if isinstance(manifest, dict) and manifest.get("complete") and manifest.get("made_from") == plan.made_from(part)
+        for part, manifest in zip(found, manifests_of(plan.output, found), strict=True)
+        if manifest.get("complete") and manifest.get("made_from") == plan.made_from(part)
     ]
 
 
@@ -92,8 +101,9 @@ def parts_of(images: Sequence[Found], size: int) -> list[Part]:
 def clear(output: Output, keep: Sequence[Part]) -> int:
     """Delete every other part, so that a reader never sees an image twice; how many there were."""
     kept = {path for part in keep for path in (part.manifest, part.table)}
-    others = [path for folder in (MANIFESTS, TABLES) for path in output.list(folder) if path not in kept]
-    # A part without its manifest is not complete, a manifest without its part would lie.
+    # A part without its manifest is not complete, a manifest without its part would lie: manifests go first.
+    there = [path for folder in (MANIFESTS, TABLES) for path in output.list(folder)]
+    others = {path: match[1] or match[2] for path in there if path not in kept and (match := OF_A_PART.fullmatch(path))}
     for path in others:
         output.delete(path)
-    return len({path.split("/")[1].removesuffix(".json") for path in others})
+    return len(set(others.values()))

@@ -166,6 +166,20 @@ def test_a_smaller_input_leaves_no_old_parts(photos: Path, tmp_path: Path) -> No
     assert len(list((out / "manifests").iterdir())) == 3
 
 
+def test_what_others_keep_in_the_output_stays(photos: Path) -> None:
+    """The folder above the pictures is a place for results, too, and theirs may be called `images`."""
+    photos = photos.rename(photos.with_name("images"))
+    others = [photos / "part=00000" / "a.png", photos.parent / "manifests" / "part=1.json"]
+    for path in others:
+        path.parent.mkdir()
+        path.write_bytes(picture(0))
+    before = sorted(photos.rglob("*"))
+    for analyses in ("blur", "embedding"):
+        assert analyze(photos, photos.parent, analyses) == 0
+        assert sorted(path for path in photos.rglob("*") if path.suffix != ".parquet") == before
+    assert all(path.exists() for path in others)
+
+
 def test_a_bucket(photos: Path) -> None:
     bucket = fsspec.filesystem("memory")
     for path in photos.rglob("*.*"):
