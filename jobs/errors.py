@@ -4,16 +4,21 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from configs.settings import SettingsError
+
 
 class JobRefused(Exception):
     """A job that cannot begin or go on. The message is one line that says what to do, without any credentials."""
 
 
 def command_line(run: Callable[[], int]) -> NoReturn:
-    """Run a job and exit with its status: 2 and one line on stderr when it is refused, 130 when it is interrupted."""
+    """Run a job and exit with its status; 130 when it is interrupted.
+
+    When it is refused, or a setting cannot work, the status is 2, and stderr says why.
+    """
     try:
         status = run()
-    except JobRefused as refused:
+    except (JobRefused, SettingsError) as refused:
         print(refused, file=sys.stderr)
         status = 2
     except KeyboardInterrupt:

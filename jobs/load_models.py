@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 from configs.registry import PretrainedEntry, load_registry
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import Settings, load_settings
 from deployments.devices import select
 from deployments.errors import WeightsNotFound
 from deployments.weights import (
@@ -19,6 +19,7 @@ from deployments.weights import (
     deepface_home,
     torch_home,
 )
+from jobs.errors import command_line
 
 REGISTRY = load_registry()
 
@@ -82,13 +83,9 @@ LOADERS: dict[str, Callable[[Settings], None]] = {
 }
 
 
-def main() -> int:
-    """The exit status: 1 when weights are missing, 2 when the settings cannot work."""
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
+def run() -> int:
+    """The exit status: 1 when weights are missing. SettingsError when the settings cannot work."""
+    settings = load_settings()
     for name, load in LOADERS.items():
         if not getattr(settings, f"{name}_enabled"):
             continue
@@ -102,4 +99,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line(run)

@@ -8,7 +8,7 @@ weights that nobody will serve again.
 import argparse
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from configs.settings import load_settings
 from deployments.catalogue.config import CatalogueConfig
-from deployments.catalogue.errors import ContentMissing
+from deployments.catalogue.errors import CatalogueError, ContentMissing
 from deployments.catalogue.opened import Opened, Opener
 from deployments.catalogue.store import original_key
 from deployments.decoding import PictureRefused, decode
 from deployments.preprocessing import fit
 from deployments.weights import ClipWeights
-from jobs.errors import command_line
-from jobs.running import APPLICATION, Running, connect
+from jobs.asking import Asker, NoAnswer
+from jobs.errors import JobRefused, command_line
+from jobs.running import APPLICATION, connect
 
 AT_ONCE = 16
 
@@ -51,9 +52,7 @@ async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_
     return done, left
 
 
-async def _pixels(
-    catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int
-) -> NDArray[np.uint8] | None:  # fmt: skip
+async def _pixels(catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int) -> NDArray[np.uint8] | None:
     size = weights.image.size
     try:
         data = await catalogue.store.get(original_key(sha256))
@@ -64,33 +63,54 @@ async def _pixels(
     return await asyncio.to_thread(fit, picture, size)
 
 
-async def run(running: Running, drop: list[str]) -> int:
-    """Bring the catalogue of the settings over; the exit status."""
-    settings = load_settings()
-    opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
-    clip: Any = running.handle("Clip")
-    weights: ClipWeights = await clip.weights.remote()
+async def run(clip: Any, drop: Sequence[str]) -> int:
+    """Bring the catalogue of the settings over to what the handle `clip` serves; the exit status.
+
+    Raises:
+        SettingsError: a setting cannot work.
+        JobRefused: CLIP or the catalogue does not answer, other weights are served meanwhile, or are to be dropped.
+    """
+    settings, asker = load_settings(), Asker()
+    weights: ClipWeights = await _asked(asker, clip.weights.remote)
     if weights.id in drop:
-        print(f"{weights.id} is what CLIP serves: it is not dropped", file=sys.stderr)
-        return 2
+        raise JobRefused(f"{weights.id} is what CLIP serves: it is not dropped.")
+
+    async def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vectors: NDArray[np.float32] = await _asked(asker, partial(clip.embed_images.remote, pixels))
+        if await _asked(asker, clip.weights.remote) != weights:
+            raise JobRefused("CLIP serves other weights than when this began: give the same command again.")
+        return vectors
+
+    opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
     try:
         catalogue = await opener.get()
-        done, left = await bring_over(catalogue, weights, clip.embed_images.remote, settings.max_pixels)
+        done, left = await bring_over(catalogue, weights, embed, settings.max_pixels)
         for weights_id in drop:
             await catalogue.embeddings.drop(weights_id)
+    except CatalogueError as error:
+        raise JobRefused(f"{error} What is embedded stays.") from error
     finally:
         await opener.close()
     print(f"{done} images embedded by {weights.id}, {left} left out")
     return 1 if left else 0
 
 
+async def _asked(asker: Asker, call: Callable[[], Any]) -> Any:
+    try:
+        return await asker.ask("Clip", call)
+    except NoAnswer as error:
+        raise JobRefused(f"{error}: what is embedded stays. See the logs of the deployment Clip.") from error
+
+
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m jobs.reembed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
     parser.add_argument("--drop", action="append", default=[], metavar="ID", help="forget these weights' vectors")
     arguments = parser.parse_args()
-    command_line(lambda: asyncio.run(run(connect(arguments.application), arguments.drop)))
+    command_line(lambda: asyncio.run(run(connect(arguments.application).handle("Clip"), arguments.drop)))
 
 
 if __name__ == "__main__":

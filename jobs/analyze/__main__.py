@@ -19,13 +19,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from configs.prompts import CATEGORIES, load_prompts
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import Settings, load_settings
 from jobs.analyze.analyses import ANALYSES, DEFAULT, served
 from jobs.analyze.pictures import Wanted
-from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, parts_of
+from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, manifests_of, parts_of
 from jobs.analyze.source import Source
 from jobs.analyze.summary import summarize
-from jobs.analyze.working import Seen, Worker, ask_weights, deployments, do_as_tasks, put
+from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, put
+from jobs.arguments import whole
 from jobs.asking import Asker
 from jobs.errors import JobRefused, command_line
 from jobs.output import open_output
@@ -42,7 +43,7 @@ PART_SIZE, IN_FLIGHT = 500, 64
 def run(options: argparse.Namespace) -> int:
     """Analyse through the running application; the exit status."""
     analyses = parse_analyses(options.analyses)
-    settings = _settings()
+    settings = load_settings()
     running = connect(options.application)
     handles = {name: running.handle(name) for name in deployments(analyses)}
     nodes = node_count()
@@ -59,24 +60,17 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
     if replaced := clear(plan.output, kept):
         print(f"{replaced} parts in {plan.output.shown} were of other images, analyses or weights, or are not complete")
     plan.output.delete(MANIFEST)
-    failures = _do(plan, parts, kept, handles, tasks)
+    _do(plan, parts, kept, handles, tasks)
     totals = _totals(plan, parts)
     seconds = time.monotonic() - started
     plan.output.write_bytes(REPORT, render(summarize(plan, parts, str(timedelta(seconds=round(seconds))))))
-    done = {"complete": not failures and totals["incomplete_parts"] == 0, "seconds": round(seconds, 2)}
+    done = {"complete": totals["incomplete_parts"] == 0, "seconds": round(seconds, 2)}
     plan.output.write_json(MANIFEST, done | totals)
     print(
         f"{totals['images']:,} images in {plan.output.shown}: {totals['unreadable']:,} are no pictures that can be "
         f"read, {totals['failed']:,} failed otherwise; {len(kept)} of {len(parts)} parts were there already"
     )
-    return 1 if failures or totals["failed"] else 0
-
-
-def _settings() -> Settings:
-    try:
-        return load_settings()
-    except SettingsError as error:
-        raise JobRefused(str(error)) from error
+    return 1 if totals["incomplete_parts"] or totals["failed"] else 0
 
 
 def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> Plan:
@@ -99,29 +93,28 @@ async def _weights(handles: Mapping[str, Any]) -> dict[str, Any]:
     return {name: await ask_weights(handle, name, Asker()) for name, handle in handles.items()}
 
 
-def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int) -> list[int]:
-    """Do the parts that are not kept; the numbers of those whose tasks failed."""
-    failures: list[int] = []
+def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int) -> None:
+    """Do the parts that are not kept; one whose task fails is said, and stays incomplete."""
     with Progress(("images", "errors"), sum(len(part.images) for part in parts)) as progress:
         progress.skip(images=sum(len(part.images) for part in kept))
         numbers = {part.number for part in kept}
         todo = [part for part in parts if part.number not in numbers]
-        seen: Seen = lambda images, errors: progress.advance(images=images, errors=errors)  # noqa: E731
+
+        def seen(images: int, errors: int) -> None:
+            progress.advance(images=images, errors=errors)
 
         def failed(part: Part, error: BaseException) -> None:
             progress.note(f"{part.name} failed ({type(error).__name__}: {error}): give the same command again")
-            failures.append(part.number)
 
         if tasks:
             do_as_tasks(plan, todo, tasks, seen, failed)
         else:
             asyncio.run(Worker(plan, handles, put, Asker()).do(todo, seen))
-    return failures
 
 
 def _totals(plan: Plan, parts: Sequence[Part]) -> dict[str, Any]:
     """What the manifests of the parts say together."""
-    manifests = [plan.output.read_json(part.manifest) or {} for part in parts]
+    manifests = manifests_of(plan.output, parts)
     counts = {name: sum(one.get(name, 0) for one in manifests) for name in ("images", "unreadable", "failed")}
     answered = {name: sum(one.get("answered", {}).get(name, 0) for one in manifests) for name in plan.wanted.analyses}
     return {
@@ -155,24 +148,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
     parser.add_argument("--force", action="store_true", help="analyse again what is complete")
     size_help = f"images of a part, which is written at once (default: {PART_SIZE})"
-    parser.add_argument("--part-size", type=_positive, default=PART_SIZE, metavar="N", help=size_help)
+    parser.add_argument("--part-size", type=whole(1), default=PART_SIZE, metavar="N", help=size_help)
     flight_help = f"most images at a time in a process; of whole pictures a quarter (default: {IN_FLIGHT})"
-    parser.add_argument("--in-flight", type=_positive, default=IN_FLIGHT, metavar="N", help=flight_help)
+    parser.add_argument("--in-flight", type=whole(1), default=IN_FLIGHT, metavar="N", help=flight_help)
     tasks_help = "parts at a time as Ray tasks; 0: in this process (default: 0 on one node, otherwise one a node)"
-    parser.add_argument("--tasks", type=_count, metavar="N", help=tasks_help)
+    parser.add_argument("--tasks", type=whole(0), metavar="N", help=tasks_help)
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
-
-
-def _count(text: str) -> int:
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
 
 
 if __name__ == "__main__":

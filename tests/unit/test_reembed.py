@@ -2,13 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from ray.exceptions import RayActorError
 
 from deployments.catalogue.opened import Opener
-from jobs.reembed import bring_over
+from jobs import asking
+from jobs.errors import JobRefused
+from jobs.reembed import bring_over, run
+from tests.doubles.model_handles import handles
 from tests.unit.api import WEIGHTS, client
 from tests.unit.catalogue import Eyes, config, finished, located, uploaded, working
 from tests.unit.test_images import encoded
@@ -36,3 +42,53 @@ async def test_a_change_of_weights(tmp_path: Path) -> None:
         assert await catalogue.search.nearest(WEIGHTS.id, np.ones(4, np.float32), 3) == []
     finally:
         await opener.close()
+
+
+@pytest.fixture
+async def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalogue of three pictures, which the settings name."""
+    async with client(**located(tmp_path)) as api, working(tmp_path, Eyes()):
+        for colour in ("red", "green", "blue"):
+            await finished(api, await uploaded(api, encoded(Image.new("RGB", (40, 30), colour), "PNG")))
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'catalogue.db'}")
+    monkeypatch.setenv("STORE_URL", str(tmp_path / "pictures"))
+    monkeypatch.setattr(asking, "FIRST_WAIT_S", 0.0)
+    return tmp_path
+
+
+async def embedded(folder: Path, weights_id: str) -> int:
+    opener = Opener(config(folder))
+    try:
+        return 3 - len(await (await opener.get()).embeddings.missing(weights_id, 10))
+    finally:
+        await opener.close()
+
+
+async def test_a_replica_that_is_replaced_is_asked_again(catalogue: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = handles()["Clip"]
+    clip.fails = lambda method, _: RayActorError() if clip.calls[method] == 1 else None
+    assert await run(clip, [WEIGHTS.id]) == 0
+    assert "3 images embedded by test/clip, 0 left out" in capsys.readouterr().out
+    assert (await embedded(catalogue, "test/clip"), await embedded(catalogue, WEIGHTS.id)) == (3, 0)
+
+
+async def test_vectors_of_other_weights_are_not_stored_as_theirs(catalogue: Path) -> None:
+    clip = handles()["Clip"]
+
+    def change(method: str, _: tuple[Any, ...]) -> None:
+        if method == "embed_images":
+            clip.served = replace(clip.served, id="test/other")
+
+    clip.fails = change
+    with pytest.raises(JobRefused, match="CLIP serves other weights than when this began"):
+        await run(clip, [])
+    assert (await embedded(catalogue, "test/clip"), await embedded(catalogue, "test/other")) == (0, 0)
+
+
+async def test_what_cannot_go_on_is_one_line(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = handles()["Clip"]
+    with pytest.raises(JobRefused, match="test/clip is what CLIP serves"):
+        await run(clip, ["test/clip"])
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{catalogue}/catalogue.db/below.db")
+    with pytest.raises(JobRefused, match="The database's folder cannot be used .* What is embedded stays"):
+        await run(clip, [])
