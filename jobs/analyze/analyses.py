@@ -123,7 +123,9 @@ ANALYSES = {
     ),
 }
 
+# `image_id` is the path: under this name every job's table of images says which one a row is of.
 FILE_FIELDS = (
+    pa.field("image_id", pa.string(), nullable=False),
     pa.field("path", pa.string(), nullable=False),
     pa.field("sha256", pa.string()),
     pa.field("bytes", pa.int64(), nullable=False),

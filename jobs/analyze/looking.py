@@ -81,6 +81,10 @@ class Looker:
         self._pictures = asyncio.Semaphore(max(1, in_flight // PICTURES_SHARE) if wanted.others else in_flight)
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 2, thread_name_prefix="prepare")
 
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown()
+
     async def look(self, images: Sequence[Found]) -> list[Row]:
         """The rows of at most `chunk` images, in their order; what is wrong with one is its own row's problem.
 
@@ -88,7 +92,7 @@ class Looker:
             JobRefused: the models have not answered for long.
         """
         async with self.slots:
-            rows = [Row({"path": _text(image.path), "bytes": image.size}) for image in images]
+            rows = [_row(image) for image in images]
             opened: list[asyncio.Future[Pixels | None]] = [asyncio.get_running_loop().create_future() for _ in images]
             async with asyncio.TaskGroup() as group:
                 for image, row, future in zip(images, rows, opened, strict=True):
@@ -183,6 +187,7 @@ class Looker:
         return {name: answers[name] for name in self._clip}
 
 
-def _text(path: str) -> str:
-    """A path as a text, also where the file's name is no UTF-8."""
-    return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
+def _row(image: Found) -> Row:
+    # A name that is no UTF-8 is a text, too.
+    path = image.path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
+    return Row({"image_id": path, "path": path, "bytes": image.size})

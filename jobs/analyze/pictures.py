@@ -69,11 +69,6 @@ def prepare(data: bytes, wanted: Wanted) -> Ready:
     )
 
 
-def small(data: bytes, side: int, max_pixels: int) -> Image.Image:
-    """A picture for a thumbnail of `side` pixels; raises as `prepare`."""
-    return decode_with_size(data, max_pixels, side)[0]
-
-
 def _input(image: Image.Image, whole: Pixels | None, analysis: str) -> Pixels:
     least = ANALYSES[analysis].least
     if least is None:

@@ -3,16 +3,15 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deployments.decoding import PictureRefused
 from jobs.analyze.analyses import schema
-from jobs.analyze.pictures import small
 from jobs.analyze.plan import Part, Plan
-from jobs.report import THUMBNAIL_SIDE, Bars, Fact, Gallery, Picture, Report, Section, Table, thumbnail
+from jobs.report import Bars, Fact, Gallery, Picture, Report, Section, Table, sample
 
 SAMPLES, SHOWN_ERRORS, SHOWN_LABELS, BINS = 8, 20, 20, 24
 HEAVY = ("embedding",)
@@ -21,7 +20,12 @@ MEASURES = {
     "blur": ("Sharpness (variance of the Laplacian at 512 pixels)", "blur_normalized_variance", "Blurred", "Sharp"),
     "quality": ("Technical quality (NIMA, 1–10)", "quality_technical", "Technically poor", "Technically good"),
 }
-LABELLED = {"tags": "Labels", "objects": "Things found", "emotion": "Emotions"}
+# Title and column.
+LABELLED = {
+    "tags": ("Labels", "tags"),
+    "objects": ("Things found", "objects"),
+    "emotion": ("Emotions", "emotion_faces"),
+}
 
 
 def summarize(plan: Plan, parts: Sequence[Part], took: str) -> Report:
@@ -80,7 +84,7 @@ def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:
     title, column, low, high = MEASURES[name]
 
     def sections(plan: Plan, rows: pa.Table) -> list[Section]:
-        known = rows.filter(pc.is_valid(rows[column])).sort_by([(column, "ascending"), ("path", "ascending")])
+        known = rows.filter(pc.is_finite(rows[column])).sort_by([(column, "ascending"), ("path", "ascending")])
         values = known[column].to_pylist()
         if not values:
             return []
@@ -94,14 +98,14 @@ def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:
 
 
 def _labels(name: str, labels: Callable[[Any], Iterator[str]]) -> Callable[[Plan, pa.Table], list[Section]]:
-    column = {"emotion": "emotion_faces"}.get(name, name)
+    title, column = LABELLED[name]
 
     def sections(plan: Plan, rows: pa.Table) -> list[Section]:
         counts = Counter(label for value in rows[column].to_pylist() if value for label in labels(value))
         most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:SHOWN_LABELS]
-        table = Table(LABELLED[name], ("label", "count"), most)
+        table = Table(title, ("label", "count"), most)
         some = rows.filter(pc.greater(pc.list_value_length(rows[column]), 0)).slice(0, SAMPLES)
-        return [table, _gallery(plan, f"{LABELLED[name]}: samples", some, column)]
+        return [table, _gallery(plan, f"{title}: samples", some, column)]
 
     return sections
 
@@ -145,11 +149,9 @@ def _histogram(title: str, values: Sequence[float]) -> Bars:
 def _gallery(plan: Plan, title: str, rows: pa.Table, column: str = "") -> Gallery:
     pictures = []
     for row in rows.to_pylist():
-        try:
-            image = small(plan.source.read(row["path"]), THUMBNAIL_SIDE, plan.wanted.max_pixels)
-        except (PictureRefused, OSError):
-            continue
-        pictures.append(Picture(thumbnail(image), row["path"], _detail(row.get(column))))
+        jpeg = sample(partial(plan.source.read, row["path"]), plan.wanted.max_pixels)
+        if jpeg is not None:
+            pictures.append(Picture(jpeg, row["path"], _detail(row.get(column))))
     return Gallery(title, pictures)
 
 

@@ -1,6 +1,7 @@
 """The parts of a plan, done one after the other with no gap between them: in this process, or as Ray tasks."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Worker:
         )
 
     async def do(self, parts: Sequence[Part], seen: Seen) -> list[Done]:
-        """Do parts, two at a time; `seen` hears of images and how many of them failed.
+        """Do parts, two at a time, once; `seen` hears of images and how many of them failed.
 
         Raises:
             JobRefused: the models are gone or serve other weights now, or the output fails.
@@ -65,8 +66,9 @@ class Worker:
                 return await self._do(part, seen)
 
         try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(part)) for part in parts]
+            with contextlib.closing(self._looker):
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(one(part)) for part in parts]
         except BaseExceptionGroup as errors:
             raise _leaf(errors) from errors
         return [task.result() for task in tasks]

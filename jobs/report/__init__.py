@@ -8,8 +8,8 @@ Every text may come from strangers: all of them are escaped, and the page's own 
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -17,9 +17,8 @@ from typing import ClassVar, Literal
 import jinja2
 from PIL import Image
 
-from jobs.report.charts import Axis, BarChart, PointChart
-
-__all__ = ["Axis", "Bars", "Fact", "Gallery", "Picture", "Points", "Report", "Section", "Table", "render", "thumbnail"]
+from deployments.decoding import decode
+from jobs.report.charts import BarChart, PointChart
 
 FOLDER = Path(__file__).resolve().parent
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 240, 75
@@ -124,7 +123,7 @@ class Report:
     summary: str
     facts: Sequence[Fact] = ()
     sections: Sequence[Section] = ()
-    warnings: Sequence[str] = field(default=())
+    warnings: Sequence[str] = ()
 
 
 def render(report: Report) -> bytes:
@@ -132,13 +131,22 @@ def render(report: Report) -> bytes:
     return _template().render(report=report).encode("utf-8", errors="replace")
 
 
-def thumbnail(image: Image.Image, side: int = THUMBNAIL_SIDE) -> bytes:
-    """A small JPEG of an RGB image, at most `side` pixels long, without anything but its pixels."""
+def thumbnail(image: Image.Image) -> bytes:
+    """A small JPEG of an RGB image, without anything but its pixels."""
     small = image.copy()
-    small.thumbnail((side, side), Image.Resampling.BICUBIC)
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
     return buffer.getvalue()
+
+
+def sample(read: Callable[[], bytes], max_pixels: int) -> bytes | None:
+    """The thumbnail of the picture that `read` gives; None when it is gone or broken: a report does without it."""
+    try:
+        image = decode(read(), max_pixels, shortest_side=THUMBNAIL_SIDE)
+    except Exception:  # each file system has its own errors
+        return None
+    return thumbnail(image)
 
 
 @cache

@@ -92,9 +92,7 @@ class BarChart:
         """A few of the labels, in the middle of their bars."""
         room = (self.width - LEFT - RIGHT) / max(1, len(self.labels))
         step = max(1, math.ceil(len(self.labels) / MOST_LABELS))
-        return [
-            Tick(LEFT + (index + 0.45) * room, self.labels[index]) for index in range(0, len(self.labels), step)
-        ]  # fmt: skip
+        return [Tick(LEFT + (index + 0.45) * room, label) for index, label in enumerate(self.labels)][::step]
 
     def _y(self, count: float) -> float:
         return self.height - BOTTOM - count / self._top * (self.height - TOP - BOTTOM)

@@ -90,5 +90,5 @@ async def test_what_cannot_go_on_is_one_line(catalogue: Path, monkeypatch: pytes
     with pytest.raises(JobRefused, match="test/clip is what CLIP serves"):
         await run(clip, ["test/clip"])
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{catalogue}/catalogue.db/below.db")
-    with pytest.raises(JobRefused, match="The database's folder cannot be used .* What is embedded stays"):
+    with pytest.raises(JobRefused, match=r"The database's folder cannot be used .* What is embedded stays"):
         await run(clip, [])

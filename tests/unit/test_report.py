@@ -10,8 +10,9 @@ import pytest
 from lxml import etree
 from PIL import Image
 
-from jobs.report import Axis, Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render, thumbnail
-from jobs.report.charts import BarChart, PointChart
+from jobs.report import Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render, sample, thumbnail
+from jobs.report.charts import Axis, BarChart, PointChart
+from tests.unit.test_images import encoded
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}&amp;\ud800"
 SECTIONS: list[Section] = [
@@ -92,6 +93,15 @@ def test_a_thumbnail_is_small_and_bare() -> None:
     assert image.size == (2000, 1000)
     uri = Picture(b"\xff\xd8", "").data_uri
     assert base64.b64decode(uri.partition(",")[2]) == b"\xff\xd8"
+
+
+def test_a_picture_that_is_gone_or_broken_is_no_sample() -> None:
+    def gone() -> bytes:
+        raise ConnectionError("a file system of any kind")
+
+    image = encoded(Image.new("RGB", (400, 100), "red"), "PNG")
+    assert sample(lambda: image, 40_000) == thumbnail(Image.new("RGB", (400, 100), "red"))
+    assert sample(lambda: image, 39_999) is sample(lambda: image[:60], 40_000) is sample(gone, 40_000) is None
 
 
 def test_the_charts_are_well_formed() -> None:

@@ -30,7 +30,7 @@ def test_every_analysis_has_its_columns(photos: Path, tmp_path: Path) -> None:
     data = picture(1)
     row = next(row for row in found if row["path"].endswith("01.BMP"))
     assert row | {"part": 0} == {
-        "path": "album 1/01.BMP", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "width": 40,
+        "image_id": "album 1/01.BMP", "path": "album 1/01.BMP", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "width": 40,
         "height": 30, "format": "BMP", "error": None, "part": 0,
         "blur_variance": pytest.approx(np.asarray(Image.open(io.BytesIO(data))).mean()), "blur_normalized_variance": 40.0,
         "blur_weights": "test/blur", "blur_bundled": False,
