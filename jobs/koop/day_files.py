@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.koop.tables import IMAGES, PUBLICATIONS, Row, table
+from jobs.koop.tables import IMAGES, PUBLICATIONS, Row, image_table, table
 from jobs.output import Output
 
 PARTS = "_parts"
@@ -74,7 +74,7 @@ class DayFiles:
     def add_part(self, publications: list[Row], images: list[Row]) -> None:
         """Put publications aside with their images. They are done when this has returned, not before."""
         part = self._beginning + uuid.uuid4().hex
-        self._output.write_table(part + IMAGES_END, table(images, IMAGES))
+        self._output.write_table(part + IMAGES_END, image_table(images, self._day))
         self._output.write_table(part + PUBLICATIONS_END, table(publications, PUBLICATIONS))
 
     def gather(self, identifiers: set[str]) -> Tables:

@@ -1,6 +1,7 @@
 """The rows of the two tables: one a publication, one a picture (or what stands where a picture is lost)."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -56,6 +57,7 @@ UNREACHABLE = "unreachable"
 
 IMAGES = pa.schema(
     [
+        ("image_id", pa.string()),  # day, publication, place of the file among its files, and page: `image_table`
         ("publication", pa.string()),
         ("position", pa.int32()),
         ("source", pa.string()),
@@ -125,3 +127,14 @@ def _first_position(coordinates: Any) -> tuple[float, float]:
 def table(rows: list[Row], schema: pa.Schema) -> pa.Table:
     """Rows as a table; a value that a row lacks is null."""
     return pa.Table.from_pylist(rows, schema)
+
+
+def image_table(rows: list[Row], day: date) -> pa.Table:
+    """The rows of a day's images as a table, each with an `image_id` that no other row of any day has."""
+    return table([{"image_id": _image_id(row, day), **row} for row in rows], IMAGES)
+
+
+def _image_id(row: Row, day: date) -> str:
+    """The same whenever the day is done again; `--by modified` has a publication on several days."""
+    page = row.get("page")
+    return f"{day}/{row['publication']}/{row['position']}" + (f"/{page}" if page else "")
