@@ -41,7 +41,7 @@ class Workers:
     def __str__(self) -> str:
         if self.gpus:
             return f"{self.count} at a time, on {self.gpus:g} of a GPU each"
-        beside = "" if self.cpus else ": every core is reserved by what else runs in this Ray"
+        beside = "" if self.cpus else ", which is not reserved: what else runs in this Ray has reserved the cores"
         return f"{self.count} at a time, on a core each{beside}"
 
 
@@ -60,16 +60,18 @@ def start_ray() -> str:
 def choose_workers(asked: int) -> Workers:
     """Four for each free GPU, or else as many as there are free cores, unless a number is asked for.
 
-    Beside an application that has reserved every core, tasks reserve none and one runs at a time: they share the
-    cores with it and need not wait for it to end.
+    What is free may be spread over nodes and GPUs in pieces that no task fits into. So a task reserves a share of a GPU
+    only where so much is free that one of them has the share, and a core only where one of the nodes must have it.
+    Otherwise tasks reserve none: they share the cores with what else runs here and need not wait for it to end.
     """
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     cores, gpus = float(free.get("CPU", 0)), float(free.get("GPU", 0))
-    cpus = 1.0 if cores >= 1 else 0.0
-    if gpus > 0:
-        share = min(1 / TASKS_A_GPU, gpus)
-        return Workers(asked or max(1, int(min(gpus / share, cores))), cpus, share)
-    return Workers(asked or max(1, int(cores)), cpus, 0.0)
+    share = 1 / TASKS_A_GPU
+    if 0 < share * ray.cluster_resources().get("GPU", 0) <= gpus:  # type: ignore[no-untyped-call]
+        # No core beside it: the free ones may be on other nodes.
+        return Workers(asked or max(1, int(min(gpus / share, cores))), 0.0, share)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]  # type: ignore[no-untyped-call]
+    return Workers(asked or max(1, int(cores)), 1.0 if nodes and cores >= len(nodes) else 0.0, 0.0)
 
 
 class Store:
@@ -146,9 +148,9 @@ def search(plan: Plan, store: Store, lengths: Floats, output: Output, signature:
     return searched
 
 
-def forget(output: Output) -> None:
-    """Delete the block rows of this and of all other searches with this output."""
-    for path in output.list(FOLDER):
+def forget(output: Output, signature: str = "") -> None:
+    """Delete the block rows of one search, or those of all searches with this output."""
+    for path in output.list(f"{FOLDER}/{signature}".rstrip("/")):
         output.delete(path)
 
 
