@@ -108,13 +108,13 @@ class Units:
     """Unit rows (n, d): float32 for the products, float64 where a decision hangs on them.
 
     Attributes:
-        single: (n, d), each number off by at most two roundoffs of its own.
+        single: (n, d), each number rounded once.
     """
 
     def __init__(self, vectors: NDArray[np.floating], lengths: Floats | None = None) -> None:
         """`vectors` (n, d) float32 or float64 with their `row_lengths` (n,), or of length 1 when None; not copied."""
         self._vectors, self._lengths = vectors, lengths
-        scaled = vectors if lengths is None else vectors / lengths[:, None].astype(vectors.dtype)
+        scaled = vectors if lengths is None else vectors / lengths[:, None]
         self.single: Singles = scaled.astype(np.float32, copy=False)
 
     def __len__(self) -> int:

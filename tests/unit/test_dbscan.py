@@ -320,17 +320,19 @@ def test_components_are_those_of_the_graph(seed: int) -> None:
     assert (roots <= np.arange(2000)).all()
 
 
-def test_a_long_chain_is_joined_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Link by link from its end, the worst order; a chain of parents as long as the points would take minutes."""
-    parents, count = separate(20_000), 20_000
-    for start in range(count - 2, -1, -1):
-        parents[start + 1] = start
-    assert find(parents, np.array([count - 1, 7])).tolist() == [0, 0]
-    steps = 0
-    while parents[count - 2] != 0:
-        find(parents, np.array([count - 2]))
+def test_a_long_chain_is_followed_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each point's parent is the one before it; link by link that would take 20,000 steps."""
+    parents, steps, equal = np.maximum(np.arange(20_000) - 1, 0), 0, np.array_equal
+
+    def counted(one: Any, other: Any) -> bool:
+        nonlocal steps
         steps += 1
-    assert steps <= 1
+        return equal(one, other)
+
+    monkeypatch.setattr(np, "array_equal", counted)
+    assert not find(parents, np.arange(20_000)).any()
+    assert not parents.any()
+    assert steps < 20
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -364,6 +366,11 @@ def test_growth_goes_on_elsewhere() -> None:
         assert len(found.open) < len(units) * 6
         whole.take(found)
     assert whole.labels().tolist() == dbscan(units, 3e-3, 6).tolist()
+
+
+def test_a_length_beyond_float32_is_no_other_direction() -> None:
+    rows = np.full((2, 512), 3e38, np.float32)
+    assert near(np.full((2, 512), 512**-0.5), Units(rows, row_lengths(rows.astype(np.float64))).single, 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
