@@ -1,4 +1,4 @@
-"""Cluster the embeddings of other jobs: `python -m jobs.cluster --input data/photos --output data/clusters`.
+"""Cluster the embeddings of other jobs: `python -m jobs.cluster --input data/koop --output data/clusters`.
 
 Exact DBSCAN of millions of vectors by cosine distance, with the labels of scikit-learn's: it compares all pairs, in
 blocks, in memory that grows with the vectors alone. It needs no running application. It joins the Ray that runs here
@@ -19,14 +19,17 @@ from dataclasses import asdict
 from typing import Any
 
 from deployments.growth import Growth
+from jobs.arguments import whole
 from jobs.clustering.approximate import Approximate, Cells
-from jobs.clustering.pages import Album, page
+from jobs.clustering.report import Album, report
 from jobs.clustering.rows import Plan, Threshold
 from jobs.clustering.search import Store, choose_workers, forget, search, start_ray
 from jobs.clustering.summary import Summary, clusters_table, duplicates_table, labels_table, summarise
-from jobs.clustering.vectors import Columns, Held, Source, collect
-from jobs.errors import command_line
+from jobs.clustering.vectors import ROLES, Columns, Held, Source, collect
+from jobs.errors import JobRefused, command_line
 from jobs.output import Output, open_output
+from jobs.report import render
+from jobs.urls import open_url
 
 FORMAT = 1  # of block rows: those of another are not gone on with
 MOST_SAMPLES = 256  # so many neighbours are kept of a point that is not core
@@ -40,6 +43,8 @@ def main() -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Cluster as the options say; the exit status."""
+    if open_url(options.input) == open_url(options.output):
+        raise JobRefused("--output is what --input reads: name another folder.")
     columns = Columns(
         options.id_column,
         options.vector_column,
@@ -57,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
     read_s = time.perf_counter() - started
     plan = Plan(len(held.lengths), held.size, _thresholds(options))
     signature = _signature(source, plan, options)
-    if (output.read_json(MANIFEST) or {}).get("signature") == signature:
-        print(f"{output.shown} holds this very clustering: delete its {MANIFEST} to have it done again.")
+    if _is_done(output, signature, force=options.force):
+        print(f"{output.shown} holds this very clustering: --force does it again.")
         return 0
     _say(f"{plan.count:,} vectors of {held.dimensions} read in {read_s:.1f} s; {source.skipped:,} rows have none")
     if options.approximate:
@@ -73,6 +78,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _is_done(output: Output, signature: str, *, force: bool) -> bool:
+    """Whether the output holds what is asked for; what must not be gone on with is deleted."""
+    if force:
+        forget(output)
+        return False
+    done = (output.read_json(MANIFEST) or {}).get("signature")
+    if done:
+        # A run that was killed after its manifest has left some block rows, and those know of others that are gone.
+        forget(output, done)
+    return bool(done == signature)
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m jobs.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -82,26 +99,27 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--output", required=True, metavar="URL", help="a folder; any URL of fsspec")
     add("--id-column", default="image_id", metavar="NAME", help="texts or whole numbers, each once (image_id)")
     add("--vector-column", default="embedding", metavar="NAME", help="lists of floats of one length (embedding)")
-    add("--weights-column", metavar="NAME", help="which model made a vector: one for all (weights_id if there is one)")
-    add("--picture-column", metavar="NAME", help="paths of pictures for the report (kept_path or path)")
-    add("--quality-column", metavar="NAME", help="numbers, more is better (quality or nima_technical_score)")
+    add("--weights-column", metavar="NAME", help=f"which model made a vector: one for all ({_usual('weights')})")
+    add("--picture-column", metavar="NAME", help=f"paths of pictures for the report ({_usual('picture')})")
+    add("--quality-column", metavar="NAME", help=f"numbers, more is better ({_usual('quality')})")
     add("--pictures", metavar="URL", help="the folder that those paths are relative to (the input's)")
     add("--eps", type=_distance, default=0.35, help="cosine distance of neighbours, up to 2 (0.35)")
-    add("--min-samples", type=_within(1, MOST_SAMPLES), default=2, help="neighbours of a core point, itself too (2)")
+    add("--min-samples", type=whole(1, MOST_SAMPLES), default=2, help="neighbours of a core point, itself too (2)")
     add("--near-duplicates", type=_distance_or_none, default=0.05, metavar="DISTANCE", help="0: none (0.05)")
     add(
         "--workers",
-        type=_within(0, 100_000),
+        type=whole(0),
         default=0,
         help="tasks at a time (0: four for each free GPU, or else one for each free core)",
     )
+    add("--force", action="store_true", help="do again what is there, or was begun")
     add(
         "--approximate",
         action="store_true",
         help="search an index of FAISS, not resumable; the share of edges found is measured",
     )
-    add("--nlist", type=_within(1, 1_000_000), help="cells of the index (about 2 √n)")
-    add("--nprobe", type=_within(1, 1_000_000), help="cells that are searched for a vector (8)")
+    add("--nlist", type=whole(1), help="cells of the index (about 2 √n)")
+    add("--nprobe", type=whole(1), help="cells that are searched for a vector (8)")
     options = parser.parse_args(arguments)
     if not options.approximate and (options.nlist or options.nprobe):
         parser.error("--nlist and --nprobe are for --approximate")
@@ -150,8 +168,8 @@ def _thresholds(options: argparse.Namespace) -> tuple[Threshold, ...]:
 
 
 def _signature(source: Source, plan: Plan, options: argparse.Namespace) -> str:
-    """Of the vectors and of all that decides on the labels; block rows of the same one can be gone on with."""
-    decides = [FORMAT, source.signature, plan.block, plan.thresholds]
+    """Of all that decides on what is written; block rows of the same one can be gone on with."""
+    decides = [FORMAT, source.signature, source.weights, options.pictures, plan.block, plan.thresholds]
     if options.approximate:
         decides += [options.nlist, options.nprobe]
     return hashlib.blake2b(json.dumps(decides).encode(), digest_size=16).hexdigest()
@@ -184,7 +202,7 @@ def _write(output: Output, summary: Summary, held: Held, manifest: dict[str, Any
         output.delete("near_duplicates.parquet")
     else:
         output.write_table("near_duplicates.parquet", duplicates_table(summary, summary.duplicates, held))
-    output.write_bytes("report.html", page(summary, held, manifest, album))
+    output.write_bytes("report.html", render(report(summary, held, manifest, album)))
     output.write_json(MANIFEST, manifest)
     forget(output)
 
@@ -203,25 +221,22 @@ def _say(text: str) -> str:
     return text
 
 
+def _usual(role: str) -> str:
+    return " or ".join(ROLES[role].names)
+
+
 def _distance(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value <= 2:
         raise argparse.ArgumentTypeError(f"{text} is no cosine distance: above 0, up to 2")
     return value
 
 
 def _distance_or_none(text: str) -> float:
-    return 0.0 if float(text) == 0 else _distance(text)
-
-
-def _within(least: int, most: int) -> Any:
-    def whole(text: str) -> int:
-        value = int(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text} is not from {least} to {most}")
-        return value
-
-    return whole
+    return 0.0 if text in {"0", "0.0"} else _distance(text)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """Vectors with their ids from parquet files on any fsspec URL, read in batches and held once.
 
-A folder is read with all below it; names that begin with `_` or `.` are a job's own. A row without a vector, as a job
-writes for an image that failed, is left out and counted. Anything else that is wrong is refused in one line.
+Of the output of `jobs.koop.ingest` or `jobs.analyze` the table of images is read, of any other folder all below it but
+names that begin with `_` or `.`, which are a job's own. A row without a vector, as a job writes for an image that
+failed, is left out and counted. Anything else that is wrong is refused in one line.
 """
 
 import hashlib
+import json
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,15 +27,13 @@ from jobs.urls import open_url, public_url, refused
 Vectors = NDArray[np.floating]
 
 BATCH = 4096  # rows
-# What the outputs of other jobs call these columns: the first that is there counts.
-WEIGHTS = ("weights_id", "embedding_weights", "embedding_model")
-PICTURES = ("kept_path", "path")
-QUALITY = ("quality", "nima_technical_score", "quality_score")
+# The folders of another job's output; the images are in the first.
+OUTPUT = ("images", "manifests")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; what is None is looked for under its usual names, and need not be there."""
+    """Names of columns; what is None is looked for under the names of `ROLES`, and need not be there."""
 
     id: str
     vector: str
@@ -98,7 +98,7 @@ class Source:
         rows: in all files, with those that have no vector.
         skipped: rows without a vector that were read.
         weights: the weights that made the vectors that were read; None where the files do not say.
-        signature: of every id and vector that was read, in hexadecimal.
+        signature: of everything that was read, in hexadecimal.
     """
 
     def __init__(self, url: str, columns: Columns) -> None:
@@ -137,20 +137,19 @@ class Source:
         if columns.weights:
             self._same_weights(pc.unique(batch.column(columns.weights).drop_null()).to_pylist())
         vectors, lengths = self._matrix(batch.column(columns.vector), ids)
-        self._hash.update("\0".join(map(str, ids.to_pylist())).encode())
+        pictures = pc.cast(batch.column(columns.picture), pa.string()) if columns.picture else None
+        quality = pc.cast(batch.column(columns.quality), pa.float64(), safe=False) if columns.quality else None
+        for column in (ids, pictures, quality):
+            self._hash.update(json.dumps(None if column is None else column.to_pylist()).encode())
         self._hash.update(vectors.data)
-        return Rows(
-            ids,
-            vectors,
-            lengths,
-            pc.cast(batch.column(columns.picture), pa.string()) if columns.picture else None,
-            pc.cast(batch.column(columns.quality), pa.float64()) if columns.quality else None,
-        )
+        return Rows(ids, vectors, lengths, pictures, quality)
 
     def _matrix(self, lists: pa.Array, ids: pa.Array) -> tuple[Vectors, Floats]:
         """Lists of numbers -> (k, d), and their lengths."""
         widths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
         self._width = self._width or int(widths[0])
+        if (empty := np.flatnonzero(widths == 0)).size:
+            raise JobRefused(f"The vector of {ids[empty[0]]} has no numbers: leave it out, or null.")
         if (other := np.flatnonzero(widths != self._width)).size:
             raise JobRefused(
                 f"The vector of {ids[other[0]]} has {widths[other[0]]} numbers, others have {self._width}: "
@@ -179,10 +178,14 @@ class Source:
 
     def _parquet(self, root: str) -> list[str]:
         try:
-            found = [root] if self.files.isfile(root) else self.files.find(root)
+            if self.files.isfile(root):
+                return [root]
+            if all(self.files.isdir(f"{root}/{folder}") for folder in OUTPUT):
+                root = f"{root}/{OUTPUT[0]}"
+            found = self.files.find(root)
         except Exception as error:  # a file system's own errors are of any type
             raise refused(self._url, "cannot be read", error) from error
-        paths = sorted(path for path in found if path == root or _is_table(posixpath.relpath(path, root)))
+        paths = sorted(path for path in found if _is_table(posixpath.relpath(path, root)))
         if not paths:
             raise JobRefused(f"{self.shown} holds no parquet file: name a file, or a folder with some below it.")
         return paths
@@ -199,29 +202,21 @@ class Source:
         try:
             with self.files.open(path, "rb") as file:
                 yield from pq.ParquetFile(file).iter_batches(BATCH, columns=names)
-        except (OSError, pa.ArrowException) as error:
+        except Exception as error:
             raise refused(self._url, f"cannot be read at {self._of(path)}", error) from error
 
     def _resolved(self, schemas: Sequence[pa.Schema], columns: Columns) -> Columns:
+        given = {role: name for role, name in vars(columns).items() if name is not None}
         for path, schema in zip(self._paths, schemas, strict=True):
-            for name in (value for value in vars(columns).values() if value is not None):
+            for role, name in given.items():
                 if name not in schema.names:
                     raise JobRefused(f"{self._of(path)} has no column {name!r}; it has {', '.join(schema.names)}.")
-            if not _is_vector(schema.field(columns.vector).type):
-                raise JobRefused(f"{self._of(path)}: column {columns.vector!r} is no list of floating-point numbers.")
-            if not _is_id(schema.field(columns.id).type):
-                raise JobRefused(f"{self._of(path)}: column {columns.id!r} has neither texts nor whole numbers.")
+                if not ROLES[role].fits(schema.field(name).type):
+                    raise JobRefused(f"{self._of(path)}: column {name!r} does not hold {ROLES[role].holds}.")
         for name in (columns.id, columns.vector):
             if len(kinds := {str(schema.field(name).type) for schema in schemas}) > 1:
                 raise JobRefused(f"{self.shown}: column {name!r} is {' or '.join(sorted(kinds))}, by file: write one.")
-        common = set.intersection(*(set(schema.names) for schema in schemas))
-        return Columns(
-            columns.id,
-            columns.vector,
-            columns.weights or _first(WEIGHTS, common),
-            columns.picture or _first(PICTURES, common),
-            columns.quality or _first(QUALITY, common),
-        )
+        return Columns(**{role: given.get(role) or ROLES[role].usual_name(schemas) for role in ROLES})
 
     def _of(self, path: str) -> str:
         """A file's name, for people."""
@@ -290,10 +285,35 @@ def _is_vector(kind: pa.DataType) -> bool:
     return bool(lists and pa.types.is_floating(kind.value_type))
 
 
-def _is_id(kind: pa.DataType) -> bool:
-    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    return bool(texts or pa.types.is_integer(kind))
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _first(names: Sequence[str], there: set[str]) -> str | None:
-    return next((name for name in names if name in there), None)
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a column is for: the types that it may have, in words too, and what the outputs of other jobs call it."""
+
+    fits: Callable[[pa.DataType], bool]
+    holds: str
+    names: tuple[str, ...] = ()
+
+    def usual_name(self, schemas: Sequence[pa.Schema]) -> str | None:
+        """The first of the names that is a fitting column of every file."""
+        for name in self.names:
+            if all(name in schema.names and self.fits(schema.field(name).type) for schema in schemas):
+                return name
+        return None
+
+
+# By the fields of `Columns`.
+ROLES = {
+    "id": Role(lambda kind: _is_text(kind) or bool(pa.types.is_integer(kind)), "texts or whole numbers"),
+    "vector": Role(_is_vector, "lists of floating-point numbers"),
+    "weights": Role(_is_text, "texts", ("embedding_weights", "weights")),
+    "picture": Role(_is_text, "texts", ("kept", "path")),
+    "quality": Role(_is_number, "numbers", ("quality_technical",)),
+}

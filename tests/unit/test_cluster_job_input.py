@@ -36,13 +36,7 @@ def vectors(seed: int = 0) -> np.ndarray:
 
 def table(points: np.ndarray, first: int = 0, **columns: Any) -> pa.Table:
     ids = [f"image-{number}" for number in range(first, first + len(points))]
-    return pa.table({"image_id": ids, "embedding": points.tolist(), **columns}).cast(
-        pa.schema([("image_id", pa.string()), ("embedding", pa.list_(pa.float32()))])
-        if not columns
-        else pa.table(
-            {"image_id": ids, "embedding": pa.array(points.tolist(), pa.list_(pa.float32())), **columns}
-        ).schema
-    )
+    return pa.table({"image_id": ids, "embedding": pa.array(points.tolist(), pa.list_(pa.float32())), **columns})
 
 
 def clustered(source: Path | str, output: Path | str, *options: str) -> dict[str, Any]:
@@ -120,7 +114,7 @@ def test_the_best_of_near_duplicates_is_the_one_of_highest_quality(tmp_path: Pat
     points = np.repeat(rng.standard_normal((40, 32)), 3, axis=0) + 0.01 * rng.standard_normal((120, 32))
     quality = rng.permutation(120).astype(float)
     known: list[float | None] = [None if number % 3 == 2 else float(quality[number]) for number in range(120)]
-    pq.write_table(table(points.astype(np.float32), quality=known), tmp_path / "in.parquet")
+    pq.write_table(table(points.astype(np.float32), quality_technical=known), tmp_path / "in.parquet")
     manifest = clustered(tmp_path / "in.parquet", tmp_path / "out", "--min-samples=10", "--near-duplicates=0.01")
     assert (manifest["near_duplicate_groups"], manifest["noise"]) == (40, 120)
     rows = pq.read_table(tmp_path / "out" / "near_duplicates.parquet").to_pylist()
@@ -142,14 +136,20 @@ def test_the_report_shows_pictures(tmp_path: Path) -> None:
     (tmp_path / "outside.png").write_bytes((tmp_path / "in" / paths[0]).read_bytes())
     paths[2] = "../outside.png"
     quality = np.random.default_rng(0).uniform(1, 10, COUNT).tolist()
-    columns = {"kept_path": paths, "nima_technical_score": quality, "weights_id": ["<b>weights</b>"] * COUNT}
+    columns = {"kept": paths, "quality_technical": quality, "weights": ["<b>weights</b>"] * COUNT}
     pq.write_table(table(points, **columns), tmp_path / "in" / "images.parquet")
     manifest = clustered(tmp_path / "in", tmp_path / "out", "--near-duplicates=0.03")
     page = (tmp_path / "out" / "report.html").read_text()
     assert manifest["weights"] == "<b>weights</b>"
     assert "<b>weights" not in page
     assert "&lt;b&gt;weights" in page
-    for said in ("Clusters by size", "Projection", "Largest clusters", "Near-duplicates", "pictures were not found"):
+    for said in (
+        "Clusters by size",
+        "Projection",
+        "Largest clusters",
+        "Near-duplicates",
+        "pictures are broken or not there",
+    ):
         assert said in page
     assert page.count("data:image/jpeg;base64,") > 20
     assert "<circle" in page
@@ -166,15 +166,39 @@ def test_without_pictures_near_duplicates_are_listed_or_left_out(tmp_path: Path)
 
 
 def test_what_is_there_already_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pq.write_table(table(vectors()), tmp_path / "in.parquet")
-    first = clustered(tmp_path / "in.parquet", tmp_path / "out")
-    assert clustered(tmp_path / "in.parquet", tmp_path / "out") == first
-    assert "holds this very clustering" in capsys.readouterr().out
-    assert clustered(tmp_path / "in.parquet", tmp_path / "out", "--min-samples=3")["signature"] != first["signature"]
-    pq.write_table(table(vectors(seed=1)), tmp_path / "in.parquet")
-    again = clustered(tmp_path / "in.parquet", tmp_path / "out")
+    source, output = tmp_path / "in.parquet", tmp_path / "out"
+    pq.write_table(table(vectors()), source)
+    first = clustered(source, output)
+    assert clustered(source, output) == first
+    assert "holds this very clustering: --force does it again" in capsys.readouterr().out
+    assert clustered(source, output, "--force")["search_s"] != first["search_s"]
+    assert clustered(source, output, "--min-samples=3")["signature"] != first["signature"]
+    pq.write_table(table(vectors(seed=1)), source)
+    again = clustered(source, output)
     assert again["signature"] != first["signature"]
     assert again["clusters"] == expected(vectors(seed=1)).labels_.max() + 1
+
+
+def test_other_pictures_or_another_quality_are_another_report(tmp_path: Path) -> None:
+    source, signatures = tmp_path / "in.parquet", set()
+    for columns in ({}, {"path": ["a.png"] * COUNT}, {"quality_technical": [1.0] * COUNT}, {"weights": ["w"] * COUNT}):
+        pq.write_table(table(vectors(), **columns), source)
+        signatures.add(clustered(source, tmp_path / "out")["signature"])
+        signatures.add(clustered(source, tmp_path / "out", f"--pictures={tmp_path}")["signature"])
+    assert len(signatures) == 8
+
+
+def test_block_rows_that_a_finished_run_left_are_not_gone_on_with(tmp_path: Path) -> None:
+    """It was killed while it deleted them: those that are left count on those that are gone."""
+    pq.write_table(table(vectors()), tmp_path / "in.parquet")
+    rows = tmp_path / "out" / "_blocks" / clustered(tmp_path / "in.parquet", tmp_path / "out")["signature"]
+    other = rows.with_name("0123")
+    for options, left in (([], [other]), (["--min-samples=3", "--near-duplicates=0"], []), (["--force"], [])):
+        for folder in (rows, other):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "000000.npz").write_bytes(b"of a search")
+        clustered(tmp_path / "in.parquet", tmp_path / "out", *options)
+        assert [path.parent for path in rows.parent.glob("*/*.npz")] == left
 
 
 def one_changed(**change: Any) -> pa.Table:
@@ -189,9 +213,9 @@ def one_changed(**change: Any) -> pa.Table:
 WRONG: dict[str, tuple[pa.Table, str]] = {
     "no id column": (one_changed().rename_columns(["name", "embedding"]), "no column 'image_id'; it has name"),
     "no vector column": (one_changed().drop_columns(["embedding"]), "no column 'embedding'"),
-    "no lists": (one_changed().drop_columns(["embedding"]).append_column("embedding", [[1.0] * 6]), "is no list"),
-    "lists of integers": (one_changed().drop_columns(["embedding"]).append_column("embedding", [[[1]] * 6]), "is no list"),
-    "ids of floats": (one_changed(image_id=[0.5] * 6), "neither texts nor whole numbers"),
+    "no lists": (one_changed().drop_columns(["embedding"]).append_column("embedding", [[1.0] * 6]), "does not hold lists of floating"),
+    "lists of integers": (one_changed().drop_columns(["embedding"]).append_column("embedding", [[[1]] * 6]), "does not hold lists of floating"),
+    "ids of floats": (one_changed(image_id=[0.5] * 6), "does not hold texts or whole numbers"),
     "an id is missing": (one_changed(image_id=["a", None, *"cdef"]), "has a vector and no image_id"),
     "an id occurs twice": (one_changed(image_id=list("abcdeb")), "id b occurs 2 times"),
     "another dimension": (one_changed(embedding=[1.0, 2.0]), "vector of d has 2 numbers, others have 16"),
@@ -199,7 +223,8 @@ WRONG: dict[str, tuple[pa.Table, str]] = {
     "infinite": (one_changed(embedding=[float("inf")] * 16), "vector of d has no direction"),
     "zero": (one_changed(embedding=[0.0] * 16), "vector of d has no direction"),
     "a number is missing": (one_changed(embedding=[None, *[1.0] * 15]), "has an empty place"),
-    "two models": (one_changed(weights_id=[*["one"] * 5, "two"]), "vectors of two models, one and two"),
+    "a vector of no numbers": (one_changed(embedding=[]), "vector of d has no numbers"),
+    "two models": (one_changed(weights=[*["one"] * 5, "two"]), "vectors of two models, one and two"),
     "no vector at all": (one_changed().slice(0, 0), "has no vector"),
 }  # fmt: skip
 
@@ -211,6 +236,17 @@ def test_what_cannot_be_clustered_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(JobRefused, match=message) as refused:
         clustered(tmp_path / "in.parquet", tmp_path / "out")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("role", "holds"), [("weights", "texts"), ("picture", "texts"), ("quality", "numbers")])
+def test_a_column_of_another_type_is_refused_where_it_is_named(role: str, holds: str, tmp_path: Path) -> None:
+    pq.write_table(
+        one_changed(weights=[True] * 6, kept=[True] * 6, quality_technical=["good"] * 6), tmp_path / "in.parquet"
+    )
+    clustered(tmp_path / "in.parquet", tmp_path / "out", "--nlist=2")
+    name = {"weights": "weights", "picture": "kept", "quality": "quality_technical"}[role]
+    with pytest.raises(JobRefused, match=f"column '{name}' does not hold {holds}"):
+        clustered(tmp_path / "in.parquet", tmp_path / "out", f"--{role}-column={name}")
 
 
 def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
@@ -230,7 +266,9 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         (["--eps=0"], "0 is no cosine distance"),
         (["--eps=2.5"], "2.5 is no cosine distance"),
         (["--eps=nan"], "nan is no cosine distance"),
-        (["--min-samples=0"], "0 is not from 1 to 256"),
+        (["--eps=near"], "near is no cosine distance"),
+        (["--min-samples=0"], "'0' is not a whole number from 1 to 256"),
+        (["--workers=all"], "'all' is not a whole number of 0 or more"),
         (["--near-duplicates=3"], "3 is no cosine distance"),
         (["--nprobe=4"], "are for --approximate"),
     ],

@@ -1,19 +1,20 @@
 """The report of a clustering: sizes, a projection, the largest clusters and near-duplicates with their pictures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow.compute as pc
 
 from deployments.components import Indices
-from deployments.decoding import PictureRefused, decode
 from deployments.growth import NOISE
-from jobs.clustering.summary import Duplicates, Summary, projection
+from jobs.clustering.summary import Duplicates, Groups, Summary, projection
 from jobs.clustering.vectors import Held
-from jobs.report import THUMBNAIL_SIDE, Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render, thumbnail
+from jobs.report import Bars, Fact, Gallery, Picture, Points, Report, Section, Table, sample
 from jobs.urls import open_url
 
-CLUSTERS, TABLE_ROWS, PICTURES, GROUPS = 8, 30, 8, 12
+GALLERIES, PICTURES, TABLE_ROWS = 8, 8, 30
 COLOURED = 6  # clusters in the projection
 PROJECTED = 4000
 MOST_PIXELS = 100_000_000
@@ -27,37 +28,36 @@ class Album:
         self._files, self._root = (files, folder) if files else open_url(folder)
         self.missing = 0
 
-    def picture(self, path: str | None) -> bytes | None:
+    def picture(self, path: str) -> bytes | None:
         """A small JPEG; None when there is no such picture there."""
-        try:
-            data = self._read(path)
-            image = decode(data, MOST_PIXELS, shortest_side=THUMBNAIL_SIDE)
-        except (OSError, PictureRefused):
-            self.missing += 1
-            return None
-        return thumbnail(image)
+        jpeg = sample(partial(self._read, path), MOST_PIXELS)
+        self.missing += jpeg is None
+        return jpeg
 
-    def _read(self, path: str | None) -> bytes:
-        below = (path or "").removeprefix(f"{self._root.rstrip('/')}/")
+    def _read(self, path: str) -> bytes:
+        below = path.removeprefix(f"{self._root.rstrip('/')}/")
         if not below or below.startswith("/") or "://" in below or ".." in below.split("/"):
             raise FileNotFoundError
         data: bytes = self._files.cat_file(f"{self._root.rstrip('/')}/{below}")
         return data
 
 
-def page(summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -> bytes:
-    """report.html, in UTF-8."""
+def report(summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -> Report:
+    """The report on a summary; the manifest says how it came to be."""
     sections: list[Section] = [_sizes(summary), _projected(summary, held), _table(summary)]
     warnings = []
     duplicates = summary.duplicates
     if summary.points.pictures is not None:
-        sections += _cluster_galleries(summary, album)
-        sections += _duplicate_galleries(summary, duplicates, album) if duplicates else []
+        clusters = summary.clusters
+        sections += _galleries(summary, album, "Cluster", clusters, clusters.typical, "The typical one is marked.")
+        if duplicates:
+            note = _why_best(summary)
+            sections += _galleries(summary, album, "Near-duplicates", duplicates.groups, duplicates.best, note)
         if album.missing:
-            warnings.append(f"{album.missing} pictures were not found below the folder of --pictures, or are broken.")
+            warnings.append(f"{album.missing} pictures are broken or not there: --pictures names their folder.")
     elif duplicates:
         sections.append(_duplicate_table(summary, duplicates))
-    return render(Report("Clusters", _said(manifest), _facts(summary, manifest), sections, warnings))
+    return Report("Clusters", _said(manifest), _facts(summary, manifest), sections, warnings)
 
 
 def _said(manifest: dict[str, Any]) -> str:
@@ -126,25 +126,15 @@ def _duplicate_table(summary: Summary, duplicates: Duplicates) -> Table:
     return Table("Near-duplicates", ("group", "size", "best"), rows, "All of them are in near_duplicates.parquet.")
 
 
-def _cluster_galleries(summary: Summary, album: Album) -> list[Section]:
-    clusters = summary.clusters
-    sections: list[Section] = []
-    for label in clusters.largest(CLUSTERS):
-        shown = _first_and_others(int(clusters.typical[label]), clusters.members(label))
-        title = f"Cluster {label}: {clusters.sizes[label]:,} pictures"
-        sections.append(Gallery(title, _pictures(summary, album, shown), "The typical one is the first."))
-    return sections
-
-
-def _duplicate_galleries(summary: Summary, duplicates: Duplicates, album: Album) -> list[Section]:
-    groups = duplicates.groups
-    sections: list[Section] = []
-    for group in groups.largest(GROUPS):
-        best = int(duplicates.best[group])
-        shown = _first_and_others(best, groups.members(group))
-        title = f"Near-duplicates {group}: {groups.sizes[group]:,} pictures"
-        sections.append(Gallery(title, _pictures(summary, album, shown, best), _why_best(summary)))
-    return sections
+def _galleries(
+    summary: Summary, album: Album, name: str, groups: Groups, marked: Indices, note: str
+) -> Iterator[Gallery]:
+    """The largest groups of which pictures can be shown; `marked` (g,) is one point of each."""
+    for label in groups.largest(GALLERIES):
+        best = int(marked[label])
+        shown = _pictures(summary, album, _with_others(summary, best, groups.members(label)), best)
+        if shown:
+            yield Gallery(f"{name} {label}: {groups.sizes[label]:,} pictures", shown, note)
 
 
 def _why_best(summary: Summary) -> str:
@@ -152,11 +142,13 @@ def _why_best(summary: Summary) -> str:
     return "The best by quality is marked." if known else "The typical one is marked: quality is not known."
 
 
-def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int | None = None) -> list[Picture]:
+def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) -> list[Picture]:
+    """Of these points, as far as they can be shown."""
     paths, quality = summary.points.pictures, summary.points.quality
     found = []
     for point in points:
-        jpeg = album.picture(paths[point].as_py()) if paths is not None else None
+        path = paths[point].as_py() if paths is not None else None
+        jpeg = album.picture(path) if path else None
         if jpeg is not None:
             detail = "" if quality is None or np.isnan(quality[point]) else f"quality {quality[point]:.3g}"
             mark: Literal["", "good"] = "good" if point == best else ""
@@ -164,8 +156,9 @@ def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int |
     return found
 
 
-def _first_and_others(first: int, members: Indices) -> list[int]:
-    """A member, and of the others as many as there is room for, evenly chosen."""
-    others = members[members != first]
+def _with_others(summary: Summary, first: int, members: Indices) -> list[int]:
+    """A member, and of the others that have a picture as many as there is room for, evenly chosen."""
+    has_picture = pc.is_valid(summary.points.pictures).to_numpy()
+    others = members[has_picture[members] & (members != first)]
     step = max(1, -(-len(others) // (PICTURES - 1)))
     return [first, *(int(point) for point in others[::step])]
