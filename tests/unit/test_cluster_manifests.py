@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from configs.settings import SECRETS
+from jobs.analyze.analyses import schema
+from jobs.koop.tables import IMAGES
 from tests.paths import PROJECT
 from tests.unit.cluster import (
     CLAIM,
@@ -146,6 +148,16 @@ def test_a_job_is_one_of_ours_and_takes_these_arguments(file: str) -> None:
         pytest.skip(f"{module} is not here")
     asked = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
     assert [option for option in re.findall(r"--[\w-]+", arguments) if option not in asked.stdout] == []
+
+
+def test_the_clustering_reads_what_the_analysis_writes() -> None:
+    (written,), (read,) = (
+        re.findall(rf"--{option} (\S+)", manifests(f"configs/jobs/{name}.yaml")[0]["spec"]["entrypoint"])
+        for name, option in (("analyze", "output"), ("cluster", "input"))
+    )
+    assert read == written
+    named = re.findall(r"--(?:id|vector)-column (\S+)", manifests("configs/jobs/cluster.yaml")[0]["spec"]["entrypoint"])
+    assert set(named) <= set(schema(["embedding"]).names) & set(IMAGES.names)
 
 
 # Secrets and state
