@@ -9,7 +9,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -216,7 +216,8 @@ class Source:
         for name in (columns.id, columns.vector):
             if len(kinds := {str(schema.field(name).type) for schema in schemas}) > 1:
                 raise JobRefused(f"{self.shown}: column {name!r} is {' or '.join(sorted(kinds))}, by file: write one.")
-        return Columns(**{role: given.get(role) or ROLES[role].usual_name(schemas) for role in ROLES})
+        usual: dict[str, Any] = {role: ROLES[role].usual_name(schemas) for role in ROLES if role not in given}
+        return replace(columns, **usual)
 
     def _of(self, path: str) -> str:
         """A file's name, for people."""
