@@ -105,7 +105,7 @@ class Reports:
             self._board.tell.remote(self._day, counts)
 
 
-async def ingest(job: Job, day: date, board: Any, *, anew: bool) -> Manifest:
+async def ingest(job: Job, day: date, board: Any) -> Manifest:
     """Do a day in this process."""
     retries: list[Retry] = []
     clip = Clip(job.application, job.prompt_set)
@@ -118,10 +118,10 @@ async def ingest(job: Job, day: date, board: Any, *, anew: bool) -> Manifest:
             retries=lambda: len(retries),
         )
         reports = Reports(board, day)
-        return await Day(day, job.options, services, job.output, reports.tell).run(anew=anew)
+        return await Day(day, job.options, services, job.output, reports.tell).run()
 
 
 @ray.remote(num_cpus=TASK_CPUS, max_retries=LOST_WORKERS)
-def ingest_day(job: Job, day: date, board: Any, anew: bool) -> Manifest:
+def ingest_day(job: Job, day: date, board: Any) -> Manifest:
     """Do a day in a worker of the cluster; the task is run again when its worker is lost."""
-    return asyncio.run(ingest(job, day, board, anew=anew))
+    return asyncio.run(ingest(job, day, board))

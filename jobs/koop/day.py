@@ -80,8 +80,8 @@ class Day:
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(PICTURES_AT_ONCE)
 
-    async def run(self, *, anew: bool = False) -> Manifest:
-        """Do what is not done yet, or everything `anew`; the manifest, which is written.
+    async def run(self) -> Manifest:
+        """Do what is not done yet; the manifest, which is written.
 
         Raises:
             DayFailed: the weights changed on the way.
@@ -93,7 +93,7 @@ class Day:
         self._files = DayFiles(self._output, self._day, signature(self._options, self._asked))
         results = await self._services.sru.find(self._options.selection.cql(self._day))
         chosen, left_out = choose(results, self._options)
-        done = await asyncio.to_thread(self._files.begin, anew=anew)
+        done = await asyncio.to_thread(self._files.begin)
         known = set(done["identifier"].to_pylist())
         self._add(Counts(done.num_rows, sum(done["images"].to_pylist()), sum(done["kept"].to_pylist())))
         try:

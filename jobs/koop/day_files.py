@@ -8,7 +8,7 @@ it was done with the same options and weights; so are the publications of a day 
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any
 
@@ -54,17 +54,11 @@ class DayFiles:
         self._beginning = f"{PARTS}/{day}.{signature}."
         self._publications, self._images = publications_path(day), images_path(day)
 
-    def manifest(self) -> Manifest | None:
-        """What the last run said of the day; None when it is not there."""
-        return read_manifest(self._output, self._day)
-
-    def begin(self, *, anew: bool) -> pa.Table:
-        """The publications that are done, each once; parts of other options and weights are removed, or all `anew`."""
-        for path in self._parts():
-            if anew or not path.startswith(self._beginning):
+    def begin(self) -> pa.Table:
+        """The publications that are done, each once; parts of other options and weights are removed."""
+        for path in _parts(self._output, [self._day]):
+            if not path.startswith(self._beginning):
                 self._output.delete(path)
-        if anew:
-            self._output.delete(manifest_path(self._day))
         return self._gather()[0]
 
     def add_kept(self, name: str, data: bytes) -> None:
@@ -103,11 +97,7 @@ class DayFiles:
             if path.rpartition("/")[2] not in names:
                 self._output.delete(path)
         self._output.write_json(manifest_path(self._day), manifest)
-        for path in self._parts():
-            self._output.delete(path)
-
-    def _parts(self) -> list[str]:
-        return [path for path in self._output.list(PARTS) if path.startswith(f"{PARTS}/{self._day}.")]
+        remove_parts(self._output, [self._day])
 
     def _gather(self) -> Tables:
         """Everything that is done, each publication once with the images that were found with it."""
@@ -122,13 +112,13 @@ class DayFiles:
 
     def _sources(self) -> Iterator[Tables]:
         """The parts, then what an earlier run completed of a day that it could not complete."""
-        for path in self._parts():
+        for path in _parts(self._output, [self._day]):
             if path.startswith(self._beginning) and path.endswith(PUBLICATIONS_END):
                 publications = self._output.read_table(path)
                 images = self._output.read_table(path.removesuffix(PUBLICATIONS_END) + IMAGES_END)
                 if publications is not None and images is not None:
                     yield publications, images
-        manifest = self.manifest()
+        manifest = read_manifest(self._output, self._day)
         if manifest is None or manifest["signature"] != self._signature:
             return
         publications = self._output.read_table(self._publications)
@@ -144,8 +134,18 @@ def read_manifest(output: Output, day: date) -> Manifest | None:
     return found if known else None
 
 
-def remove_leftovers(output: Output, days: set[date]) -> None:
-    """Remove the parts of days that are complete: a run was killed between its manifest and this."""
-    for path in output.list(PARTS):
-        if path.removeprefix(f"{PARTS}/")[:10] in {str(day) for day in days}:
-            output.delete(path)
+def forget(output: Output, day: date) -> None:
+    """Let nothing of a day count as done, whatever it was made with."""
+    output.delete(manifest_path(day))
+    remove_parts(output, [day])
+
+
+def remove_parts(output: Output, days: Collection[date]) -> None:
+    """Remove what is put aside of days: of complete ones it was left by a run that was killed at its very end."""
+    for path in _parts(output, days):
+        output.delete(path)
+
+
+def _parts(output: Output, days: Collection[date]) -> list[str]:
+    beginnings = tuple(f"{PARTS}/{day}." for day in days)
+    return [path for path in output.list(PARTS) if path.startswith(beginnings)]

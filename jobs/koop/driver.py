@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Protocol
 
 from jobs.koop.day import Counts
 from jobs.koop.day_files import Manifest, read_manifest
@@ -18,11 +17,8 @@ READERS = 16
 COLUMNS = ("days", "decisions", "images", "kept")
 
 
-class Work(Protocol):
-    """Does one day; raises whatever went wrong."""
-
-    def __call__(self, day: date, *, anew: bool) -> Awaitable[Manifest]:
-        """Do what is not done of it, or everything `anew`; its manifest."""
+# Does what is not done of a day; its manifest. Raises whatever went wrong.
+Work = Callable[[date], Awaitable[Manifest]]
 
 
 @dataclass
@@ -94,27 +90,34 @@ class Driver:
         self._work, self._read_board, self._progress = work, read_board, progress
         self._slots = asyncio.Semaphore(at_once)
         self._under_way: set[date] = set()
+        self._forgotten: set[date] = set()
         self._done = Counts()
         self._shown = Counts()
 
-    async def run(self, todo: Sequence[date], *, anew: bool) -> Run:
-        """Do them all; a day that fails in every round is reported, and costs no other."""
+    async def run(self, todo: Sequence[date], forget: Callable[[date], None] | None = None) -> Run:
+        """Do them all; a day that fails in every round is reported, and costs no other.
+
+        `forget` undoes what earlier runs have done of a day. It is called once for each, before its first try.
+        """
         run = Run()
         reading = asyncio.create_task(self._show_board())
         try:
-            for number in range(ROUNDS):
+            for _ in range(ROUNDS):
                 left = [day for day in todo if day not in run.manifests]
-                await asyncio.gather(*(self._day(day, run, anew=anew and number == 0) for day in left))
+                await asyncio.gather(*(self._day(day, run, forget) for day in left))
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         return run
 
-    async def _day(self, day: date, run: Run, *, anew: bool) -> None:
+    async def _day(self, day: date, run: Run, forget: Callable[[date], None] | None) -> None:
         async with self._slots:
             self._under_way.add(day)
             try:
-                manifest = await self._work(day, anew=anew)
+                if forget is not None and day not in self._forgotten:
+                    await asyncio.to_thread(forget, day)
+                    self._forgotten.add(day)
+                manifest = await self._work(day)
             except Exception as error:  # whatever it is, it is this day's
                 run.failed[day] = last_line(error)
                 self._progress.note(f"{day} failed: {run.failed[day]}")
@@ -130,7 +133,11 @@ class Driver:
     async def _show_board(self) -> None:
         while True:
             await asyncio.sleep(READ_EVERY_S)
-            board = await self._read_board()
+            try:
+                board = await self._read_board()
+            except Exception as error:  # the days themselves do not need it
+                self._progress.note(f"Days under way are not shown any more: {last_line(error)}")
+                return
             self._show(_sum([self._done, *(counts for day, counts in board.items() if day in self._under_way)]))
 
     def _show(self, counts: Counts, days: int = 0) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import ray
@@ -21,7 +22,7 @@ from jobs.koop.arguments import Arguments, read
 from jobs.koop.cluster import Board, Clip, Job, ingest_day
 from jobs.koop.cluster_pace import ClusterPace
 from jobs.koop.day import Counts, choose
-from jobs.koop.day_files import Manifest, remove_leftovers
+from jobs.koop.day_files import Manifest, forget, remove_parts
 from jobs.koop.driver import COLUMNS, Driver, Plan, Run, counts_of, plan
 from jobs.koop.errors import KoopError
 from jobs.koop.options import Asked
@@ -75,7 +76,7 @@ async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> i
     except NoAnswer as error:
         raise JobRefused(f"{error}: see /health of the application {arguments.application!r}.") from error
     planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
-    remove_leftovers(output, set(planned.complete))
+    await asyncio.to_thread(remove_parts, output, planned.complete)
     _announce(planned, asked, output)
     job = Job(
         output=output,
@@ -101,8 +102,8 @@ async def _do(job: Job, planned: Plan, arguments: Arguments) -> Run:
     await pace.turn()  # this process starts the actor, which then lives as long as the run
     board: Any = ray.remote(Board).options(num_cpus=0).remote()
 
-    async def work(day: date, *, anew: bool) -> Manifest:
-        manifest: Manifest = await ingest_day.remote(job, day, board, anew)
+    async def work(day: date) -> Manifest:
+        manifest: Manifest = await ingest_day.remote(job, day, board)
         return manifest
 
     async def read_board() -> dict[date, Counts]:
@@ -114,7 +115,7 @@ async def _do(job: Job, planned: Plan, arguments: Arguments) -> Run:
             counts = counts_of(manifest)
             progress.skip(days=1, decisions=counts.records, images=counts.images, kept=counts.kept)
         driver = Driver(work, read_board, progress, arguments.days_in_flight)
-        return await driver.run(planned.todo, anew=arguments.force)
+        return await driver.run(planned.todo, partial(forget, job.output) if arguments.force else None)
 
 
 def _announce(planned: Plan, asked: Asked, output: Output) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from jobs.koop import day as day_module
 from jobs.koop.classifier import Classifier, Floats, Pixels
 from jobs.koop.day import Counts, Day, Services
-from jobs.koop.day_files import Manifest, remove_leftovers
+from jobs.koop.day_files import Manifest, forget, remove_parts
 from jobs.koop.documents import Documents
 from jobs.koop.driver import COLUMNS, Driver, Plan, Run, plan
 from jobs.koop.endpoints import Endpoints
@@ -67,7 +68,7 @@ async def ingest(
     endpoints = Endpoints(f"{url}/sru", url, f"{url}/externebijlagen")
     pace = LocalPace(TokenBucket(1e6, 1_000_000))
 
-    async def work(day: date, *, anew: bool) -> Manifest:
+    async def work(day: date) -> Manifest:
         retries: list[Retry] = []
         async with Web(endpoints, pace, limits, on_retry=retries.append) as web:
             services = Services(
@@ -77,15 +78,16 @@ async def ingest(
                 asked=lots.asked,
                 retries=lambda: len(retries),
             )
-            return await Day(day, options, services, output, lambda _: None).run(anew=anew)
+            return await Day(day, options, services, output, lambda _: None).run()
 
     async def read_board() -> dict[date, Counts]:
         return {}
 
     planned = await plan(output, days, options, await lots.asked(), force=force)
-    remove_leftovers(output, set(planned.complete))
+    remove_parts(output, planned.complete)
     with Progress(COLUMNS, len(planned.todo)) as progress:
-        run = await Driver(work, read_board, progress, at_once=2).run(planned.todo, anew=force)
+        driver = Driver(work, read_board, progress, at_once=2)
+        run = await driver.run(planned.todo, partial(forget, output) if force else None)
     return planned, run
 
 

@@ -110,6 +110,15 @@ async def test_a_second_run_asks_for_nothing_and_force_does_all_again(koop: Koop
     assert everything(output) == before
 
 
+async def test_a_forced_day_is_done_again_though_its_first_try_fails(koop: KoopServer, output: Output) -> None:
+    await ingest(output, koop.address, [NEXT])
+    asked = len(koop.requests)
+    koop.faults.rules.append(Rule(Fault.BROKEN, path="/sru", nth=range(1, 7)))
+    _, done = await ingest(output, koop.address, [NEXT], force=True)
+    assert done.ok
+    assert len(koop.requests) == 2 * asked + 6
+
+
 async def test_other_options_do_a_day_again_and_leave_nothing_of_before(koop: KoopServer, output: Output) -> None:
     await ingest(output, koop.address, [DAY])
     both = {row["kept"] for row in rows(output, "images", DAY) if row["kept"]}

@@ -39,12 +39,10 @@ class Work:
 
     def __init__(self, failing: dict[date, int] | None = None) -> None:
         self.failing, self.calls = failing or {}, Counter[date]()
-        self.anew: list[bool] = []
         self.at_once = self.most_at_once = 0
 
-    async def __call__(self, day: date, *, anew: bool) -> dict[str, Any]:
+    async def __call__(self, day: date) -> dict[str, Any]:
         self.calls[day] += 1
-        self.anew.append(anew)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(0)
@@ -58,10 +56,10 @@ async def no_board() -> dict[date, Counts]:
     return {}
 
 
-async def drive(work: Work, *, anew: bool = False, at_once: int = 2) -> tuple[Run, str]:
+async def drive(work: Work) -> tuple[Run, str]:
     log = io.StringIO()
     with Progress(COLUMNS, len(DAYS), stream=log) as progress:
-        run = await Driver(work, no_board, progress, at_once).run(DAYS, anew=anew)
+        run = await Driver(work, no_board, progress, at_once=2).run(DAYS)
     return run, log.getvalue()
 
 
@@ -82,11 +80,10 @@ async def test_every_day_is_done_so_many_at_once() -> None:
 
 async def test_a_day_that_fails_is_tried_again_after_the_others_and_goes_on() -> None:
     work = Work({DAYS[0]: 1})
-    run, log = await drive(work, anew=True)
+    run, log = await drive(work)
     assert set(run.manifests) == set(DAYS)
     assert run.ok
     assert work.calls[DAYS[0]] == 2
-    assert work.anew == [True] * 4 + [False]
     assert "2023-02-27 failed: 2023-02-27 is ill" in log
 
 
@@ -95,6 +92,38 @@ async def test_a_day_that_always_fails_is_reported_and_costs_no_other() -> None:
     assert set(run.manifests) == set(DAYS) - {DAYS[1]}
     assert run.failed == {DAYS[1]: "2023-02-28 is ill"}
     assert not run.ok
+
+
+async def test_a_forced_day_is_forgotten_once_before_its_first_try() -> None:
+    work, forgotten = Work({DAYS[0]: 1}), Counter[date]()
+
+    def forget(day: date) -> None:
+        forgotten[day] += 1
+        if day == DAYS[1] and forgotten[day] == 1:
+            raise OSError("the folder is away")
+        assert not work.calls[day]
+
+    with Progress(COLUMNS, len(DAYS), stream=io.StringIO()) as progress:
+        run = await Driver(work, no_board, progress, at_once=1).run(DAYS, forget)
+    assert run.ok
+    assert work.calls == Counter(DAYS) + Counter([DAYS[0]])
+    assert forgotten == Counter(DAYS) + Counter([DAYS[1]])
+
+
+async def test_a_board_that_is_lost_costs_no_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.koop.driver.READ_EVERY_S", 0.0)
+    log = io.StringIO()
+
+    async def lost() -> dict[date, Counts]:
+        raise RuntimeError("the board is lost")
+
+    async def work(day: date) -> dict[str, Any]:
+        while "the board is lost" not in log.getvalue():
+            await asyncio.sleep(0.001)
+        return manifest()
+
+    with Progress(COLUMNS, 1, stream=log) as progress:
+        assert (await Driver(work, lost, progress, at_once=1).run(DAYS[:1])).ok
 
 
 async def test_progress_shows_days_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,14 +136,14 @@ async def test_progress_shows_days_under_way(monkeypatch: pytest.MonkeyPatch) ->
         reads += 1
         return {DAYS[0]: Counts(1, 2, 1), date(1999, 1, 1): Counts(900, 900, 900)}
 
-    async def work(day: date, *, anew: bool) -> dict[str, Any]:
+    async def work(day: date) -> dict[str, Any]:
         while reads < 3:
             await asyncio.sleep(0.001)
         shown.append(progress.counts["images"])
         return manifest()
 
     with Progress(COLUMNS, 1, stream=io.StringIO()) as progress:
-        await Driver(work, board, progress, 1).run(DAYS[:1], anew=False)
+        await Driver(work, board, progress, 1).run(DAYS[:1])
     assert shown == [2]
     assert progress.counts == {"days": 1, "decisions": 2, "images": 3, "kept": 1}
 
