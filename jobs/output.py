@@ -7,22 +7,20 @@ folder as a parquet dataset, sees no file whose name, or whose folder's, begins 
 
 import io
 import json
-import os
-import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from deployments import files
 from jobs.errors import JobRefused
 from jobs.urls import open_url, public_url, refused
 
 PART = ".part"
-# What a killed process leaves half written is nobody's after this long.
-ABANDONED_AFTER_S = 3600.0
 PROBE = "_writable"
 
 
@@ -47,7 +45,10 @@ class Output:
         self.write_bytes(PROBE, b"")
         self.delete(PROBE)
         if self._local:
-            _remove_abandoned(Path(self._root))
+            try:
+                files.remove_abandoned(Path(self._root).rglob(f".*{PART}"))
+            except OSError as error:
+                raise JobRefused(f"{error.filename} of an earlier job cannot be removed ({error.strerror}).") from error
         return self
 
     def write_table(self, path: str, table: pa.Table) -> int:
@@ -65,7 +66,8 @@ class Output:
         place = self._at(path)
         try:
             if self._local:
-                _write_local(Path(place), data)
+                target = Path(place)
+                files.write(target, target.parent / f".{target.name}.{uuid.uuid4().hex}{PART}", data)
             else:
                 self._files.pipe_file(place, bytes(data))
         except Exception as error:  # a file system's own errors are of any type
@@ -123,6 +125,20 @@ class Output:
             raise refused(self.url, "cannot be listed", error) from error
         return sorted(path[len(self._root) :].lstrip("/") for path in found if not path.endswith(PART))
 
+    def move(self, targets: Mapping[str, str]) -> None:
+        """Move files, each to its target, replacing what is there; one that is not there is no error."""
+        places = {self._at(path): self._at(target) for path, target in targets.items()}
+        try:
+            if self._local:
+                _move_local({Path(place): Path(target) for place, target in places.items()})
+                return
+            for place, target in places.items():
+                with suppress(FileNotFoundError):
+                    self._files.cp_file(place, target)
+                    self._files.rm_file(place)
+        except Exception as error:
+            raise refused(self.url, "has files that cannot be moved", error) from error
+
     def delete(self, path: str) -> None:
         """Delete a file; one that is not there is no error."""
         place = self._at(path)
@@ -148,32 +164,10 @@ def _protocols(files: Any) -> tuple[str, ...]:
     return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
 
 
-def _write_local(target: Path, data: bytes | memoryview) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.parent / f".{target.name}.{uuid.uuid4().hex}{PART}"
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _remove_abandoned(root: Path) -> None:
-    before = time.time() - ABANDONED_AFTER_S
-    for part in root.rglob(f".*{PART}"):
-        try:
-            if part.stat().st_mtime < before:
-                part.unlink()
-        except FileNotFoundError:  # another job tidies too
-            continue
-        except OSError as error:
-            raise JobRefused(f"{part} of an earlier job cannot be removed ({error.strerror}).") from error
+def _move_local(targets: Mapping[Path, Path]) -> None:
+    for place, target in targets.items():
+        files.make_folder(target.parent)
+        with suppress(FileNotFoundError):
+            place.replace(target)
+    for folder in {target.parent for target in targets.values()}:
+        files.synchronise(folder)

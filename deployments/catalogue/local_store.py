@@ -1,14 +1,10 @@
 """A folder as the store."""
 
-import os
-import time
 import uuid
 from pathlib import Path
 
+from deployments import files
 from deployments.catalogue.store import TIMEOUT_S, Store
-
-# What a killed process leaves half written is nobody's after this long.
-ABANDONED_AFTER_S = 3600.0
 
 
 class LocalStore(Store):
@@ -26,19 +22,7 @@ class LocalStore(Store):
 
     def _put(self, key: str, data: bytes) -> None:
         self._tidy()
-        target, part = self.path(key), self._unfinished / uuid.uuid4().hex
-        for folder in (target.parent, self._unfinished):
-            _make(folder)
-        try:
-            with part.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _synchronise(target.parent)
+        files.write(self.path(key), self._unfinished / uuid.uuid4().hex, data)
 
     def _get(self, key: str) -> bytes:
         return self.path(key).read_bytes()
@@ -59,30 +43,6 @@ class LocalStore(Store):
 
     def _tidy(self) -> None:
         """Once a process, remove what killed ones left half written."""
-        if self._tidied:
-            return
-        self._tidied = True
-        before = time.time() - ABANDONED_AFTER_S
-        for part in self._unfinished.glob("*"):
-            try:
-                if part.stat().st_mtime < before:
-                    part.unlink()
-            except FileNotFoundError:  # another process tidies too
-                continue
-
-
-def _make(folder: Path) -> None:
-    """Create a folder with its parents, so that their names are on the disk too."""
-    if folder.is_dir():
-        return
-    _make(folder.parent)
-    folder.mkdir(exist_ok=True)
-    _synchronise(folder.parent)
-
-
-def _synchronise(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        if not self._tidied:
+            self._tidied = True
+            files.remove_abandoned(self._unfinished.glob("*"))

@@ -102,7 +102,7 @@ async def test_a_store_that_fails_leaves_no_row_and_nothing_half_written(
         raise OSError(number, "cannot")
 
     with monkeypatch.context() as patched:
-        patched.setattr("deployments.catalogue.local_store.os.fsync", fails)
+        patched.setattr("deployments.files.os.fsync", fails)
         with pytest.raises(expected):
             await folder_house.add(b"does not fit")
     assert (await folder_house.catalogue.stats()).total == 0

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deployments.catalogue.errors import ContentMissing, StoreUnavailable
-from deployments.catalogue.local_store import ABANDONED_AFTER_S
 from deployments.catalogue.store import CHUNK_BYTES, Store
 from deployments.catalogue.stores import open_store
+from deployments.files import ABANDONED_AFTER_S
 
 
 @pytest.fixture(params=["folder", "memory"])

@@ -14,8 +14,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from deployments.files import ABANDONED_AFTER_S
 from jobs.errors import JobRefused, command_line
-from jobs.output import ABANDONED_AFTER_S, Output, open_output
+from jobs.output import Output, open_output
 from jobs.urls import open_url, public_url
 
 TABLE = pa.table({"path": ["a.jpg", "b.jpg"], "blur": [1.5, None]})
@@ -62,6 +63,17 @@ def test_what_is_not_there(url: str) -> None:
     assert output.read_json("manifest.json") is None
     output.delete("manifest.json")
     assert output.list() == []
+
+
+def test_files_are_moved(url: str) -> None:
+    output = open_output(url)
+    for path, data in (("aside/a", b"new"), ("aside/b", b"2"), ("done/x/a", b"old"), ("done/x/c", b"3")):
+        output.write_bytes(path, data)
+    output.move({f"aside/{name}": f"done/x/{name}" for name in "abc"})
+    assert output.list() == ["done/x/a", "done/x/b", "done/x/c"]
+    assert [output.read_bytes(f"done/x/{name}") for name in "abc"] == [b"new", b"2", b"3"]
+    output.move({"done/x/a": "elsewhere/a"})
+    assert output.list("elsewhere") == ["elsewhere/a"]
 
 
 def test_a_table_is_compressed(tmp_path: Path) -> None:
