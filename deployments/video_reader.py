@@ -1,24 +1,20 @@
 """Reads one video in a process of its own, which `deployments.video` starts: `python -m deployments.video_reader JOB`.
 
-JOB is a JSON object. Standard output carries messages: a line of JSON, followed by as many bytes as its `bytes` says.
-First `facts`, then a message with the `time` of each frame, last `complete`; or `error` and `text`, and nothing more.
+JOB is a JSON object. Standard output carries the messages of `deployments.sandbox`. First `facts`, then a message with
+the `time` of each frame, last `complete`; or `error` and `text`, and nothing more.
 
 PyAV says what the file is and when its frames are; decord decodes what it decodes right, PyAV everything else.
 """
 
-import ctypes
 import io
 import json
-import os
-import resource
-import signal
 import sys
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import decord
@@ -28,6 +24,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 from PIL import Image
 
+from deployments import sandbox
 from deployments.preprocessing import fit, scale
 
 # Nothing that reads other files: a playlist would make FFmpeg fetch what it names.
@@ -40,8 +37,6 @@ DECORD_ACCURACY_S = 0.002  # it keeps times in single precision
 LENGTH_ACCURACY_S = 1.0
 TICK = 1e-6  # seconds; two times closer than this are the same
 JPEG_QUALITY = 90
-OPEN_FILES = 64
-PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 # What makes a frame upright, by the signs of its display matrix: (a, b) is where its x axis points, (c, d) its y axis.
 UPRIGHT = {
@@ -275,34 +270,18 @@ def _upright(frame: Any) -> Image.Image:
 def main() -> None:
     """Do the job of the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
-    _limit(job["memory_bytes"], job["cpu_s"])
-    # The libraries print where they like: what they print must not come between two messages.
-    with os.fdopen(os.dup(1), "wb") as output:
-        os.dup2(2, 1)
-        try:
-            for message, payload in _messages(job):
-                _send(output, message, payload)
-        except Refused as error:
-            _send(output, {"error": error.kind, "text": error.text})
-        except MemoryError:
-            text = "The video needs more memory than its reader may have: scale it down"
-            _send(output, {"error": "VideoBroken", "text": text})
-
-
-def _limit(memory_bytes: int, cpu_s: int) -> None:
-    """Let a file do no more than read itself, and let this process not outlive the replica that started it."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    sandbox.enter(job["memory_bytes"], job["cpu_s"])
     decord.logging.set_level(decord.logging.QUIET)
     av.logging.set_level(av.logging.PANIC)
-    limits = {
-        resource.RLIMIT_AS: memory_bytes,
-        resource.RLIMIT_CPU: cpu_s,
-        resource.RLIMIT_NOFILE: OPEN_FILES,
-        resource.RLIMIT_FSIZE: 0,
-        resource.RLIMIT_CORE: 0,
-    }
-    for name, value in limits.items():
-        resource.setrlimit(name, (value, value))
+    with sandbox.messages() as send:
+        try:
+            for message, payload in _messages(job):
+                send(message, payload)
+        except Refused as error:
+            send({"error": error.kind, "text": error.text})
+        except MemoryError:
+            text = "The video needs more memory than its reader may have: scale it down"
+            send({"error": "VideoBroken", "text": text})
 
 
 def _messages(job: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -347,11 +326,6 @@ def _jpeg(image: Image.Image, max_side: int) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=JPEG_QUALITY)
     return file.getvalue()
-
-
-def _send(output: BinaryIO, message: dict[str, Any], payload: bytes = b"") -> None:
-    output.write(json.dumps(message | {"bytes": len(payload)}).encode() + b"\n" + payload)
-    output.flush()
 
 
 if __name__ == "__main__":
