@@ -5,15 +5,17 @@ What is in memory is what is under way: a few publications with a file each, som
 
 import asyncio
 import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from deployments.catalogue.clock import utc_now
 from jobs.koop import tables
-from jobs.koop.classifier import Classifier
+from jobs.koop.classifier import Classified, Classifier
 from jobs.koop.day_files import DayFiles, Manifest, Tables, kept_path
 from jobs.koop.documents import Documents, Found, Lost, Wanted
 from jobs.koop.options import Asked, Options, signature, stated
@@ -29,6 +31,7 @@ PUBLICATIONS_AT_ONCE = 8
 PICTURES_AT_ONCE = 32
 # A part is written when it has so many publications or rows of images.
 PART_PUBLICATIONS, PART_IMAGES = 10, 100
+NOT_OVER = "the day was not over"  # the one reason for which a day is not complete that is nobody's fault
 MOST_ERRORS = 100  # of a manifest; every one is in the table of images
 
 
@@ -54,11 +57,6 @@ class Services:
     classifier: Classifier
     asked: Callable[[], Awaitable[Asked]]
     retries: Callable[[], int]
-
-
-def now() -> datetime:
-    """The present moment."""
-    return datetime.now(UTC)
 
 
 def is_over(day: date, moment: datetime) -> bool:
@@ -88,7 +86,7 @@ class Day:
             KoopError: the search did not answer.
             JobRefused: the output failed.
         """
-        started = now()
+        started = utc_now()
         self._asked = await self._services.asked()
         self._files = DayFiles(self._output, self._day, signature(self._options, self._asked))
         results = await self._services.sru.find(self._options.selection.cql(self._day))
@@ -106,7 +104,7 @@ class Day:
         about = {
             "date": str(self._day),
             "started": started.isoformat(timespec="seconds"),
-            "ended": now().isoformat(timespec="seconds"),
+            "ended": utc_now().isoformat(timespec="seconds"),
             "signature": signature(self._options, self._asked),
             "options": stated(self._options, self._asked),
             "weights": {"id": self._asked.weights, "bundled": self._asked.bundled},
@@ -164,26 +162,29 @@ class Day:
     async def _decide(self, picture: Picture, about: Row, rows: list[Row]) -> None:
         try:
             classified = await self._services.classifier.classify(picture.pixels)
-            decision = classified.decision
-            keep = self._options.keeps(decision.category, decision.is_map_or_aerial)
-            sha256 = await asyncio.to_thread(lambda: picture.sha256)
-            name = f"{sha256}.{picture.suffix}"
-            if keep:
-                await asyncio.to_thread(self._files.add_kept, name, picture.data)
-            row = about | {
-                "page": picture.page,
-                "outcome": "kept" if keep else "dropped",
-                "sha256": sha256,
-                "bytes": len(picture.data),
-                "width": picture.width,
-                "height": picture.height,
-                "embedding": classified.embedding.tolist(),
-                "seen": await asyncio.to_thread(picture.seen),
-                "kept": kept_path(self._day, name) if keep else None,
-            }
-            rows.append(row | vars(decision))
+            rows.append(about | await asyncio.to_thread(self._done, picture, classified))
         finally:
             self._room.release()
+
+    def _done(self, picture: Picture, classified: Classified) -> Row:
+        """What a classified picture adds to its row; one that is kept is put aside. For a thread of its own."""
+        decision = classified.decision
+        keep = self._options.keeps(decision.category, decision.is_map_or_aerial)
+        sha256 = hashlib.sha256(picture.data).hexdigest()
+        name = f"{sha256}.{picture.suffix}"
+        if keep:
+            self._files.add_kept(name, picture.data)
+        return vars(decision) | {
+            "page": picture.page,
+            "outcome": "kept" if keep else "dropped",
+            "sha256": sha256,
+            "bytes": len(picture.data),
+            "width": picture.width,
+            "height": picture.height,
+            "embedding": classified.embedding.tolist(),
+            "seen": picture.seen(),
+            "kept": kept_path(self._day, name) if keep else None,
+        }
 
     def _about(self, wanted: Wanted, url: str, position: int) -> Row:
         return {
@@ -229,7 +230,7 @@ def summary(whole: Tables, results: Results, *, over: bool) -> dict[str, Any]:
     publications, images = whole
     outcomes = Counter(images["outcome"].to_pylist())
     pictures = sum(outcomes[name] for name in tables.CLASSIFIED)
-    reasons = [] if over else ["the day was not over"]
+    reasons = [] if over else [NOT_OVER]
     if not results.complete:
         reasons.append(f"the search told {results.stated} records and gave {len(results.records)}")
     if outcomes[tables.UNREACHABLE]:

@@ -63,7 +63,7 @@ class DayFiles:
 
     def add_kept(self, name: str, data: bytes) -> None:
         """Put a kept picture aside, before the part that names it."""
-        self._output.write_bytes(f"{self._beginning}kept.{name}", data)
+        self._output.write_bytes(self._aside(name), data)
 
     def add_part(self, publications: list[Row], images: list[Row]) -> None:
         """Put publications aside with their images. They are done when this has returned, not before."""
@@ -85,19 +85,20 @@ class DayFiles:
     def finish(self, tables: Tables, manifest: Manifest) -> None:
         """Replace the day by these tables, the pictures that they keep, and last the manifest; remove the parts."""
         publications, images = tables
-        names = {path.rpartition("/")[2] for path in images["kept"].to_pylist() if path}
+        kept = {path for path in images["kept"].to_pylist() if path}
         self._output.delete(manifest_path(self._day))
-        for name in sorted(names):
-            data = self._output.read_bytes(f"{self._beginning}kept.{name}")
-            if data is not None:
-                self._output.write_bytes(kept_path(self._day, name), data)
+        # What is not aside any more was brought here by a run that was interrupted.
+        self._output.move({self._aside(path.rpartition("/")[2]): path for path in sorted(kept)})
         self._output.write_table(self._publications, publications)
         self._output.write_table(self._images, images)
         for path in self._output.list(f"kept/date={self._day}"):
-            if path.rpartition("/")[2] not in names:
+            if path not in kept:
                 self._output.delete(path)
         self._output.write_json(manifest_path(self._day), manifest)
         remove_parts(self._output, [self._day])
+
+    def _aside(self, name: str) -> str:
+        return f"{self._beginning}kept.{name}"
 
     def _gather(self) -> Tables:
         """Everything that is done, each publication once with the images that were found with it."""

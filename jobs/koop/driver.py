@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
-from jobs.koop.day import Counts
+from jobs.koop.day import NOT_OVER, Counts
 from jobs.koop.day_files import Manifest, read_manifest
 from jobs.koop.options import Asked, Options, differences, stated
 from jobs.output import Output
@@ -36,9 +36,7 @@ class Run:
     @property
     def ok(self) -> bool:
         """Whether every day that is over is complete."""
-        return not self.failed and all(
-            set(manifest["reasons"]) <= {"the day was not over"} for manifest in self.manifests.values()
-        )
+        return not self.failed and all(set(manifest["reasons"]) <= {NOT_OVER} for manifest in self.manifests.values())
 
 
 def days_between(start: date, end: date) -> list[date]:

@@ -1,7 +1,6 @@
 """What there is to look at in a file: the image itself, or each page of a PDF; ready for the model."""
 
 import asyncio
-import hashlib
 import io
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -38,11 +37,6 @@ class Picture:
     suffix: str
     width: int
     height: int
-
-    @property
-    def sha256(self) -> str:
-        """Of `data`."""
-        return hashlib.sha256(self.data).hexdigest()
 
     def seen(self) -> bytes:
         """`pixels` as a JPEG."""

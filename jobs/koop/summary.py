@@ -67,11 +67,11 @@ def _samples(output: Output, days: list[date]) -> tuple[list[Picture], list[Pict
     kept: list[Picture] = []
     dropped: list[Picture] = []
     for day in chosen:
-        images = output.read_table(images_path(day))
+        images = output.read_table(images_path(day), SAMPLE_COLUMNS)
         if images is None:
             continue
         for outcome, pictures in (("kept", kept), ("dropped", dropped)):
-            rows = images.select(SAMPLE_COLUMNS).filter(pc.equal(images["outcome"], outcome)).sort_by("sha256")
+            rows = images.filter(pc.equal(images["outcome"], outcome)).sort_by("sha256")
             pictures += [_picture(row) for row in rows.slice(0, each).to_pylist()]
     return kept, dropped
 
@@ -85,10 +85,10 @@ def _picture(row: dict[str, Any]) -> Picture:
 def _places(output: Output, days: list[date]) -> dict[str, list[tuple[float, float]]]:
     places: dict[str, list[tuple[float, float]]] = {"with a kept picture": [], "without": []}
     for day in days:
-        publications = output.read_table(publications_path(day))
+        publications = output.read_table(publications_path(day), ["areas", "kept"])
         if publications is None:
             continue
-        for row in publications.select(["areas", "kept"]).to_pylist():
+        for row in publications.to_pylist():
             found = [(area["longitude"], area["latitude"]) for area in row["areas"] if area["longitude"] is not None]
             places["with a kept picture" if row["kept"] else "without"] += found
     return places

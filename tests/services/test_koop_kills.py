@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -91,6 +91,11 @@ class Dies(Output):
     def write_bytes(self, path: str, data: bytes | memoryview) -> int:
         self._change()
         return super().write_bytes(path, data)
+
+    def move(self, targets: Mapping[str, str]) -> None:
+        for path, target in targets.items():
+            self._change()
+            super().move({path: target})
 
     def delete(self, path: str) -> None:
         self._finishing = self._finishing or path.startswith("manifests/")
