@@ -104,15 +104,6 @@ class Output:
         except Exception as error:
             raise refused(self.url, f"cannot be read at {path}", error) from error
 
-    def exists(self, path: str) -> bool:
-        """Whether there is such a file; asks the file system anew."""
-        place = self._at(path)
-        self._files.invalidate_cache()  # others write too
-        try:
-            return bool(self._files.isfile(place))
-        except Exception as error:
-            raise refused(self.url, f"cannot be read at {path}", error) from error
-
     def list(self, folder: str = "") -> list[str]:
         """Every complete file below a folder, as paths of this output, sorted; none where there is no such folder."""
         place = self._at(folder) if folder else self._root

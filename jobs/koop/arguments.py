@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, NoReturn, get_args
-from urllib.parse import urlsplit
 
 from jobs.errors import JobRefused
 from jobs.koop.driver import days_between
@@ -26,7 +25,7 @@ The same command again goes on where it was interrupted, and skips what is compl
 
 @dataclass(frozen=True)
 class Arguments:
-    """The command line, read and checked."""
+    """The command line, read and checked; `rate` is in requests/s, of the whole cluster."""
 
     days: tuple[date, ...]
     output: str
@@ -61,6 +60,7 @@ def read(command_line: Sequence[str], max_pixels: int) -> Arguments:
             municipalities=tuple(given.municipalities),
             without_words=tuple(given.exclude_words),
         )
+        endpoints = Endpoints(given.sru_url, given.site_url, given.attachments_url)
     except ValueError as error:
         raise JobRefused(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
     options = Options(
@@ -76,7 +76,7 @@ def read(command_line: Sequence[str], max_pixels: int) -> Arguments:
         days=tuple(days_between(given.start, given.end)),
         output=given.output,
         options=options,
-        endpoints=Endpoints(given.sru_url, given.site_url, given.attachments_url),
+        endpoints=endpoints,
         rate=given.rate,
         burst=given.burst,
         days_in_flight=given.days_in_flight,
@@ -117,20 +117,31 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
+    usual = Options()
     group.add_argument(
         "--filter",
         choices=get_args(Keep),
-        default="maps-and-aerial",
+        default=usual.keep,
         help="maps: of what the rule takes for a map or a view from above, keep what is a map (default: keep both)",
     )
-    group.add_argument("--min-bytes", type=_count, default=0, metavar="N", help="do not look at smaller files")
-    group.add_argument("--max-pages", type=_positive, default=500, metavar="N", help="of a PDF (default: 500)")
     group.add_argument(
-        "--page-side", type=_positive, default=448, metavar="PIXELS", help="shorter side of a drawn page (default: 448)"
+        "--min-bytes", type=_count, default=usual.min_bytes, metavar="N", help="do not look at smaller files"
+    )
+    group.add_argument(
+        "--max-pages", type=_positive, default=usual.max_pages, metavar="N", help="of a PDF (default: %(default)s)"
+    )
+    group.add_argument(
+        "--page-side",
+        type=_positive,
+        default=usual.page_side,
+        metavar="PIXELS",
+        help="shorter side of a drawn page (default: %(default)s)",
     )
     group.add_argument("--force", action="store_true", help="do complete days again")
     group.add_argument("--dry-run", action="store_true", help="count only; needs no running application")
-    group.add_argument("--days-in-flight", type=_positive, default=4, metavar="N", help="side by side (default: 4)")
+    group.add_argument(
+        "--days-in-flight", type=_positive, default=4, metavar="N", help="side by side (default: %(default)s)"
+    )
 
 
 def _add_services(group: argparse._ArgumentGroup) -> None:
@@ -138,12 +149,18 @@ def _add_services(group: argparse._ArgumentGroup) -> None:
     for name, url in (("sru", usual.sru), ("site", usual.site), ("attachments", usual.attachments)):
         variable = f"KOOP_{name.upper()}_URL"
         group.add_argument(
-            f"--{name}-url", type=_url, default=os.environ.get(variable) or url, metavar="URL", help=f"or {variable}"
+            f"--{name}-url", default=os.environ.get(variable) or url, metavar="URL", help=f"or {variable}"
         )
     group.add_argument(
-        "--rate", type=_rate, default=REQUESTS_PER_S, metavar="N", help="requests/s of all workers (default: 0.85)"
+        "--rate",
+        type=_rate,
+        default=REQUESTS_PER_S,
+        metavar="N",
+        help="requests/s of all workers (default: %(default)s)",
     )
-    group.add_argument("--burst", type=_positive, default=BURST, metavar="N", help="requests at once (default: 50)")
+    group.add_argument(
+        "--burst", type=_positive, default=BURST, metavar="N", help="requests at once (default: %(default)s)"
+    )
     group.add_argument("--application", default=APPLICATION, metavar="NAME", help="whose CLIP is asked")
 
 
@@ -152,13 +169,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date: write one such as 2023-01-31") from None
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an http(s) URL")
-    return text.rstrip("/")
 
 
 def _count(text: str) -> int:

@@ -11,13 +11,13 @@ from ray import serve
 
 from configs.prompts import CATEGORIES, load_prompts
 from jobs.asking import Asker
+from jobs.koop.arguments import Arguments
 from jobs.koop.classifier import Classifier, Floats, Pixels
 from jobs.koop.cluster_pace import ClusterPace
 from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest
 from jobs.koop.documents import Documents
-from jobs.koop.endpoints import Endpoints
-from jobs.koop.options import Asked, Options
+from jobs.koop.options import Asked
 from jobs.koop.sru import Sru
 from jobs.koop.web import Retry, Web
 from jobs.output import Output
@@ -33,21 +33,14 @@ class Job:
     """What every task of a run needs; it is pickled.
 
     Args:
-        output: the folder; a relative path is one of the driver's.
-        options: what to do with a day.
-        endpoints: where KOOP is.
-        rate, burst: of the whole cluster, in requests/s and requests.
-        application: whose CLIP is asked.
+        arguments: the command line.
+        output: its folder; a relative path is one of the driver's.
         prompt_set: of configs/prompts.yaml.
         max_batch: pictures a call.
     """
 
+    arguments: Arguments
     output: Output
-    options: Options
-    endpoints: Endpoints
-    rate: float
-    burst: int
-    application: str
     prompt_set: str
     max_batch: int
 
@@ -107,18 +100,19 @@ class Reports:
 
 async def ingest(job: Job, day: date, board: Any) -> Manifest:
     """Do a day in this process."""
-    retries: list[Retry] = []
-    clip = Clip(job.application, job.prompt_set)
-    async with Web(job.endpoints, ClusterPace(job.rate, job.burst), on_retry=retries.append) as web:
+    arguments, retries = job.arguments, list[Retry]()
+    clip = Clip(arguments.application, job.prompt_set)
+    pace = ClusterPace(arguments.rate, arguments.burst)
+    async with Web(arguments.endpoints, pace, on_retry=retries.append) as web:
         services = Services(
-            sru=Sru(web, job.endpoints.sru),
-            documents=Documents(web, job.endpoints),
+            sru=Sru(web, arguments.endpoints.sru),
+            documents=Documents(web, arguments.endpoints),
             classifier=Classifier(clip.score, job.max_batch),
             asked=clip.asked,
             retries=lambda: len(retries),
         )
         reports = Reports(board, day)
-        return await Day(day, job.options, services, job.output, reports.tell).run()
+        return await Day(day, arguments.options, services, job.output, reports.tell).run()
 
 
 @ray.remote(num_cpus=TASK_CPUS, max_retries=LOST_WORKERS)

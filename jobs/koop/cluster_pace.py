@@ -1,5 +1,6 @@
 """One pace for a whole cluster: a token bucket in a named actor, which every worker asks."""
 
+import asyncio
 from typing import Any
 
 import ray
@@ -8,6 +9,7 @@ from ray.exceptions import RayActorError
 from jobs.koop.pace import BURST, REQUESTS_PER_S, TokenBucket
 
 NAME, NAMESPACE = "koop-pace", "panoptes"
+PAUSES_S = (0.0, 0.5, 2.0)  # before further tries to reach the actor
 
 
 class ClusterPace:
@@ -30,11 +32,13 @@ class ClusterPace:
         await self._ask("pause", seconds)
 
     async def _ask(self, method: str, *arguments: float) -> Any:
-        try:
-            return await getattr(await self._bucket(), method).remote(*arguments)
-        except RayActorError:
-            self._actor = None
-            return await getattr(await self._bucket(), method).remote(*arguments)
+        for pause_s in PAUSES_S:
+            try:
+                return await getattr(await self._bucket(), method).remote(*arguments)
+            except RayActorError:  # that of a run which has ended, and whose name may be taken for a moment yet
+                self._actor = None
+                await asyncio.sleep(pause_s)
+        return await getattr(await self._bucket(), method).remote(*arguments)
 
     async def _bucket(self) -> Any:
         if self._actor is None:

@@ -9,18 +9,16 @@ from PIL import Image
 
 from deployments.decoding import FORMATS
 from jobs.koop.endpoints import Endpoints
-from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, NotFound, RedirectLoop
+from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.records import Record
-from jobs.koop.web import PASSING, Answer, Unusable, Web, read_xml
+from jobs.koop.web import Answer, Unusable, Web, read_xml
 from jobs.koop.xml import Element, local_name
 
 Source = Literal["document", "image", "attachment"]
 Kind = Literal["image", "pdf"]
 Reason = Literal["missing", "refused", "unusable", "unreachable"]
 
-REFUSALS = frozenset(f"status {code}" for code in set(range(400, 500)) - PASSING)
 A_PAGE = "an HTML page where a file is expected"
-HTML = (b"<!doctype html", b"<html")
 PDF_MAGIC, PDF_MAGIC_WITHIN = b"%PDF-", 1024  # bytes; what readers of PDF tolerate before it
 
 Read = TypeVar("Read")
@@ -129,7 +127,7 @@ def kind_of(data: bytes) -> Kind | None:
 
 def _no_page(answer: Answer) -> bytes:
     """The body; Unusable for an HTML page, which KOOP's servers send with 200 when they fail."""
-    if answer.media_type == "text/html" or answer.body.lstrip()[:14].lower().startswith(HTML):
+    if answer.is_html:
         raise Unusable(A_PAGE)
     return answer.body
 
@@ -137,8 +135,6 @@ def _no_page(answer: Answer) -> bytes:
 def _reason(error: FetchFailed) -> Reason:
     if isinstance(error, NotFound | RedirectLoop):
         return "missing"
-    if isinstance(error, HostRefused | BodyTooLarge):
-        return "refused"
-    if error.reason in REFUSALS:
+    if isinstance(error, StatusRefused | HostRefused | BodyTooLarge):
         return "refused"
     return "unusable" if error.reason == A_PAGE else "unreachable"

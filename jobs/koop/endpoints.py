@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import quote, urljoin, urlsplit
 
+from jobs.urls import public_url
+
 IDENTIFIER = re.compile(r"(?P<journal>[a-z]+(?:-[a-z]+)*)-(?P<year>\d{4})-[\w-]+", re.ASCII)
 
 # Where KOOP's own answers may point to, besides the configured endpoints.
@@ -41,7 +43,7 @@ class Endpoints:
         for name in ("sru", "site", "attachments"):
             url = getattr(self, name).rstrip("/")
             if _origin(url) is None:
-                raise ValueError(f"{url!r} is not an http(s) URL without credentials")
+                raise ValueError(f"{public_url(url)!r} is not an http(s) URL without credentials")
             object.__setattr__(self, name, url)
 
     def document_url(self, identifier: str) -> str | None:

@@ -3,6 +3,7 @@
 KoopError
 ├── FetchFailed        an address gave no usable answer in every try
 │   ├── NotFound       the server says that nothing is there
+│   ├── StatusRefused  the server refuses for good
 │   ├── HostRefused    the address, or one that it redirects to, is of a host that is not asked
 │   ├── RedirectLoop   the address redirects to itself or too often
 │   └── BodyTooLarge   the body passes the limit
@@ -29,6 +30,10 @@ class FetchFailed(KoopError):
 
 class NotFound(FetchFailed):
     """404 or 410: nothing is there, and asking again would not help."""
+
+
+class StatusRefused(FetchFailed):
+    """A status that another try would not change, such as 403."""
 
 
 class HostRefused(FetchFailed):

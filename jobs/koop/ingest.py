@@ -78,17 +78,7 @@ async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> i
     planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
     await asyncio.to_thread(remove_parts, output, planned.complete)
     _announce(planned, asked, output)
-    job = Job(
-        output=output,
-        options=arguments.options,
-        endpoints=arguments.endpoints,
-        rate=arguments.rate,
-        burst=arguments.burst,
-        application=arguments.application,
-        prompt_set=settings.prompt_set,
-        max_batch=settings.clip_max_batch,
-    )
-    done = await _do(job, planned, arguments)
+    done = await _do(Job(arguments, output, settings.prompt_set, settings.clip_max_batch), planned)
     done.manifests |= planned.complete
     warnings = _warnings(done, arguments, asked)
     await asyncio.to_thread(write_report, output, done, asked, warnings)
@@ -96,10 +86,11 @@ async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> i
     return 0 if done.ok else 1
 
 
-async def _do(job: Job, planned: Plan, arguments: Arguments) -> Run:
+async def _do(job: Job, planned: Plan) -> Run:
     """Do the days that are left, on the cluster."""
-    pace = ClusterPace(job.rate, job.burst)
-    await pace.turn()  # this process starts the actor, which then lives as long as the run
+    arguments = job.arguments
+    # This process starts the actor, which then lives as long as the run.
+    await ClusterPace(arguments.rate, arguments.burst).turn()
     board: Any = ray.remote(Board).options(num_cpus=0).remote()
 
     async def work(day: date) -> Manifest:

@@ -85,12 +85,8 @@ class Selection:
         other = "modified" if self.by == "available" else "available"
         return f"{' AND '.join(clauses)} sortBy dt.{other}/sort.ascending"
 
-    def matches(self, record: Record) -> bool:
-        """Whether a record that the service found is taken."""
-        return self.left_out(record) is None
-
     def left_out(self, record: Record) -> str | None:
-        """Why a record is not taken, in a few words that a report can count; None when it is."""
+        """Why a record that the service found is not taken, in a few words that can be counted; None when it is."""
         if (self.provinces or self.municipalities) and not self.deciders(record):
             return "decided elsewhere"
         if self.signs and not any(_sign_matches(code, self.signs) for code in sign_codes(record)):

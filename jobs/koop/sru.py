@@ -50,7 +50,7 @@ class Found:
 
 
 class Sru:
-    """The search service. Every call may raise FetchFailed, and QueryRefused for a query that it will not answer."""
+    """The search service."""
 
     def __init__(self, web: Web, endpoint: str, page_size: int = 500) -> None:
         """`page_size`: records a request, 1 to 1,000. A day has about a hundred, so that one request holds it."""
@@ -58,21 +58,13 @@ class Sru:
             raise ValueError(f"a page has 1 to {MOST_PER_PAGE} records, not {page_size}")
         self._web, self._endpoint, self._page_size = web, endpoint, page_size
 
-    async def count(self, cql: str) -> int:
-        """How many records there are, as the service states it."""
-        return (await self._page(cql, 1, 0)).stated
-
-    async def records(self, cql: str, most: int | None = None) -> AsyncIterator[Record]:
-        """The records as their pages come, each publication once, at most `most`; nothing is counted."""
-        seen: set[str] = set()
-        async for page in self._pages(cql, most):
-            for record in page.records:
-                if record.identifier not in seen and (most is None or len(seen) < most):
-                    seen.add(record.identifier)
-                    yield record
-
     async def find(self, cql: str) -> Found:
-        """All records; asked a second time when they are not as many as stated, and then both times together."""
+        """All records; asked a second time when they are not as many as stated, and then both times together.
+
+        Raises:
+            FetchFailed: the service did not answer.
+            QueryRefused: it will not answer this query.
+        """
         found = await self._gather(cql)
         if len(found.records) == found.stated and not found.problems:
             return found
@@ -85,29 +77,27 @@ class Sru:
         problems = tuple(problem for page in pages for problem in page.problems)
         return Found(records, pages[-1].stated, pages[-1].precision, problems)
 
-    async def _pages(self, cql: str, most: int | None = None) -> AsyncIterator[Page]:
+    async def _pages(self, cql: str) -> AsyncIterator[Page]:
         """Every page until one names no further one, or one that is not further."""
         start: int | None = 1
-        left = most
-        while start is not None and (left is None or left > 0):
+        while start is not None:
             try:
-                page = await self._page(cql, start, self._page_size if left is None else min(left, self._page_size))
+                page = await self._page(cql, start)
             except QueryRefused as error:
                 if start > 1 and all(code.endswith(OUT_OF_RANGE) for code in error.codes):
                     return
                 raise
             yield page
-            left = None if left is None else left - len(page.records)
             further = page.next_position is not None and page.next_position > start
             start = page.next_position if further else None
 
-    async def _page(self, cql: str, start: int, most: int) -> Page:
+    async def _page(self, cql: str, start: int) -> Page:
         params = {
             "operation": "searchRetrieve",
             "version": "2.0",
             "query": cql,
             "startRecord": start,
-            "maximumRecords": most,
+            "maximumRecords": self._page_size,
         }
         return await self._web.read(self._endpoint, read_page, params=params, accept="application/xml")
 

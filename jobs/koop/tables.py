@@ -14,7 +14,7 @@ Row = dict[str, Any]
 _TEXTS = pa.list_(pa.string())
 _AREA = pa.struct(
     [
-        *((name, pa.string()) for name in ("wkt", "kind", "label", "municipality", "rd", "wgs84", "problem")),
+        *((name, pa.string()) for name in ("wkt", "kind", "label", "municipality", "rd", "geojson", "problem")),
         ("longitude", pa.float64()),
         ("latitude", pa.float64()),
     ]
@@ -86,8 +86,8 @@ IMAGES = pa.schema(
 def publication_row(record: Record, images: list[Row]) -> Row:
     """A publication, and how many of its pictures were classified and kept.
 
-    An area has its coordinates as GeoJSON nests them, in RD and in WGS84, and the longitude and latitude of its first
-    position. `metadata` has every value of every field, in the order of the record.
+    An area has its geometry as GeoJSON (RFC 7946, so in WGS84), its coordinates in RD nested in the same way, and the
+    longitude and latitude of its first position. `metadata` has every value of every field, in the order of the record.
     """
     outcomes = [image["outcome"] for image in images]
     return {
@@ -113,7 +113,7 @@ def _area(area: Area) -> Row:
     row: Row = {name: getattr(area, name) for name in ("wkt", "kind", "label", "municipality", "problem")}
     if area.geometry is not None:
         longitude, latitude = _first_position(area.geometry.wgs84)
-        row |= {"rd": json.dumps(area.geometry.rd), "wgs84": json.dumps(area.geometry.wgs84)}
+        row |= {"rd": json.dumps(area.geometry.rd), "geojson": json.dumps(area.geometry.geojson())}
         row |= {"longitude": longitude, "latitude": latitude}
     return row
 

@@ -13,7 +13,7 @@ import httpx
 
 from deployments.catalogue.clock import Clock, utc_now
 from jobs.koop.endpoints import Endpoints
-from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml, NotFound, RedirectLoop
+from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.pace import Pace
 from jobs.koop.xml import Element, parse
 
@@ -110,14 +110,6 @@ class Web:
     ) -> None:
         await self._client.aclose()
 
-    async def get(self, url: str, accept: str = "*/*") -> Answer:
-        """The answer at an address, which is not empty; raises as `read` does."""
-        return await self.read(url, lambda answer: answer, accept=accept)
-
-    async def xml(self, url: str, params: dict[str, Any] | None = None) -> Element:
-        """The root element of the XML at an address; raises as `read` does."""
-        return await self.read(url, read_xml, params=params, accept="application/xml")
-
     async def read(
         self,
         url: str,
@@ -126,11 +118,13 @@ class Web:
         params: dict[str, Any] | None = None,
         accept: str = "*/*",
     ) -> Read:
-        """What `read` makes of the answer at an address; it raises Unusable for one that another try may mend.
+        """What `read` makes of the answer at an address, which is not empty.
+
+        `read` raises Unusable for an answer that another try may mend.
 
         Raises:
-            NotFound, HostRefused, RedirectLoop, BodyTooLarge: at once.
-            FetchFailed: every try failed, or the server refuses for good.
+            NotFound, StatusRefused, HostRefused, RedirectLoop, BodyTooLarge: at once.
+            FetchFailed: every try failed, or the server asks for too long a wait.
         """
         try:
             address = str(httpx.URL(url, params=params) if params else httpx.URL(url))
@@ -190,7 +184,7 @@ class Web:
         if status in PASSING or status >= 500:
             raise _Passing(reason, retry_after_s=_retry_after_s(response, self._clock()), busy=status in BUSY)
         if status != 200:
-            raise FetchFailed(url, tries, reason)
+            raise StatusRefused(url, tries, reason)
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk

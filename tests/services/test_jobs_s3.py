@@ -37,9 +37,10 @@ def test_files_of_a_bucket(bucket: str) -> None:
     table = output.read_table("images/date=2023-01-01/a.parquet", ["a"])
     assert table is not None
     assert table["a"].to_pylist() == [1, 2]
-    output.delete("manifest.json")
-    assert not output.exists("manifest.json")
-    assert output.read_json("manifest.json") is None
+    output.move({"manifest.json": "done/manifest.json", "none": "done/none"})
+    assert output.list() == ["done/manifest.json", "images/date=2023-01-01/a.parquet"]
+    output.delete("done/manifest.json")
+    assert output.read_json("done/manifest.json") is None
 
 
 def test_a_bucket_of_images_is_analysed(bucket: str) -> None:

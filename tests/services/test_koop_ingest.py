@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -56,6 +57,8 @@ async def test_every_picture_of_every_decision_has_its_row(koop: KoopServer, out
             assert row["sign_codes"] == list(truth.sign_codes)
             assert [(area["wkt"], area["problem"]) for area in row["areas"]] == [(a.wkt, None) for a in truth.areas]
             assert all(3 < area["longitude"] < 8 and 50 < area["latitude"] < 54 for area in row["areas"])
+            kinds = [json.loads(area["geojson"])["type"].upper() for area in row["areas"]]
+            assert kinds == [area["wkt"].partition("(")[0].strip() for area in row["areas"]]
             assert [attached["number"] for attached in row["attachments"]] == [a.exb for a in truth.attachments]
             codes = [value["text"] for value in row["metadata"] if value["field"] == "verkeersbordcode"]
             assert codes == list(truth.sign_codes)

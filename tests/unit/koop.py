@@ -8,7 +8,7 @@ import httpx
 from jobs.koop.endpoints import Endpoints
 from jobs.koop.pace import LocalPace, TokenBucket
 from jobs.koop.records import Record, read_record
-from jobs.koop.web import Limits, Retry, Web
+from jobs.koop.web import Answer, Limits, Retry, Web
 from jobs.koop.xml import Element, local_name, parse
 from tests.paths import shared
 
@@ -72,6 +72,11 @@ def with_namespaces(stripped: bytes) -> Element:
         parent = local_name(element.getparent()) if element.getparent() is not None else ""
         element.tag = f"{{{spaces.get(parent, gzd)}}}{local_name(element)}"
     return root
+
+
+def whole(answer: Answer) -> Answer:
+    """Reads an answer as it is."""
+    return answer
 
 
 def web(

@@ -74,6 +74,8 @@ def test_endpoints_by_option_and_variable(monkeypatch: pytest.MonkeyPatch) -> No
         (["--rate", "nan"], "'nan' is not a number"),
         (["--sru-url", "repository.overheid.nl"], "is not an http(s) URL"),
         (["--site-url", "file:///etc"], "is not an http(s) URL"),
+        (["--sru-url", "http://["], "'http://[' is not an http(s) URL"),
+        (["--sru-url", "http://user:word@host/sru"], "'http://host/sru' is not an http(s) URL without credentials"),
         (["--output", ""], "--output is missing"),
         (["--speed", "9"], "nrecognized arguments: --speed 9 (see --help)."),
     ],
