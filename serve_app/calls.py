@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from grpc import StatusCode
 from grpc.aio import AioRpcError
-from ray.exceptions import ObjectLostError, RayActorError
+from ray.exceptions import ObjectLostError, RayActorError, RayError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.errors import (
@@ -33,6 +33,8 @@ RETRIES = 2
 PAUSE_S = 0.2
 # What the call of a deployment raises when it does not come to an answer.
 CALL_ERRORS = (BackPressureError, ModelError, DeploymentUnavailableError, RayActorError, ObjectLostError, AioRpcError)
+# What a call raises of a deployment that does not answer, for those who can do without it.
+NO_ANSWER = (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError, AioRpcError)
 # What a model says of its input, by what the client is told.
 OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
     PromptTooLong: errors.InvalidPrompt,
@@ -68,7 +70,7 @@ async def answer(deployment: str, ask: Callable[[], Call[Value]], retries: int =
     Raises:
         PanoptesError: as `ours` has it.
     """
-    for left in reversed(range(1 + retries)):
+    while True:
         call = ask()
         try:
             return await call
@@ -77,10 +79,10 @@ async def answer(deployment: str, ask: Callable[[], Call[Value]], retries: int =
             call.cancel()
             raise
         except CALL_ERRORS as error:
-            if not (left and has_ended(error)):
+            if not (retries and has_ended(error)):
                 raise ours(error) from error
+        retries -= 1
         await pause(deployment)
-    raise AssertionError("the last attempt returns or raises")
 
 
 def has_ended(error: Exception) -> bool:
@@ -98,10 +100,9 @@ async def pause(deployment: str) -> None:
 
 
 def ours(error: Exception) -> Exception:
-    """What the client is told about an error of CALL_ERRORS."""
-    mistake: Exception = error
-    if isinstance(error, AioRpcError) and not has_ended(error):
-        return mistake  # ours, such as a message that is larger than gRPC takes
+    """What the client is told about an error of CALL_ERRORS; a mistake of the ingress is returned as it is."""
+    if type(error) is AioRpcError and not has_ended(error):
+        return error  # such as a message that is larger than gRPC takes
     # Ray hands a model's error over inside its own, which prints a stack trace.
     error = getattr(error, "cause", error)
     if isinstance(error, BackPressureError):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -11,8 +11,6 @@ import numpy as np
 import ray
 from numpy.typing import NDArray
 from ray import serve
-from ray.exceptions import RayError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.clip import ImageScores, TextEmbeddings
@@ -24,7 +22,7 @@ from deployments.vision_llm import LlmAnswer
 from deployments.weights import ClipWeights, Weights
 from deployments.work import Job
 from serve_app import errors
-from serve_app.calls import CALL_ERRORS, RETRIES, Call, answer, has_ended, ours, pause
+from serve_app.calls import CALL_ERRORS, NO_ANSWER, RETRIES, Call, answer, has_ended, ours, pause
 from serve_app.middleware import weights_used
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ class ModelClient:
                     why = f"no replica is running yet: see the logs of the deployment {self.deployment}"
                     return ModelState(None, 0, why)
                 return ModelState(await self._handle.status.remote(), replicas, None)
-        except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError) as error:
+        except NO_ANSWER as error:
             return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
 
     @property
@@ -224,7 +222,7 @@ class CataloguerClient(ModelClient):
 
     async def wake(self) -> None:
         """Say that there is an upload. A worker that does not hear it finds it a little later."""
-        with contextlib.suppress(TimeoutError, RayError, BackPressureError, DeploymentUnavailableError):
+        with contextlib.suppress(*NO_ANSWER):
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 await self._use().wake.remote()
 
@@ -272,34 +270,31 @@ class VideoClient(ModelClient):
         Raises:
             InvalidVideo, VideoTooLarge: before the first batch.
         """
-        handle, given = cast("DeploymentHandle[Any]", self._handle).options(stream=True), 0
-        for left in reversed(range(1 + RETRIES)):
+        handle = cast("DeploymentHandle[Any]", self._handle).options(stream=True)
+        given, retries = 0, RETRIES
+        while True:
             batches: Any = handle.frames.remote(video, step_s, most, size, crop)
+            number = 0
             try:
                 # A stream that was cut off is asked for anew; what was given of it is not given again.
-                async for number, batch in _numbered(batches):
+                async for batch in batches:
+                    number += 1
                     if number > given:
                         given = number
                         yield batch
                 return
             except CALL_ERRORS as error:
-                if not (left and has_ended(error)):
+                if not (retries and has_ended(error)):
                     raise ours(error) from error
             finally:
                 batches.cancel()  # of a caller that is gone; its reader would go on
+            retries -= 1
             await pause(self.deployment)
 
     async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
         """JPEGs of the frames at these times, in their order."""
         handle = cast("DeploymentHandle[Any]", self._handle)
         return await answer(self.deployment, lambda: handle.frame_jpegs.remote(video, times_s, max_side))
-
-
-async def _numbered(batches: AsyncIterator[Value]) -> AsyncGenerator[tuple[int, Value]]:
-    number = 0
-    async for batch in batches:
-        number += 1
-        yield number, batch
 
 
 class Models:

@@ -10,12 +10,14 @@ from grpc.aio import AioRpcError, Metadata
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
+from deployments.cataloguer import CATALOGUER
 from deployments.errors import ModelFailed, PromptTooLong
 from deployments.video import VIDEO
-from serve_app import calls
+from serve_app import calls, handles
 from serve_app.calls import answer
 from serve_app.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
-from serve_app.handles import Deployed, VideoClient
+from serve_app.handles import CataloguerClient, Deployed, VideoClient
+from serve_app.middleware import weights_used
 
 
 class Failing:
@@ -126,6 +128,34 @@ async def test_what_a_model_said_is_not_asked_again(raised: Exception) -> None:
     with pytest.raises(PanoptesError):
         await answer("Clip", lambda: next(outcomes))
     assert isinstance(next(outcomes), Told)
+
+
+class Silent:
+    """A deployment whose every call raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error, self.status, self.wake = error, self, self
+
+    def options(self, **_: Any) -> "Silent":
+        return self
+
+    def remote(self, *_: Any) -> Failing:
+        return Failing(self._error)
+
+
+@pytest.mark.parametrize("error", [RayActorError(), by_grpc(StatusCode.UNAVAILABLE), TimeoutError()])
+async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def running() -> dict[str, int]:
+        return {"Cataloguer": 1}
+
+    monkeypatch.setattr(handles.running_replicas, "get", running)
+    weights_used.set(set())
+    client = CataloguerClient(Deployed(Silent(error), (CATALOGUER,)))  # type: ignore[arg-type]
+    await client.wake()
+    state = await client.state()
+    assert (state.statuses, state.replicas, state.error) == (None, 1, f"does not answer ({type(error).__name__})")
 
 
 class Frames:
