@@ -159,9 +159,8 @@ class Cataloguer:
     async def check_health(self) -> None:
         """Raises when the worker has ended, so that Serve replaces the replica; a database that is away is not that."""
         if self._running.done():
-            raise RuntimeError("The catalogue's worker has ended.") from (
-                None if self._running.cancelled() else self._running.exception()
-            )
+            error = None if self._running.cancelled() else self._running.exception()
+            raise RuntimeError("The catalogue's worker has ended.") from error
 
     async def __del__(self) -> None:  # Serve awaits it before it stops a replica
         self._worker.stop()

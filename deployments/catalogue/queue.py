@@ -2,9 +2,12 @@
 
 import random
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Update, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -111,14 +114,7 @@ class Queue:
             error=None,
             leased_by=None,
         )
-        try:
-            async with self._database.writing() as session:
-                await self._change(session, lease, found)
-                await vectors.write(self._database, session, lease.image_id, result.vectors)
-        except LeaseLost:
-            # The image may have been deleted before its thumbnails were stored: then they are nobody's.
-            await self._content.collect(lease.sha256)
-            raise
+        await self._end(lease, found, result.vectors)
 
     async def fail(self, lease: Lease, reason: str, *, retry_after_s: float | None = None, final: bool = False) -> bool:
         """An attempt failed: the image is due again later, or failed for good.
@@ -140,8 +136,7 @@ class Queue:
         delay_s = max(self._retries.delay_s(lease.attempt), retry_after_s or 0.0)
         outcome = {"due_at": now + timedelta(seconds=delay_s)} if again else {"status": "failed", "processed_at": now}
         change = _held(lease).values(error=printable(reason, LONGEST_REASON), leased_by=None, **outcome)
-        async with self._database.writing() as session:
-            await self._change(session, lease, change)
+        await self._end(lease, change)
         return again
 
     async def release(self, lease: Lease, delay_s: float = 0.0) -> None:
@@ -151,8 +146,7 @@ class Queue:
         """
         due_at = self._clock() + timedelta(seconds=delay_s)
         back = _held(lease).values(leased_by=None, due_at=due_at, attempts=ImageRow.attempts - 1)
-        async with self._database.writing() as session:
-            await self._change(session, lease, back)
+        await self._end(lease, back)
 
     async def backlog(self) -> Backlog:
         """How much there is to do, and how much was given up."""
@@ -186,6 +180,19 @@ class Queue:
                 .values(status="failed", processed_at=now, leased_by=None, error=reason)
                 .execution_options(synchronize_session=False)
             )
+
+    async def _end(
+        self, lease: Lease, change: Update, embeddings: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> None:
+        """End a lease with a change of its image, and store what was found; LeaseLost."""
+        try:
+            async with self._database.writing() as session:
+                await self._change(session, lease, change)
+                await vectors.write(self._database, session, lease.image_id, embeddings or {})
+        except LeaseLost:
+            # The image may have been deleted before its thumbnails were stored: then they are nobody's.
+            await self._content.collect(lease.sha256)
+            raise
 
     async def _change(self, session: AsyncSession, lease: Lease, change: Update) -> None:
         if await session.scalar(change.returning(ImageRow.id)) is None:

@@ -11,12 +11,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from deployments.catalogue.errors import (
     CatalogueError,
-    CatalogueUnavailable,
     ContentMissing,
     InvalidVector,
     LeaseLost,
@@ -31,10 +30,9 @@ from deployments.decoding import PictureRefused
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
+# How long an image waits for a model or the store that is away, and a worker for the database.
 AWAY_DELAY_S = 5.0
 TIDY_EVERY_S = 600.0
-PAUSE_S = 5.0
-
 
 # Told the name of a stage of an image, and the seconds it took.
 Timed = Callable[[str, float], None]
@@ -53,17 +51,20 @@ class Looker(ABC):
 
     @abstractmethod
     async def look(self, prepared: Prepared) -> Result:
-        """What they say, `processing_time_s` being 0; LookerAway or LookFailed when one of them says nothing."""
+        """What they say, without time and EXIF; LookerAway or LookFailed when one of them says nothing."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a worker works: images at a time, seconds of a lease, seconds between looks for work, and to drain."""
+    """How a worker works: images at a time, seconds of a lease, seconds between looks for work, and to drain.
+
+    `drain_s` is shorter than Serve's `graceful_shutdown_timeout_s`: what is killed while it drains gives nothing back.
+    """
 
     parallel: int = 4
     lease_s: float = 60.0
     poll_s: float = 2.0
-    drain_s: float = 20.0
+    drain_s: float = 10.0
 
 
 class CatalogueWorker:
@@ -99,15 +100,15 @@ class CatalogueWorker:
         """Work until `stop`. A database or store that is away is waited for."""
         while not self._stopping:
             self._woken.clear()
+            pause_s = self._pace.poll_s
             try:
-                busy = await self._take()
+                if await self._take():
+                    continue
             except CatalogueError as error:
                 logger.warning("The catalogue cannot be worked on: %s", error)
-                await asyncio.sleep(PAUSE_S)
-                continue
-            if not busy:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._pace.poll_s)
+                pause_s = AWAY_DELAY_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), pause_s)
         await self._drain()
 
     def stop(self) -> None:
@@ -157,7 +158,7 @@ class CatalogueWorker:
             await self._attempt(opened, lease)
         except LeaseLost:
             logger.info("Image %d is another's, or deleted", lease.image_id)
-        except CatalogueUnavailable as error:
+        except CatalogueError as error:
             logger.warning("Image %d waits for its lease to end: %s", lease.image_id, error)
         finally:
             keeping.cancel()
@@ -194,8 +195,7 @@ class CatalogueWorker:
         with self._stage("thumbnails"):
             for size, file in prepared.thumbnails.items():
                 await opened.store.put(thumbnail_key(lease.sha256, size), file)
-        elapsed = time.monotonic() - started
-        return Result(elapsed, prepared.exif, found.caption, found.tags, found.vectors)
+        return replace(found, processing_time_s=time.monotonic() - started, exif=prepared.exif)
 
     def _prepare(self, data: bytes) -> Prepared:
         with self._stage("prepare"):  # in its thread, so that the wait for it does not count

@@ -1,12 +1,16 @@
 """A worker of the catalogue: retries, models that are away, leases, and how it ends."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from deployments.catalogue.errors import CatalogueUnavailable, StoreUnavailable
+from deployments.catalogue.local_store import LocalStore
 from deployments.catalogue.opened import Opener
 from deployments.catalogue.preparing import prepare
 from deployments.catalogue.records import Backlog, Facts
@@ -55,18 +59,24 @@ async def test_a_file_that_cannot_be_decoded_is_not_tried_again(tmp_path: Path) 
 
 
 async def test_a_lease_lasts_as_long_as_the_work(tmp_path: Path) -> None:
-    first, second = Eyes(), Eyes()
-    first.wait.clear()
-    pace = Pace(parallel=1, lease_s=1, poll_s=0.02, drain_s=1)
-    async with client(**located(tmp_path)) as api, working(tmp_path, first, pace=pace):
+    eyes = Eyes()
+    eyes.wait.clear()
+
+    def due_at() -> str:
+        with closing(sqlite3.connect(tmp_path / "catalogue.db")) as database:
+            (due,) = database.execute("SELECT due_at FROM images").fetchone()
+        return str(due)
+
+    async with client(**located(tmp_path)) as api, working(tmp_path, eyes, pace=Pace(lease_s=3, poll_s=0.02)):
         image_id = await uploaded(api, RED)
-        while not first.looked:
+        while not eyes.looked:
             await asyncio.sleep(0.01)
-        async with working(tmp_path, second, pace=pace):
-            await asyncio.sleep(2.5)
-            first.wait.set()
-            answer = await finished(api, image_id)
-    assert (answer.json()["status"], first.looked, second.looked) == ("processed", 1, 0)
+        leased_until = due_at()
+        while due_at() == leased_until:
+            await asyncio.sleep(0.02)
+        eyes.wait.set()
+        answer = await finished(api, image_id)
+    assert (answer.json()["status"], eyes.looked) == ("processed", 1)
 
 
 async def test_a_worker_that_stops_finishes_what_it_has(tmp_path: Path) -> None:
@@ -107,6 +117,37 @@ async def test_an_image_that_is_deleted_meanwhile_leaves_nothing(tmp_path: Path)
             eyes.wait.set()
         assert (await api.get("/api/images")).json() == []
     assert not [path for path in (tmp_path / "pictures").rglob("*") if path.is_file()]
+
+
+async def test_an_image_that_is_deleted_while_its_thumbnails_are_stored_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half_stored, deleted = asyncio.Event(), asyncio.Event()
+    put = LocalStore.put
+
+    async def failing_halfway(store: LocalStore, key: str, data: bytes) -> None:
+        if key.endswith("-small.jpg"):
+            half_stored.set()
+            await deleted.wait()
+            raise StoreUnavailable("gone")
+        await put(store, key, data)
+
+    monkeypatch.setattr(LocalStore, "put", failing_halfway)
+    async with client(**located(tmp_path)) as api, working(tmp_path, Eyes()):
+        image_id = await uploaded(api, RED)
+        await half_stored.wait()
+        assert [path for path in (tmp_path / "pictures" / "thumbnails").rglob("*") if path.is_file()]
+        assert (await api.delete(f"/api/images/{image_id}")).status_code == 204
+        deleted.set()
+    assert not [path for path in (tmp_path / "pictures").rglob("*") if path.is_file()]
+
+
+async def test_a_worker_whose_database_is_away_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.catalogue.worker.AWAY_DELAY_S", 3600)
+    (tmp_path / "folder").write_text("a file where the folder should be")
+    async with asyncio.timeout(10), working(tmp_path / "folder", Eyes()) as worker:
+        with pytest.raises(CatalogueUnavailable):
+            await worker.backlog()
 
 
 async def test_many_workers_process_each_image_once(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from ray.serve._private.constants import REPLICA_HEALTH_CHECK_UNHEALTHY_THRESHOL
 from ray.serve.schema import ServeDeploySchema
 
 from configs.settings import load_settings
+from deployments.catalogue.worker import Pace
 from serve_app.app import PARTS
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "serve_config.yaml").read_text())
@@ -52,6 +53,11 @@ def test_what_a_hanging_model_held_is_asked_again_before_the_deadline() -> None:
         elif name not in {"Llm", "Video"}:  # which is not asked again, and whose health check takes longer
             found = deployment["health_check_period_s"] + UNHEALTHY_AFTER * deployment["health_check_timeout_s"]
             assert found + grace < deadline, name
+
+
+def test_a_worker_of_the_catalogue_gives_back_what_it_has_before_it_is_killed() -> None:
+    worker = next(entry for entry in CONFIG["applications"][0]["deployments"] if entry["name"] == "Cataloguer")
+    assert worker["graceful_shutdown_timeout_s"] > Pace().drain_s + worker["graceful_shutdown_wait_loop_s"] + 2
 
 
 def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None:
