@@ -4,6 +4,7 @@ A deployment's module is imported when it is switched on: what is off needs neit
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, cast
@@ -173,6 +174,7 @@ def _llm(settings: Settings, registry: Registry) -> Deployed:
 
 def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deployed]) -> Deployed:
     from deployments.catalogue.database import database_url  # noqa: PLC0415
+    from deployments.catalogue.errors import StoreUnavailable  # noqa: PLC0415
     from deployments.catalogue.preparing import Wanted  # noqa: PLC0415
     from deployments.catalogue.stores import open_store  # noqa: PLC0415
     from deployments.catalogue.worker import Pace  # noqa: PLC0415
@@ -181,7 +183,8 @@ def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deploye
     config = catalogue_config(settings)
     try:
         database_url(config.database_url)
-        open_store(config.store_url)
+        with suppress(StoreUnavailable):  # one that is away may come back
+            open_store(config.store_url)
     except ValueError as error:
         raise SettingsError(f"Cannot start: DATABASE_URL or STORE_URL: {error}") from None
     handles = {name: deployed.handle for name, deployed in asked.items()}

@@ -1,4 +1,4 @@
-"""A catalogue as one process has it open. A database that is away is no reason not to start: it is asked again."""
+"""A catalogue as one process has it open. One that is away is no reason not to start: it is asked again."""
 
 import asyncio
 import time
@@ -16,6 +16,7 @@ from deployments.catalogue.store import Store
 from deployments.catalogue.stores import open_store
 from deployments.catalogue.vectors import Embeddings
 
+# Those that queued behind an attempt which failed do not each repeat it.
 REFUSED_S = 2.0
 
 
@@ -41,17 +42,20 @@ class Opener:
         self._refused_until = 0.0
 
     async def get(self) -> Opened:
-        """The catalogue, its tables brought up to date; CatalogueUnavailable when the database does not answer."""
+        """The catalogue, its tables brought up to date.
+
+        Raises:
+            CatalogueUnavailable, StoreUnavailable: the database or the store does not answer.
+        """
         if self._opened is not None:
             return self._opened
         async with self._turn:
             if self._opened is None:
-                # Those that queued behind an attempt which failed do not each repeat it.
                 if time.monotonic() < self._refused_until:
-                    raise CatalogueUnavailable("The catalogue's database does not answer: try again later.")
+                    raise CatalogueUnavailable("The catalogue does not answer: try again later.")
                 try:
                     self._opened = await self._open()
-                except BaseException:
+                except Exception:
                     self._refused_until = time.monotonic() + REFUSED_S
                     raise
         return self._opened
@@ -62,13 +66,14 @@ class Opener:
             await asyncio.to_thread(migrate, config.database_url)
         except OSError as error:
             raise CatalogueUnavailable(f"The database's folder cannot be used ({type(error).__name__}).") from error
+        store = await asyncio.to_thread(open_store, config.store_url)
         database = Database(config.database_url)
         try:
             search = await open_search(database)
         except BaseException:
             await database.close()
+            await store.close()
             raise
-        store = open_store(config.store_url)
         queue = Queue(database, store, Retries(config.max_attempts))
         return Opened(database, store, Catalogue(database, store), queue, search, Embeddings(database))
 

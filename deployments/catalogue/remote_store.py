@@ -5,19 +5,27 @@ from typing import Any
 
 import fsspec
 
-from deployments.catalogue.store import TIMEOUT_S, Store
+from deployments.catalogue.errors import StoreUnavailable
+from deployments.catalogue.store import TIMEOUT_S, UNANSWERED, Store
 
 
 class RemoteStore(Store):
     """An object store shows a file when it has all of it, and answers when it is kept."""
 
     def __init__(self, url: str, options: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> None:
-        """ValueError when no library for this URL is installed, or when it does not know the options."""
+        """Some libraries connect at once, FTP's and SFTP's: call this off the event loop.
+
+        Raises:
+            ValueError: no library for this URL is installed, or it does not know the options.
+            StoreUnavailable: it has connected at once and got no answer.
+        """
         super().__init__(timeout_s)
         try:
             self._files, self._root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, TypeError, ValueError) as error:
             raise ValueError(f"{url.partition('://')[0]}:// is not a store that can be used here: {error}") from error
+        except Exception as error:  # whatever the library raises, it means that the store does not answer
+            raise StoreUnavailable(UNANSWERED) from error
 
     def _put(self, key: str, data: bytes) -> None:
         self._files.pipe_file(self._at(key), data)

@@ -19,6 +19,7 @@ TIMEOUT_S: Final = 60.0
 CHUNK_BYTES: Final = 1 << 20
 INSUFFICIENT_STORAGE: Final = 507
 MISSING: Final = "The store does not have this file."
+UNANSWERED: Final = "The store of files does not answer: try again later."
 
 Value = TypeVar("Value")
 
@@ -98,7 +99,7 @@ class Store(ABC):
         except Exception as error:  # whatever the library of a store raises, it means that the store does not work
             if _is_full(error):
                 raise StoreFull("The store has no room: free some space and try again.") from error
-            raise StoreUnavailable("The store of files does not answer: try again later.") from error
+            raise StoreUnavailable(UNANSWERED) from error
 
     @abstractmethod
     def _put(self, key: str, data: bytes) -> None: ...

@@ -10,7 +10,7 @@ from deployments.catalogue.store import TIMEOUT_S, Store
 
 
 def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Store:
-    """The store at a URL; nothing is connected yet.
+    """The store at a URL. Some libraries connect at once: call this off the event loop.
 
     Args:
         url: a path, `file:///…`, or any URL that fsspec knows and whose library is installed: `s3://bucket/prefix`.
@@ -19,6 +19,7 @@ def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s:
 
     Raises:
         ValueError: no library for this URL.
+        StoreUnavailable: a library that connects at once got no answer.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:

@@ -93,7 +93,7 @@ class CatalogueWorker:
         self._woken.set()
 
     async def backlog(self) -> Backlog:
-        """How much there is to do; CatalogueUnavailable."""
+        """How much there is to do; raises as `Opener.get`."""
         return await (await self._opener.get()).queue.backlog()
 
     async def run(self) -> None:

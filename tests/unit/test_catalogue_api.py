@@ -366,6 +366,14 @@ async def test_a_database_that_is_away_comes_back_without_a_restart(tmp_path: Pa
         assert await uploaded(api, RED) == 1
 
 
+async def test_a_store_that_is_away_is_told(tmp_path: Path) -> None:
+    async with client(**located(tmp_path, store_url="ftp://127.0.0.1:1/pictures")) as api:
+        for _ in range(2):
+            answer = await api.post("/api/images", files={"file": ("a.png", RED)})
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+            assert "does not answer" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     ("trusted", "headers", "base"),
     [

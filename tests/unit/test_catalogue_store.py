@@ -81,3 +81,8 @@ async def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path
 def test_a_store_without_a_library_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="not a store"):
         open_store(url)
+
+
+def test_a_store_that_connects_at_once_and_is_away_says_so() -> None:
+    with pytest.raises(StoreUnavailable):
+        open_store("ftp://127.0.0.1:1/pictures")
