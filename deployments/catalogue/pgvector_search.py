@@ -1,10 +1,13 @@
 """The search in PostgreSQL by its extension pgvector."""
 
+import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from deployments.catalogue.database import Database
@@ -13,7 +16,6 @@ from deployments.catalogue.matrix_search import MatrixSearch
 from deployments.catalogue.migrate import MIGRATION_LOCK
 from deployments.catalogue.records import Hit
 from deployments.catalogue.search import READ_AT_ONCE, Search
-from deployments.catalogue.tables import VectorRow
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
@@ -83,9 +85,7 @@ class PgvectorSearch(Search):
         await self._follow(weights_id)
         asked = unit(query[np.newaxis])[0]
         async with self._database.reading() as session:
-            dimensions = await session.scalar(
-                select(VectorRow.dimensions).where(VectorRow.weights_id == weights_id).limit(1)
-            )
+            dimensions = await self._dimensions(session, weights_id)
             if dimensions is None:
                 return []
             self._check_dimensions(weights_id, query, dimensions)
@@ -99,12 +99,16 @@ class PgvectorSearch(Search):
         for start in range(0, len(new), READ_AT_ONCE):
             async with self._database.writing() as session:
                 read = await self._read(session, weights_id, new[start : start + READ_AT_ONCE])
-                rows = [
-                    {"image_id": each, "weights_id": weights_id, "vector": _literal(unit(vector[np.newaxis])[0])}
-                    for each, vector in read
-                ]
-                if rows:
-                    await session.execute(_FOLLOW, rows)
+                if read:
+                    await session.execute(_FOLLOW, await asyncio.to_thread(_rows, weights_id, read))
+
+
+def _rows(weights_id: str, vectors: Sequence[tuple[int, NDArray[np.float32]]]) -> list[dict[str, Any]]:
+    """What `_FOLLOW` stores of vectors with their images' ids."""
+    return [
+        {"image_id": image_id, "weights_id": weights_id, "vector": _literal(unit(vector[np.newaxis])[0])}
+        for image_id, vector in vectors
+    ]
 
 
 def _literal(vector: NDArray[np.float32]) -> str:

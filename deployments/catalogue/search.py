@@ -59,6 +59,10 @@ class Search(ABC):
         rows = await session.execute(query.with_for_update(read=True, key_share=True))
         return [(image_id, from_bytes(values)) for image_id, values in rows]
 
+    async def _dimensions(self, session: AsyncSession, weights_id: str) -> int | None:
+        """The length of these weights' vectors, None without one."""
+        return await session.scalar(select(VectorRow.dimensions).where(VectorRow.weights_id == weights_id).limit(1))
+
     def _check_dimensions(self, weights_id: str, query: NDArray[np.float32], dimensions: int) -> None:
         if len(query) != dimensions:
             raise InvalidVector(f"The query has {len(query)} dimensions, the vectors of {weights_id} {dimensions}.")
