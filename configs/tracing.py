@@ -21,7 +21,7 @@ EXPORTER = "deployments.tracing:span_processors"
 
 def is_on() -> bool:
     """Whether an OTLP endpoint is set."""
-    return bool(_first(ENDPOINTS))
+    return _first(ENDPOINTS) is not None
 
 
 def serve_tracing() -> dict[str, Any]:
@@ -36,14 +36,14 @@ def serve_tracing() -> dict[str, Any]:
 
 def check() -> None:
     """Refuse variables that cannot work, as `serve_tracing`; where no endpoint is set they do not matter."""
-    name = next((name for name in ENDPOINTS if os.environ.get(name)), None)
+    name = _first(ENDPOINTS)
     if name is None:
         return
-    parts = urlsplit(os.environ[name])
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_http(os.environ[name]):
         raise SettingsError(f"Cannot start: {name}: must be http(s)://HOST:PORT")
-    if (protocol := _first(PROTOCOLS)) not in {"", PROTOCOL}:
-        raise SettingsError(f"Cannot start: {PROTOCOLS[1]}: {protocol!r} is not spoken here, {PROTOCOL} is")
+    protocol = _first(PROTOCOLS)
+    if protocol is not None and os.environ[protocol] != PROTOCOL:
+        raise SettingsError(f"Cannot start: {protocol}: {os.environ[protocol]!r} is not spoken here, {PROTOCOL} is")
     try:
         distribution("opentelemetry-exporter-otlp-proto-http")
     except PackageNotFoundError:
@@ -69,5 +69,13 @@ def sampling_ratio() -> float:
     return ratio
 
 
-def _first(names: tuple[str, ...]) -> str:
-    return next((value for name in names if (value := os.environ.get(name))), "")
+def _first(names: tuple[str, ...]) -> str | None:
+    return next((name for name in names if os.environ.get(name)), None)
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -74,7 +74,9 @@ def test_an_endpoint_switches_it_on(monkeypatch: pytest.MonkeyPatch, name: str) 
     [
         (ENDPOINT, "collector:4318"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://collector:4317"),
+        (ENDPOINT, "http://[::1"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
         ("OTEL_TRACES_SAMPLER_ARG", "often"),
         ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
         ("OTEL_TRACES_SAMPLER_ARG", "nan"),
