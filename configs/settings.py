@@ -4,25 +4,29 @@ The environment wins over `.env`, which wins over the Serve config: the file say
 environment what this start wants. A value that cannot work is refused here, before any model loads.
 """
 
-import ipaddress
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from configs.prompts import load_prompts
-from configs.registry import PretrainedEntry, load_registry
+from configs.types import (
+    ClipModel,
+    DatabaseUrl,
+    Hosts,
+    HttpUrl,
+    Key,
+    LlmModel,
+    LlmModels,
+    Networks,
+    PretrainedModel,
+    PromptSet,
+    RedisUrl,
+    StoreUrl,
+)
 
 MEGABYTE = 1_000_000
-DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
-LLM_PROVIDERS = ("anthropic", "openai", "gemini")
-PASSWORD = re.compile("://[^/]*:[^/]*@")
 PROJECT = Path(__file__).resolve().parent.parent
-
-Names = Annotated[tuple[str, ...], NoDecode]
 
 
 class Settings(BaseSettings):
@@ -40,14 +44,14 @@ class Settings(BaseSettings):
         "auto", description="hub: the named checkpoints or nothing; bundled: ours; auto: hub where there, else bundled."
     )
     clip_enabled: bool = Field(True, description="Off: no CLIP deployment, its routes answer 503 model_disabled.")
-    clip_model_name: str = Field(
+    clip_model_name: ClipModel = Field(
         "openai/clip-vit-base-patch32", description="Hugging Face id of the CLIP model, one of configs/models.yaml."
     )
     clip_threads: int | None = Field(
         None, ge=0, le=256, description="CPU threads of a CLIP replica, instead of the registry's; 0: all, at most 8."
     )
     clip_max_batch: int = Field(16, ge=1, le=1024, description="Most images in one forward pass; more on a GPU.")
-    prompt_set: str = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
+    prompt_set: PromptSet = Field("default", description="Prompt set of /classify, one of configs/prompts.yaml.")
 
     blur_enabled: bool = Field(True, description="Off: no Blur deployment.")
     blur_threshold: float = Field(100.0, ge=0, description="Laplacian variance below which a picture is blurry.")
@@ -78,7 +82,7 @@ class Settings(BaseSettings):
     max_batch_size: int = Field(20, ge=1, le=1000, description="Most images of one /v1/analyze/batch request.")
 
     tagger_enabled: bool = Field(True, description="Off: no Tagger deployment.")
-    tagger_model_name: str = Field(
+    tagger_model_name: PretrainedModel = Field(
         "facebook/levit-384", description="Image classifier: an id of configs/models.yaml, or a folder of transformers."
     )
     tagger_threads: int | None = Field(
@@ -89,7 +93,7 @@ class Settings(BaseSettings):
         "imagenet", description="What answers /process: imagenet (labels) or florence2 (the detector's counts)."
     )
     captioner_enabled: bool = Field(True, description="Off: no Captioner deployment.")
-    captioner_model_name: str = Field(
+    captioner_model_name: PretrainedModel = Field(
         "Salesforce/blip-image-captioning-base", description="BLIP: an id of configs/models.yaml, or a folder."
     )
     captioner_threads: int | None = Field(
@@ -98,7 +102,7 @@ class Settings(BaseSettings):
     captioner_max_batch: int = Field(8, ge=1, le=256, description="Most images that are captioned together.")
     caption_max_tokens: int = Field(30, ge=1, le=200, description="Most tokens of a caption.")
     detector_enabled: bool = Field(True, description="Off: no Detector deployment.")
-    detector_model_name: str = Field(
+    detector_model_name: PretrainedModel = Field(
         "florence-community/Florence-2-base", description="Florence-2: an id of configs/models.yaml, or a folder."
     )
     detector_threads: int | None = Field(
@@ -143,10 +147,10 @@ class Settings(BaseSettings):
     )
 
     cataloguer_enabled: bool = Field(True, description="Off: no catalogue, its routes answer 503.")
-    database_url: SecretStr = Field(
+    database_url: DatabaseUrl = Field(
         SecretStr(""), description="sqlite:///… or postgresql://…; SQLite in data/catalogue.db when empty."
     )
-    store_url: str = Field(
+    store_url: StoreUrl = Field(
         "data/pictures", description="Folder for the catalogue's files, or a URL of fsspec such as s3://bucket/prefix."
     )
     max_attempts: int = Field(5, ge=1, le=100, description="How often an upload is tried before it is failed.")
@@ -160,26 +164,26 @@ class Settings(BaseSettings):
     exif_gps: bool = Field(False, description="On: the metadata of an image say where it was taken.")
 
     llm_enabled: bool = Field(True, description="Off: no Llm deployment, /v1/analyze/llm answers 503.")
-    llm_model: str = Field(
+    llm_model: LlmModel = Field(
         "anthropic/claude-opus-4-6", description="LiteLLM's name of the vision model asked by default."
     )
-    llm_fallbacks: Names = Field((), description="Models asked in turn when the provider of the first one fails.")
+    llm_fallbacks: LlmModels = Field((), description="Models asked in turn when the provider of the first one fails.")
     llm_timeout_s: float = Field(
         20, gt=0, le=600, description="Time for one call of a provider; repair and fallbacks are further calls."
     )
-    llm_base_url: str = Field("", description="OpenAI-compatible server that answers for openai/… models.")
-    anthropic_api_key: SecretStr = Field(SecretStr(""), description="Key for anthropic/… models.")
-    openai_api_key: SecretStr = Field(SecretStr(""), description="Key for openai/… models.")
-    gemini_api_key: SecretStr = Field(SecretStr(""), description="Key for gemini/… models.")
+    llm_base_url: HttpUrl = Field("", description="OpenAI-compatible server that answers for openai/… models.")
+    anthropic_api_key: Key = Field(SecretStr(""), description="Key for anthropic/… models.")
+    openai_api_key: Key = Field(SecretStr(""), description="Key for openai/… models.")
+    gemini_api_key: Key = Field(SecretStr(""), description="Key for gemini/… models.")
 
-    api_key: SecretStr = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")
+    api_key: Key = Field(SecretStr(""), description="When set, every route but the public ones asks for it.")
     rate_limit_enabled: bool = Field(True, description="Limit inference and uploads by API key or client address.")
     rate_limit_per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
     rate_limit_burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
-    rate_limit_redis_url: SecretStr = Field(
+    rate_limit_redis_url: RedisUrl = Field(
         SecretStr(""), description="redis://… makes the limit exact across ingress replicas."
     )
-    trusted_proxies: Names = Field((), description="Addresses or networks whose X-Forwarded-For is believed.")
+    trusted_proxies: Networks = Field((), description="Addresses or networks whose X-Forwarded-… headers are believed.")
 
     max_image_mb: float = Field(50, gt=0, le=1000, description="Largest uploaded image, in megabytes.")
     max_fetch_mb: float = Field(30, gt=0, le=1000, description="Largest image fetched from a URL, in megabytes.")
@@ -192,7 +196,7 @@ class Settings(BaseSettings):
     max_categories: int = Field(1000, ge=1, le=10_000, description="Most categories or labels in one request.")
     max_embedding_inputs: int = Field(256, ge=1, le=2048, description="Most inputs of one /v1/embeddings request.")
 
-    fetch_allow_private: Names = Field(
+    fetch_allow_private: Hosts = Field(
         (), description="Host names, addresses or networks that may be fetched although they are not public."
     )
     fetch_timeout_s: float = Field(15, gt=0, le=300, description="Time to fetch one URL, redirects included.")
@@ -220,113 +224,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return env_settings, dotenv_settings, init_settings
 
-    @field_validator("fetch_allow_private", "trusted_proxies", "llm_fallbacks", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network, strict=False)
-        return value
-
-    @field_validator("fetch_allow_private")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            if "/" in entry or ":" in entry:
-                ipaddress.ip_network(entry, strict=False)
-        return value
-
-    @field_validator("api_key", "anthropic_api_key", "openai_api_key", "gemini_api_key")
-    @classmethod
-    def _sendable(cls, value: SecretStr) -> SecretStr:
-        if not all("!" <= character <= "~" for character in value.get_secret_value()):
-            raise ValueError("must be printable ASCII without spaces, as a header can carry it")
-        return value
-
-    @field_validator("clip_model_name")
-    @classmethod
-    def _known_model(cls, value: str) -> str:
-        known = load_registry().clip.checkpoints
-        if value not in known:
-            raise ValueError(f"unknown model {value!r}; one of: {', '.join(sorted(known))}")
-        return value
-
-    @field_validator("tagger_model_name", "captioner_model_name", "detector_model_name")
-    @classmethod
-    def _known_or_folder(cls, value: str, info: ValidationInfo) -> str:
-        entry: PretrainedEntry = getattr(load_registry(), str(info.field_name).removesuffix("_model_name"))
-        if value in entry.checkpoints:
-            return value
-        folder = Path(value).resolve()  # the replica that opens it may work elsewhere
-        if not (folder / "config.json").is_file():
-            raise ValueError(
-                f"unknown model {value!r}; a folder with a config.json, or one of: {', '.join(entry.checkpoints)}"
-            )
-        if not folder.name.isascii() or not folder.name.isprintable():
-            raise ValueError("the folder's name must be printable ASCII: it stands in a header of every answer")
-        return str(folder)
-
-    @field_validator("prompt_set")
-    @classmethod
-    def _known_prompts(cls, value: str) -> str:
-        known = load_prompts().classifier
-        if value not in known:
-            raise ValueError(f"unknown prompt set {value!r}; one of: {', '.join(sorted(known))}")
-        return value
-
-    @field_validator("rate_limit_redis_url")
-    @classmethod
-    def _redis(cls, value: SecretStr) -> SecretStr:
-        parts = urlsplit(value.get_secret_value())
-        if value and (parts.scheme not in {"redis", "rediss"} or not parts.hostname or parts.port == 0):
-            raise ValueError("must be redis://HOST:PORT/DATABASE or rediss://…")
-        return value
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: SecretStr) -> SecretStr:
-        kind, separator, rest = value.get_secret_value().partition("://")
-        if value and not (separator and kind.partition("+")[0] in DATABASES and rest.strip("/")):
-            raise ValueError("must be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE")
-        return value
-
-    @field_validator("store_url")
-    @classmethod
-    def _store(cls, value: str) -> str:
-        if not value.partition("://")[2 if "://" in value else 0].strip():
-            raise ValueError("must be a folder, or a URL of fsspec such as s3://bucket/prefix")
-        if PASSWORD.search(value):  # Serve logs its args, where this may stand
-            raise ValueError("must carry no password: the environment gives it to fsspec, as FSSPEC_SFTP_PASSWORD")
-        return value
-
     @model_validator(mode="after")
     def _request_holds_an_image(self) -> Self:
         if self.max_request_mb < self.max_image_mb:
             raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
         return self
-
-    @field_validator("llm_model", "llm_fallbacks")
-    @classmethod
-    def _llm_provider(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        for model in (value,) if isinstance(value, str) else value:
-            provider, slash, name = model.partition("/")
-            if not (slash and name) or provider not in LLM_PROVIDERS:
-                raise ValueError(f"{model!r} is not one of {', '.join(f'{known}/…' for known in LLM_PROVIDERS)}")
-        return value
-
-    @field_validator("llm_base_url")
-    @classmethod
-    def _http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise ValueError("must be http(s)://HOST…")
-        if parts.username or parts.password:
-            raise ValueError("must carry no password: OPENAI_API_KEY is sent to it")
-        return value
 
     @property
     def catalogue_database(self) -> str:
@@ -397,7 +299,6 @@ def load_settings(arguments: dict[str, Any] | None = None) -> Settings:
         for error in invalid.errors(include_url=False):
             name = ".".join(str(part) for part in error["loc"]).upper()
             reason = error["msg"].removeprefix("Value error, ")
-            # A refused value may be a secret that landed in the wrong variable: it is named, never shown.
             if error["type"] == "extra_forbidden":
                 lines.append(f"{name} is not a setting of Panoptes")
             else:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ray import serve
 
-from configs.settings import LLM_PROVIDERS
+from configs.types import LLM_PROVIDERS
 from deployments.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from deployments.metrics import ModelMetrics
 from deployments.photo_assessment import REPAIR, LlmPhotoAnalysis, LlmQuestion, first_message, parse, schema

@@ -71,9 +71,16 @@ def test_unknown_argument_of_the_serve_config_is_refused() -> None:
         load_settings({"wieghts": "hub"})
 
 
-def test_a_refused_value_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WEIGHTS", "sk-secret-key")
-    with pytest.raises(SettingsError) as refused:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WEIGHTS", "CLIP_MODEL_NAME", "TAGGER_MODEL_NAME", "PROMPT_SET", "LLM_MODEL", "LLM_FALLBACKS", "LLM_BASE_URL",
+        "TRUSTED_PROXIES", "DATABASE_URL", "RATE_LIMIT_REDIS_URL", "MAX_FILES",
+    ],
+)  # fmt: skip
+def test_a_refused_value_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "sk-secret-key")
+    with pytest.raises(SettingsError, match=name) as refused:
         load_settings()
     assert "sk-secret-key" not in str(refused.value)
 
