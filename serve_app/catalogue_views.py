@@ -44,13 +44,13 @@ def hits(found: Iterable[Hit], images: Iterable[Image], base: str) -> list[Searc
     there = {image.id: image for image in images}
     return [
         SearchHit(
-            id=hit.image_id,
-            filename=there[hit.image_id].filename,
+            id=image.id,
+            filename=image.filename,
             score=hit.score,
-            caption=there[hit.image_id].caption,
-            tags=tag_scores(there[hit.image_id].tags),
-            thumbnails=thumbnail_links(there[hit.image_id], base),
+            caption=image.caption,
+            tags=tag_scores(image.tags),
+            thumbnails=thumbnail_links(image, base),
         )
         for hit in found
-        if hit.image_id in there
+        if (image := there.get(hit.image_id)) is not None
     ]

@@ -39,6 +39,7 @@ class CatalogueDoor:
         Raises:
             ModelDisabled: it is switched off.
             Unavailable, OutOfSpace, ImageNotFound, InvalidRequest: what it says, here or inside.
+            ContentMissing: our fault, which is logged and answered as any other.
         """
         self._client.announce()
         if self._opener is None:
@@ -48,6 +49,8 @@ class CatalogueDoor:
             self._opener = Opener(catalogue_config(self._settings))
         try:
             yield await self._opener.get()
+        except catalogue_errors.ContentMissing:
+            raise
         except catalogue_errors.CatalogueError as error:
             raise _ours(error) from error
 
@@ -70,6 +73,4 @@ def _ours(error: catalogue_errors.CatalogueError) -> errors.PanoptesError:
         return errors.OutOfSpace(str(error))
     if isinstance(error, catalogue_errors.CatalogueUnavailable | catalogue_errors.StoreUnavailable):
         return errors.Unavailable(str(error), retry_after_s=RETRY_AFTER_S)
-    if isinstance(error, catalogue_errors.ContentMissing):
-        return errors.PanoptesError("The file of this image is lost: report it with the X-Request-ID.")
     return errors.InvalidRequest(str(error))

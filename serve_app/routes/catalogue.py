@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from deployments.catalogue.errors import StoreUnavailable
-from deployments.catalogue.records import Facts, Hit, Image, Stats
+from deployments.catalogue.records import Facts, Format, Image, Stats
 from serve_app.catalogue_files import original_response, thumbnail_response
 from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
-from serve_app.errors import EmptyFile, ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
+from serve_app.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
 from serve_app.links import base_url, prefers_image
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
@@ -47,7 +47,7 @@ WRONG_SIZE = "Invalid thumbnail size. Choose 'small' or 'medium'."
 NOT_READY = "No thumbnails yet: the image is still being processed."
 
 LISTED = [{"id": 1, "filename": "house.jpg", "status": "processed"}]
-MAGIC = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+MAGIC: dict[bytes, Format] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PICTURE: Responses = {200: {"content": {"image/jpeg": BINARY}}}
 ORIGINAL: Responses = {200: {"content": {"image/jpeg": BINARY, "image/png": BINARY}}}
@@ -124,13 +124,13 @@ async def upload(file: Upload, services: Wired) -> Accepted:
 async def _facts(services: Services, data: bytes) -> Facts:
     """What a file is that has been decoded to its end."""
     kind = next((name for magic, name in MAGIC.items() if data.startswith(magic)), None)
-    if data and kind is None:
-        raise InvalidRequest(WRONG_TYPE)
+    if kind is None:
+        raise InvalidRequest(WRONG_TYPE if data else BROKEN)
     try:
-        header = await services.decoder.check(data, ("JPEG", "PNG"))
-    except (EmptyFile, InvalidImage) as error:
+        header = await services.decoder.check(data, (kind,))
+    except InvalidImage as error:
         raise InvalidRequest(BROKEN) from error
-    return Facts("JPEG" if kind == "JPEG" else "PNG", header.width, header.height)
+    return Facts(kind, header.width, header.height)
 
 
 @router.get("/images", summary="List the images", responses=answers(LISTED))
@@ -213,7 +213,7 @@ async def _search(
 ) -> SearchResults:
     weights = services.clip.weights.id
     async with services.catalogue.open() as house:
-        found: list[Hit] = await house.search.nearest(weights, vector, k, min_score)
+        found = await house.search.nearest(weights, vector, k, min_score)
         images = await house.catalogue.find([hit.image_id for hit in found])
     return SearchResults(model=weights, results=hits(found, images, base_url(request, services.settings)))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from PIL import Image
 from pydantic import SecretStr
 
 from deployments.catalogue.config import CatalogueConfig
@@ -17,7 +18,11 @@ from deployments.catalogue.records import Result
 from deployments.catalogue.worker import CatalogueWorker, Looker, Pace
 from deployments.tags import Tag
 from tests.unit.api import WEIGHTS, ClipDouble
+from tests.unit.test_images import encoded
 
+RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")
+BLUE = encoded(Image.new("RGB", (20, 40), "blue"), "JPEG")
+GIF = encoded(Image.new("RGB", (20, 40), "blue"), "GIF")
 WANTED = Wanted(clip_size=WEIGHTS.image.size, captioner=True, tagger=True, gps=False, max_pixels=1_000_000)
 
 

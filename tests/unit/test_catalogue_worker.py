@@ -18,10 +18,8 @@ from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, P
 from deployments.cataloguer import Cataloguer
 from deployments.scaling import BACKLOG, by_backlog
 from tests.unit.api import client
-from tests.unit.catalogue import WANTED, Eyes, config, finished, located, uploaded, working
+from tests.unit.catalogue import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.test_images import encoded
-
-RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")
 
 
 async def test_a_failed_attempt_is_made_again(tmp_path: Path) -> None:
