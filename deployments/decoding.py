@@ -9,7 +9,6 @@ PictureRefused
 """
 
 import io
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,15 +56,6 @@ class PictureTooLarge(PictureRefused):
     """The picture has more pixels than are accepted; none was allocated."""
 
 
-@dataclass(frozen=True)
-class Header:
-    """What a file says it is; pixels as it stores them, before EXIF turns them upright."""
-
-    format: str
-    width: int
-    height: int
-
-
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
     """Decode an image to upright RGB; of an animation the first frame, transparency on white.
 
@@ -88,16 +78,16 @@ def decode_with_size(
     return _upright(_open(data, max_pixels), shortest_side)
 
 
-def check(data: bytes, max_pixels: int, formats: tuple[str, ...]) -> Header:
-    """Decode a file of one of these formats to its end and keep nothing but what it says it is; raises as `decode`."""
-    image = _open(data, max_pixels, formats)
-    header = Header("JPEG" if image.format == "MPO" else str(image.format), *image.size)
+def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
+    """The width and height of a file of this format, which is decoded to its end and not kept; raises as `decode`."""
+    image = _open(data, max_pixels, (kind,))
+    size = image.size
     try:
         image.draft(None, (1, 1))  # a JPEG at an eighth of its size: as much is read, and less allocated
         image.load()
     except Exception as error:  # Pillow's parsers raise whatever broken pixel data makes them raise
         raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
-    return header
+    return size
 
 
 def reduced(image: Image.Image, least: int, *, crop: bool = False) -> NDArray[np.uint8]:

@@ -104,9 +104,9 @@ class Decoder:
 
         return await self._run(work)
 
-    async def check(self, data: bytes, formats: tuple[str, ...]) -> decoding.Header:
-        """Decode an image of one of these formats to its end, and keep only what it says it is."""
-        return await self._run(lambda: decoding.check(data, self._max_pixels, formats))
+    async def check(self, data: bytes, kind: str) -> tuple[int, int]:
+        """The width and height of an image of this format, `JPEG` or `PNG`, which is decoded to its end."""
+        return await self._run(lambda: decoding.check(data, self._max_pixels, kind))
 
     async def _run(self, work: Callable[[], Value]) -> Value:
         def timed() -> Value:

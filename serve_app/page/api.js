@@ -4,10 +4,10 @@ const KEY = "panoptes-key";
 const MOST_PAGES = 100;
 
 export class Problem extends Error {
-  constructor(status, message, retryAfter = null) {
+  // `retryAfter` in seconds; `body` is what the server answered, where that was JSON.
+  constructor(status, message, retryAfter = null, body = null) {
     super(message);
-    this.status = status;
-    this.retryAfter = retryAfter;
+    Object.assign(this, { status, retryAfter, body });
   }
 
   // Nothing to wait for: no such routes, or the operator has switched them off (others say when to come again).
@@ -16,11 +16,11 @@ export class Problem extends Error {
   }
 }
 
+let remembered = "";
+
 export function storedKey() {
   try { return sessionStorage.getItem(KEY) ?? ""; } catch { return remembered; }
 }
-
-let remembered = "";
 
 export function keepKey(key) {
   remembered = key;
@@ -30,30 +30,27 @@ export function keepKey(key) {
 let onUnauthorized = () => {};
 export const whenUnauthorized = (listener) => { onUnauthorized = listener; };
 
-export function headers(more = {}) {
+function headers(more) {
   const key = storedKey();
   return key ? { ...more, "X-Api-Key": key } : more;
 }
 
-export async function ask(path, options = {}) {
+async function ask(path, options = {}) {
   let response;
   try {
     response = await fetch(path, { ...options, headers: headers({ Accept: "application/json", ...options.headers }) });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw new Problem(0, "The server cannot be reached.");
   }
-  if (!response.ok) throw problem(response.status, await response.text(), response.headers.get("Retry-After"));
+  if (!response.ok) throw problem(response.status, await response.json().catch(() => null), response.headers.get("Retry-After"));
   return response;
 }
 
-export function problem(status, body, retryAfter) {
-  let said;
-  try { said = JSON.parse(body); } catch { said = {}; }
+function problem(status, body, retryAfter) {
   if (status === 401) onUnauthorized();
-  const text = said?.message ?? said?.error ?? `The server answered ${status}.`;
+  const text = body?.message ?? body?.error ?? `The server answered ${status}.`;
   const seconds = Number.parseFloat(retryAfter);
-  return Object.assign(new Problem(status, String(text), Number.isFinite(seconds) ? seconds : null), { body: said });
+  return new Problem(status, String(text), Number.isFinite(seconds) ? seconds : null, body);
 }
 
 const at = (id) => `api/images/${encodeURIComponent(String(id))}`;
@@ -67,7 +64,7 @@ export async function list({ limit = 24, cursor = null, ...filters } = {}) {
 }
 
 // Only the cursor is taken from the link: its host may be the one behind a proxy.
-export function nextCursor(link) {
+function nextCursor(link) {
   for (const part of (link ?? "").split(/,(?=\s*<)/)) {
     const [, target, rest] = /<([^>]*)>(.*)/.exec(part) ?? [];
     if (target && /rel="?next"?/.test(rest)) return new URL(target, document.baseURI).searchParams.get("cursor");
@@ -79,7 +76,7 @@ export async function processing() {
   const ids = new Set();
   for (let cursor = null, page = 0; page < MOST_PAGES; page += 1) {
     const { images, next } = await list({ limit: 1000, cursor, status: "processing" });
-    images.filter((image) => image.status === "processing").forEach((image) => ids.add(image.id));
+    images.forEach((image) => ids.add(image.id));
     if (!next) break;
     cursor = next;
   }
@@ -91,7 +88,7 @@ export async function details(id) {
   try {
     return await (await ask(at(id))).json();
   } catch (error) {
-    if (error.status === 400 && error.body?.data) return { ...error.body, status: "failed" };
+    if (error.status === 400 && error.body?.data) return error.body;
     throw error;
   }
 }
@@ -105,10 +102,7 @@ function searchQuery({ most, least }, more = {}) {
   return `api/images/search?${query}`;
 }
 
-const hits = async (response) => {
-  const body = await response.json();
-  return Array.isArray(body) ? body : body.results ?? body.images ?? [];
-};
+const hits = async (response) => (await response.json()).results;
 
 export const searchWords = async (q, options) => hits(await ask(searchQuery(options, { q })));
 
@@ -116,7 +110,7 @@ export async function searchPicture(file, options) {
   return hits(await ask(searchQuery(options), { method: "POST", body: form(file) }));
 }
 
-export function form(file) {
+function form(file) {
   const body = new FormData();
   body.append("file", file, file.name || "picture");
   return body;
@@ -160,14 +154,13 @@ export function upload(file, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "api/images");
+    request.responseType = "json";
     for (const [name, value] of Object.entries(headers({ Accept: "application/json" }))) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); };
     request.onerror = () => reject(new Problem(0, "The server cannot be reached."));
     request.onload = () => {
-      if (request.status === 202 || request.status === 200 || request.status === 201) {
-        try { return resolve(JSON.parse(request.responseText)); } catch { /* below */ }
-      }
-      return reject(problem(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+      if (request.status === 202) resolve(request.response);
+      else reject(problem(request.status, request.response, request.getResponseHeader("Retry-After")));
     };
     request.send(form(file));
   });

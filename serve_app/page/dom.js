@@ -29,17 +29,8 @@ export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
 export function bytes(size) {
-  if (!Number.isFinite(size)) return "";
   const power = Math.min(3, Math.floor(Math.log10(Math.max(1, size)) / 3));
   return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][power]}`;
-}
-
-// {label, probability} or plain words, whichever the server has.
-export function tagNames(tags) {
-  return (Array.isArray(tags) ? tags : [])
-    .map((tag) => (typeof tag === "string" ? { label: tag } : tag ?? {}))
-    .map((tag) => ({ label: String(tag.label ?? tag.name ?? ""), share: tag.probability ?? tag.score ?? null }))
-    .filter((tag) => tag.label);
 }
 
 // Rows of a <dl>: objects and lists become text, empty values are left out.

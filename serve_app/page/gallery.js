@@ -1,7 +1,7 @@
 // The pictures: the newest of the catalogue page by page, or what a search found.
 
 import { addressOf, details, hide, list, searchPicture, searchWords, show, stats } from "./api.js";
-import { announce, byId, count, element, notice, tagNames } from "./dom.js";
+import { announce, byId, count, element, notice } from "./dom.js";
 import { inTurn, watch } from "./watch.js";
 
 const PAGE = 24;
@@ -97,7 +97,7 @@ function showEmptiness() {
 }
 
 async function place(images, mine) {
-  const fresh = images.filter((image) => image.id !== undefined && !cards.has(image.id));
+  const fresh = images.filter((image) => !cards.has(image.id));
   fresh.forEach((image) => byId("grid").append(makeCard(image)));
   if (fresh.length) byId("empty").hidden = true;
   await inTurn(fresh, (image) => {
@@ -115,7 +115,7 @@ export function prepend(image) {
   refreshStats();
 }
 
-export async function fill(id) {
+async function fill(id) {
   const card = cards.get(id);
   if (!card) return;
   try {
@@ -127,11 +127,11 @@ export async function fill(id) {
 }
 
 function makeCard(image) {
-  const card = { picture: image };
+  const card = {};
   card.image = element("img", { alt: "", loading: "lazy", decoding: "async" });
   card.state = element("span", { className: "state" });
   card.caption = element("span", { className: "caption", dir: "auto" });
-  card.name = element("span", { className: "filename", dir: "auto", textContent: image.filename ?? "" });
+  card.name = element("span", { className: "filename", dir: "auto", textContent: image.filename });
   card.tags = element("span", { className: "tags" });
   const score = Number.isFinite(image.score) ? element("span", { className: "score", textContent: image.score.toFixed(2) }) : null;
   if (score) score.setAttribute("aria-label", `Score ${image.score.toFixed(2)}`);
@@ -165,12 +165,11 @@ export function update(id, found) {
     drop(id);
     return;
   }
-  const data = found.data ?? {};
-  const status = found.status ?? "processed";
+  const { data, status } = found;
   setState(card, status);
-  card.name.textContent = data.filename ?? card.picture.filename ?? "";
-  card.caption.textContent = status === "failed" ? found.reason ?? found.error ?? "It could not be processed." : data.caption ?? "";
-  card.tags.replaceChildren(...tagNames(data.tags).slice(0, 3).map((tag) => element("span", { textContent: tag.label })));
+  card.name.textContent = data.filename;
+  card.caption.textContent = status === "failed" ? found.reason : data.caption ?? "";
+  card.tags.replaceChildren(...data.tags.slice(0, 3).map((tag) => element("span", { textContent: tag.label })));
   if (status === "processed") {
     card.image.hidden = false;
     show(card.image, addressOf.thumbnail(id, "medium"));
@@ -192,7 +191,7 @@ export function drop(id, focusNext = false) {
   if (focusNext && !focusCard(Math.min(at, order().length - 1))) byId("choose-files").focus();
 }
 
-export function focusCard(index) {
+function focusCard(index) {
   const card = byId("grid").children[index]?.firstElementChild;
   card?.focus();
   return Boolean(card);

@@ -35,7 +35,6 @@ export function addFolder(files) {
   if (others) {
     byId("uploads").hidden = false;
     const text = `${count(others, "file")} in the folder ${others === 1 ? "is" : "are"} not JPEG or PNG and stayed out.`;
-    rows.push({ item: null, state: "left out", others });
     byId("uploads-list").append(element("li", { className: "hint", textContent: text }));
     announce(text);
   }
@@ -100,7 +99,7 @@ async function send(row) {
   try {
     const accepted = await upload(row.file, (share) => { row.progress.value = share; });
     row.worthAgain = false;
-    row.id = accepted.image_id ?? accepted.id;
+    row.id = accepted.image_id;
   } catch (error) {
     refused(row, error);
     return;
@@ -109,7 +108,7 @@ async function send(row) {
   events.accepted({ id: row.id, filename: row.file.name, status: "processing" });
   watch(row.id, (details) => {
     if (details === null) set(row, "gone");
-    else if (details.status === "failed") set(row, "failed", details.reason ?? details.error ?? "It could not be processed.");
+    else if (details.status === "failed") set(row, "failed", details.reason);
     else set(row, "processed");
     events.settled(row.id, details);
   });

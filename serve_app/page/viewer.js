@@ -1,12 +1,12 @@
 // One picture with everything that is known about it.
 
 import { addressOf, analyse, details, fileOf, hide, remove, show, storedKey } from "./api.js";
-import { announce, byId, bytes, count, describe, element, plain, tagNames } from "./dom.js";
+import { announce, byId, bytes, count, describe, element, plain } from "./dom.js";
 import { drop, focusImage, order } from "./gallery.js";
 
 const dialog = byId("viewer");
 const part = (name) => byId(`viewer-${name}`);
-const FACTS = new Set(["width", "height", "format", "size_bytes", "exif"]);
+const FACTS = new Set(["width", "height", "format", "size_bytes"]);
 const MORE = { blur: "Sharpness", quality: "Quality", aesthetic: "Aesthetics", emotion: "Faces", classification: "Map or aerial photo", objects: "Objects", caption: "Caption", tags: "Tags" };
 
 let shown = null;
@@ -47,40 +47,34 @@ function tell(problem) {
   part("problem").hidden = !problem;
 }
 
-function fill({ status, data = {}, error, reason }) {
-  const { metadata = {} } = data;
-  part("title").textContent = data.filename ?? "Picture";
+function fill({ status, data, reason }) {
+  const { metadata } = data;
+  part("title").textContent = data.filename;
   part("caption").textContent = data.caption ?? "";
-  part("image").alt = data.caption ?? data.filename ?? "";
+  part("image").alt = data.caption ?? data.filename;
   part("image").hidden = false;
   part("image").dataset.fallback = addressOf.thumbnail(shown, "medium");
   show(part("image"), addressOf.file(shown));
   part("original").href = addressOf.file(shown);
-  part("tags").replaceChildren(...tagNames(data.tags).map(({ label, share }) =>
-    element("li", { textContent: share === null ? label : `${label} ${Math.round(100 * share)} %` })));
-  const { width, height } = metadata;
+  part("tags").replaceChildren(...data.tags.map(({ label, probability }) =>
+    element("li", { textContent: `${label} ${Math.round(100 * probability)} %` })));
   describe(part("facts"), [
     ["Status", status],
-    ["Size", width ? `${width} × ${height} pixels` : ""],
-    ["File", [metadata.format, bytes(metadata.size_bytes)].filter(Boolean).join(", ")],
-    ["Uploaded", data.uploaded_at ? moment(data.uploaded_at) : ""],
+    ["Size", `${metadata.width} × ${metadata.height} pixels`],
+    ["File", `${metadata.format}, ${bytes(metadata.size_bytes)}`],
+    ["Uploaded", moment(data.uploaded_at)],
     ["Processed", data.processed_at ? moment(data.processed_at) : ""],
-    ["Took", Number.isFinite(data.processing_time_s) ? `${data.processing_time_s.toFixed(2)} s` : ""],
+    ["Took", data.processing_time_s !== null ? `${data.processing_time_s.toFixed(2)} s` : ""],
     ["Number", data.id],
   ]);
-  const exif = { ...(metadata.exif ?? {}), ...Object.fromEntries(Object.entries(metadata).filter(([name]) => !FACTS.has(name))) };
-  describe(part("exif-list"), Object.entries(exif));
+  describe(part("exif-list"), Object.entries(metadata).filter(([name]) => !FACTS.has(name)));
   part("exif").hidden = !part("exif-list").childElementCount;
-  if (status === "failed") tell(`Processing failed: ${reason ?? error ?? "no reason is known"}`);
+  if (status === "failed") tell(`Processing failed: ${reason}`);
   if (status === "processing") tell("Still being processed: its caption and tags come later.");
-  announce(`${data.filename ?? "Picture"}: ${data.caption ?? status}`);
+  announce(`${data.filename}: ${data.caption ?? status}`);
 }
 
-// As the server says it, with or without its zone: always UTC.
-function moment(text) {
-  const time = new Date(/(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text}Z`);
-  return Number.isNaN(time.getTime()) ? text : time.toLocaleString();
-}
+const moment = (text) => new Date(text).toLocaleString();
 
 function placeArrows() {
   const ids = order();

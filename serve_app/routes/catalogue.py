@@ -127,10 +127,10 @@ async def _facts(services: Services, data: bytes) -> Facts:
     if kind is None:
         raise InvalidRequest(WRONG_TYPE if data else BROKEN)
     try:
-        header = await services.decoder.check(data, (kind,))
+        width, height = await services.decoder.check(data, kind)
     except InvalidImage as error:
         raise InvalidRequest(BROKEN) from error
-    return Facts(kind, header.width, header.height)
+    return Facts(kind, width, height)
 
 
 @router.get("/images", summary="List the images", responses=answers(LISTED))
