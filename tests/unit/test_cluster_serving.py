@@ -193,7 +193,7 @@ def test_one_set_of_models_leaves_room_on_its_gpu_for_their_contexts() -> None:
     assert sum(1 for fraction in fractions if fraction) == 5
 
 
-def test_a_replica_has_as_many_threads_as_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replica_has_as_many_threads_as_cpus() -> None:
     threads = {name: int(value) for name, value in values().items() if name.endswith("_THREADS")}
     configurable = {name for name in DEPLOYMENTS if f"{name}_threads".lower() in Settings.model_fields}
     assert threads.keys() == {f"{name}_THREADS".upper() for name in configurable}
