@@ -82,7 +82,7 @@ class Growth:
 
     def _join(self, one: slice, other: slice, row: Indices, column: Indices) -> None:
         """Join the points of a block that these pairs connect, whose rows ascend."""
-        # There are so many pairs, and so few points: the first pair of each row, and all of the first row, do most of it.
+        # There are so many pairs, and so few points: the first pair of each row, and the first row, do most of it.
         begins = np.flatnonzero(np.diff(row, prepend=-1))
         for some in (begins, slice(0, begins[1] if len(begins) > 1 else len(row))):
             join(self.parents, row[some] + one.start, column[some] + other.start)
