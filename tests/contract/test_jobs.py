@@ -151,7 +151,8 @@ def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.
     for number in range(400):
         image = Image.new("RGB", (300, 200), (number % 256, number // 256, 9))
         (folder / f"{number}.png").write_bytes(encoded(image, "PNG"))
-    running = job(panoptes, "analyze", f"--input={folder}", f"--output={tmp_path}/out", "--part-size=50")
+    flags = (f"--input={folder}", f"--output={tmp_path}/out", "--analyses=embedding", "--part-size=50")
+    running = job(panoptes, "analyze", *flags)
     while not list((tmp_path / "out").glob("manifests/*")):
         assert running.poll() is None, running.communicate()
         time.sleep(0.05)

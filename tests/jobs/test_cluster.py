@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
@@ -71,23 +70,29 @@ def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("rows", [3, 9])
-def test_killed_it_goes_on_where_it_was(rows: int, tmp_path: Path) -> None:
+def test_killed_twice_it_goes_on_where_it_was(tmp_path: Path) -> None:
     points = written(tmp_path / "in.parquet", 20_000, 256)
     once = command(tmp_path / "in.parquet", tmp_path / "out")
-    env = os.environ | {"PANOPTES_TEST_FOLDER": str(tmp_path)}
-    tree = ProcessTree(once, cwd=PROJECT, env=env, log=tmp_path / "log.txt", folder=tmp_path)
+    for rows in (3, 9):
+        finished = killed_after(rows, once, tmp_path)
+        assert not (tmp_path / "out" / "manifest.json").exists()
+    subprocess.run(once, cwd=PROJECT, check=True, capture_output=True)
+    facts = manifest(tmp_path / "out")
+    assert 9 <= finished <= facts["resumed_block_rows"] < facts["block_rows"] == 20
+    assert labels(tmp_path / "out") == dbscan(points, EPS, MIN_SAMPLES, threads=2).tolist()
+    assert not list((tmp_path / "out").glob("_blocks/**/*.npz"))
+
+
+def killed_after(rows: int, once: list[str], folder: Path) -> int:
+    """Run a clustering until so many rows of blocks are kept, and kill it; how many there were."""
+    env = os.environ | {"PANOPTES_TEST_FOLDER": str(folder)}
+    tree = ProcessTree(once, cwd=PROJECT, env=env, log=folder / "log.txt", folder=folder)
     try:
         deadline = time.monotonic() + 120
-        while len(finished := list((tmp_path / "out").glob("_blocks/*/*.npz"))) < rows:
+        while (finished := len(list((folder / "out").glob("_blocks/*/*.npz")))) < rows:
             assert time.monotonic() < deadline, tree.tail()
             time.sleep(0.01)
         os.kill(tree._process.pid, signal.SIGKILL)
     finally:
         tree.stop()
-    assert not (tmp_path / "out" / "manifest.json").exists()
-    subprocess.run(once, cwd=PROJECT, check=True, capture_output=True)
-    facts = manifest(tmp_path / "out")
-    assert rows <= len(finished) <= facts["resumed_block_rows"] < facts["block_rows"] == 20
-    assert labels(tmp_path / "out") == dbscan(points, EPS, MIN_SAMPLES, threads=2).tolist()
-    assert not list((tmp_path / "out").glob("_blocks/**/*.npz"))
+    return finished
