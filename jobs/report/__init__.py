@@ -18,7 +18,7 @@ import jinja2
 from PIL import Image
 
 from deployments.decoding import decode
-from jobs.report.charts import BarChart, PointChart
+from jobs.report.charts import BOTTOM, LEFT, RIGHT, TOP, BarChart, PointChart
 
 FOLDER = Path(__file__).resolve().parent
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 240, 75
@@ -158,4 +158,4 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("report.html")
+    return environment.get_template("report.html", globals={"LEFT": LEFT, "RIGHT": RIGHT, "TOP": TOP, "BOTTOM": BOTTOM})
