@@ -20,7 +20,7 @@ from typing import Any
 
 from deployments.growth import Growth
 from jobs.arguments import whole
-from jobs.clustering.approximate import Approximate, Cells
+from jobs.clustering.approximate import Approximate, Cells, require_faiss
 from jobs.clustering.report import Album, report
 from jobs.clustering.rows import Plan, Threshold
 from jobs.clustering.search import Store, choose_workers, forget, search, start_ray
@@ -45,6 +45,8 @@ def run(options: argparse.Namespace) -> int:
     """Cluster as the options say; the exit status."""
     if open_url(options.input) == open_url(options.output):
         raise JobRefused("--output is what --input reads: name another folder.")
+    if options.approximate:
+        require_faiss()
     columns = Columns(
         options.id_column,
         options.vector_column,

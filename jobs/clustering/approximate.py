@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
@@ -63,16 +64,20 @@ class Recall:
         return self.found / self.edges if self.edges else 1.0
 
 
+def require_faiss() -> None:
+    """JobRefused: it is not installed."""
+    if find_spec("faiss") is None or find_spec("threadpoolctl") is None:
+        raise JobRefused("--approximate needs FAISS: pip install 'panoptes[faiss]'.")
+
+
 class Approximate:
     """The search by cells over vectors in this process's memory."""
 
     def __init__(self, plan: Plan, held: Held, cells: Cells) -> None:
-        """Divide them into cells. JobRefused: FAISS is not installed."""
-        try:
-            import faiss  # noqa: PLC0415 - an extra, as the next one
-            from threadpoolctl import threadpool_limits  # noqa: PLC0415
-        except ImportError as error:
-            raise JobRefused("--approximate needs FAISS: pip install 'panoptes[faiss]'.") from error
+        """Divide them into cells."""
+        import faiss  # noqa: PLC0415 - an extra, as the next one
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415
+
         faiss.omp_set_num_threads(cores())
         # Many small products: a thread for each, not many threads for one.
         self._one_thread_each = partial(threadpool_limits, 1, "blas")

@@ -15,6 +15,7 @@ from PIL import Image
 from sklearn.cluster import DBSCAN
 
 from jobs.cluster import _options, run
+from jobs.clustering import approximate
 from jobs.clustering.vectors import Columns, Source, collect
 from jobs.errors import JobRefused
 from tests.paths import PROJECT
@@ -278,6 +279,12 @@ def test_options_that_cannot_be(options: list[str], message: str, capsys: pytest
         _options(["--input=in", "--output=out", *options])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_without_faiss_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approximate, "find_spec", lambda name: None)
+    with pytest.raises(JobRefused, match=r"needs FAISS: pip install 'panoptes\[faiss\]'"):
+        clustered(tmp_path / "not-there.parquet", tmp_path / "out")
 
 
 def test_one_clear_line_and_status_2(tmp_path: Path) -> None:
