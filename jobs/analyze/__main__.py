@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
-from jobs.analyze.analyses import ANALYSES, DEFAULT, served
+from jobs.analyze.analyses import ANALYSES, DEFAULT
 from jobs.analyze.pictures import Wanted
 from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, manifests_of, parts_of
 from jobs.analyze.source import Source
 from jobs.analyze.summary import summarize
-from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, put
+from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, put, served_by
 from jobs.arguments import whole
 from jobs.asking import Asker
 from jobs.errors import JobRefused, command_line
@@ -76,21 +76,17 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
 def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> Plan:
     analyses = parse_analyses(options.analyses)
     prompts = load_prompts().classifier[settings.prompt_set]
-    weights = asyncio.run(_weights(handles))
+    weights = asyncio.run(ask_weights(handles, Asker()))
     clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
     return Plan(
         source=Source(options.input),
         output=open_output(options.output),
         application=options.application,
         wanted=Wanted(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
-        served={name: served(weights[ANALYSES[name].deployment]) for name in analyses},
+        served=served_by(analyses, weights),
         classes=[list(prompts[category]) for category in CATEGORIES],
         in_flight=options.in_flight,
     )
-
-
-async def _weights(handles: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: await ask_weights(handle, name, Asker()) for name, handle in handles.items()}
 
 
 def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int) -> None:

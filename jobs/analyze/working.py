@@ -82,7 +82,8 @@ class Worker:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(look(images)) for images in self._chunks(part)]
         rows = [row for task in tasks for row in task.result()]
-        if await ask_served(self._plan.wanted.analyses, self._handles, self._asker) != self._plan.served:
+        weights = await ask_weights(self._handles, self._asker)
+        if served_by(self._plan.wanted.analyses, weights) != self._plan.served:
             raise JobRefused(
                 f"The application serves other weights since {part.name} began: what is complete stays. Give the same "
                 "command again."
@@ -139,19 +140,21 @@ def put(pixels: Pixels) -> Any:
     return ray.put(pixels) if pixels.nbytes > LARGEST_VALUE else pixels
 
 
-async def ask_served(analyses: Sequence[str], handles: Mapping[str, Any], asker: Asker) -> dict[str, Served]:
-    """The weights behind each analysis now; JobRefused when a deployment does not say."""
-    by_deployment = {name: await ask_weights(handles[name], name, asker) for name in deployments(analyses)}
-    return {name: served(by_deployment[ANALYSES[name].deployment]) for name in analyses}
+async def ask_weights(handles: Mapping[str, Any], asker: Asker) -> dict[str, tuple[Weights, ...]]:
+    """What each deployment serves now; JobRefused when one does not say."""
+    found: dict[str, tuple[Weights, ...]] = {}
+    for deployment, handle in handles.items():
+        try:
+            weights = await asker.ask(deployment, handle.weights.remote)
+        except NoAnswer as error:
+            raise JobRefused(f"{error}: see the logs of the deployment {deployment}.") from error
+        found[deployment] = weights if isinstance(weights, tuple) else (weights,)
+    return found
 
 
-async def ask_weights(handle: Any, deployment: str, asker: Asker) -> tuple[Weights, ...]:
-    """What a deployment serves; JobRefused when it does not say."""
-    try:
-        weights = await asker.ask(deployment, handle.weights.remote)
-    except NoAnswer as error:
-        raise JobRefused(f"{error}: see the logs of the deployment {deployment}.") from error
-    return weights if isinstance(weights, tuple) else (weights,)
+def served_by(analyses: Sequence[str], weights: Mapping[str, Sequence[Weights]]) -> dict[str, Served]:
+    """The weights behind each analysis, from those of the deployments."""
+    return {name: served(weights[ANALYSES[name].deployment]) for name in analyses}
 
 
 def write(plan: Plan, part: Part, rows: Sequence[Row]) -> Done:
