@@ -85,7 +85,8 @@ def _is_done(output: Output, signature: str, *, force: bool) -> bool:
     if force:
         forget(output)
         return False
-    done = (output.read_json(MANIFEST) or {}).get("signature")
+    manifest = output.read_json(MANIFEST)
+    done = manifest.get("signature") if isinstance(manifest, dict) else None
     if done:
         # A run that was killed after its manifest has left some block rows, and those know of others that are gone.
         forget(output, done)
@@ -97,7 +98,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m jobs.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("--input", required=True, metavar="URL", help="a parquet file, or a folder of them; any URL of fsspec")
+    what = "a parquet file, a folder of them, or the output of another job; any URL of fsspec"
+    add("--input", required=True, metavar="URL", help=what)
     add("--output", required=True, metavar="URL", help="a folder; any URL of fsspec")
     add("--id-column", default="image_id", metavar="NAME", help="texts or whole numbers, each once (image_id)")
     add("--vector-column", default="embedding", metavar="NAME", help="lists of floats of one length (embedding)")
