@@ -7,6 +7,7 @@ did so when last looked at. Everything is read from /proc (Linux only).
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 STOP_SECONDS = 30.0
 PROC = Path("/proc")
+# Between the ports of Ray's workers and those that Linux gives to whoever asks for any.
+UNASSIGNED = range(20_000, 32_768)
 
 
 class StartError(RuntimeError):
@@ -133,11 +136,13 @@ def outside_ray() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback interface that nobody listens at now, nor is given by chance later.
+
+    One that the system chose itself may be another's before the server that it is meant for has started.
+    """
+    while not is_free(port := random.choice(UNASSIGNED)):
+        pass
+    return port
 
 
 def is_free(port: int) -> bool:
