@@ -9,12 +9,14 @@ import httpx
 import pytest
 
 from deployments.catalogue.migrate import migrate
+from jobs.output import Output
 from tests.doubles.koop import Drawings, KoopServer
 from tests.doubles.koop.faults import Faults
 from tests.doubles.postgres import PostgresServer
 from tests.doubles.s3 import BUCKET, S3Server
 from tests.services.catalogue import Backend, House, opened
 from tests.services.koop import DAYS
+from tests.services.koop_days import DECISIONS, FEW, SEED
 
 TEMPLATE = "catalogue_template"
 BACKENDS = ("sqlite+folder", "postgresql+folder", "postgresql+s3")
@@ -87,9 +89,27 @@ async def sqlite_house(sqlite_backend: Backend) -> AsyncIterator[House]:
 
 
 @pytest.fixture(scope="session")
-def koop_days() -> Iterator[KoopServer]:
+def drawings() -> Drawings:
+    """Few and small ones."""
+    return Drawings(count=10, side=(64, 96))
+
+
+@pytest.fixture
+def small_koop(drawings: Drawings) -> Iterator[KoopServer]:
+    """A KOOP with the few days that the ingestion's tests take; all of a test's own."""
+    with KoopServer(DECISIONS, seed=SEED, drawings=drawings, richness=FEW) as server:
+        yield server
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Output:
+    return Output(str(tmp_path / "koop"))
+
+
+@pytest.fixture(scope="session")
+def koop_days(drawings: Drawings) -> Iterator[KoopServer]:
     """KOOP's double with the publications of some days."""
-    with KoopServer(DAYS, drawings=Drawings(count=10, side=(64, 90))) as server:
+    with KoopServer(DAYS, drawings=drawings) as server:
         yield server
 
 

@@ -4,12 +4,13 @@ from collections import Counter
 from datetime import date
 
 from jobs.output import Output
-from tests.doubles.koop import KoopServer
+from tests.doubles.koop import KoopServer, Richness
 
 DAY, EMPTY, NEXT = date(2023, 3, 1), date(2023, 3, 2), date(2023, 3, 3)
 DECISIONS = {DAY: 14, EMPTY: 0, NEXT: 6}
 DAYS = list(DECISIONS)
 SEED = 7
+FEW = Richness(others=5, attached=0.15)  # of PDFs, each of which a process draws: three on DAY, one on NEXT
 
 
 def files(output: Output) -> list[str]:

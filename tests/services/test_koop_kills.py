@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import random
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import count
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -13,27 +13,11 @@ from pathlib import Path
 import pytest
 
 from jobs.output import Output
-from tests.doubles.koop import Drawings, KoopServer, Richness
+from tests.doubles.koop import KoopServer
 from tests.doubles.koop_worker import ingest, rows, work
 from tests.services.koop_days import DAYS, DECISIONS, NEXT, SEED, everything
 
 KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def drawings() -> Drawings:
-    return Drawings(count=10, side=(64, 96))
-
-
-@pytest.fixture
-def koop(drawings: Drawings) -> Iterator[KoopServer]:
-    with KoopServer(DECISIONS, seed=SEED, drawings=drawings, richness=Richness(others=5)) as server:
-        yield server
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Output:
-    return Output(str(tmp_path / "koop"))
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +29,22 @@ def processes() -> ForkServerContext:
 
 
 async def test_killed_twenty_times_it_ends_with_the_same_records(
-    koop: KoopServer, tmp_path: Path, processes: ForkServerContext
+    small_koop: KoopServer, tmp_path: Path, processes: ForkServerContext
 ) -> None:
     """A process is killed at moments spread over its work, and begun again; when it is done, anew in another folder."""
     unharmed = Output(str(tmp_path / "unharmed"))
-    await ingest(unharmed, koop.address, DAYS)
-    koop.faults.latency_s = 0.02
+    await ingest(unharmed, small_koop.address, DAYS)
+    requests, small_koop.faults.latency_s = len(small_koop.requests), 0.02
     rng = random.Random(SEED)
     kills = lives_with_parts = 0
     for number in count():
         output = Output(str(tmp_path / str(number)))
         while True:
-            asked = len(koop.requests)
-            process = processes.Process(target=work, args=(output.url, koop.address, DAYS))
+            asked = len(small_koop.requests)
+            process = processes.Process(target=work, args=(output.url, small_koop.address, DAYS))
             process.start()
-            longest = rng.randint(1, 70) if kills < KILLS else 1_000_000  # requests of this life; all of it takes 76
-            while process.is_alive() and len(koop.requests) - asked < longest:
+            longest = rng.randint(1, requests) if kills < KILLS else 1_000_000  # requests of this life
+            while process.is_alive() and len(small_koop.requests) - asked < longest:
                 await asyncio.sleep(0.002)
             await asyncio.sleep(rng.random() * 0.05)
             process.kill()
@@ -108,25 +92,25 @@ class Dies(Output):
             raise RuntimeError("killed")
 
 
-async def test_interrupted_at_any_change_of_the_finish(koop: KoopServer, tmp_path: Path) -> None:
+async def test_interrupted_at_any_change_of_the_finish(small_koop: KoopServer, tmp_path: Path) -> None:
     unharmed = Output(str(tmp_path / "unharmed"))
-    await ingest(unharmed, koop.address, [NEXT])
+    await ingest(unharmed, small_koop.address, [NEXT])
     interrupted = 0
-    for after in range(0, 1_000, 4):
+    for after in range(0, 1_000, 3):
         output = Output(str(tmp_path / str(after)))
-        _, run = await ingest(Dies(output.url, after), koop.address, [NEXT])
+        _, run = await ingest(Dies(output.url, after), small_koop.address, [NEXT])
         if not run.failed:
             break
         interrupted += 1
-        _, run = await ingest(output, koop.address, [NEXT])
+        _, run = await ingest(output, small_koop.address, [NEXT])
         assert run.ok
         assert everything(output) == everything(unharmed), after
     assert interrupted > 4
 
 
-async def test_parts_of_a_complete_day_are_removed(koop: KoopServer, output: Output) -> None:
-    await ingest(output, koop.address, [NEXT])
+async def test_parts_of_a_complete_day_are_removed(small_koop: KoopServer, output: Output) -> None:
+    await ingest(output, small_koop.address, [NEXT])
     before = everything(output)
     output.write_bytes(f"_parts/{NEXT}.0123456789abcdef.left.publications.parquet", b"half")
-    await ingest(output, koop.address, [NEXT])
+    await ingest(output, small_koop.address, [NEXT])
     assert everything(output) == before
