@@ -32,19 +32,20 @@ class Output:
     Attributes:
         url: as it was given.
         shown: the same without credentials, for people to read.
+        local: whether it is a folder of the machine itself.
     """
 
     def __init__(self, url: str) -> None:
         """Nothing is written yet. JobRefused for a URL that cannot be used."""
         self.url, self.shown = url, public_url(url)
         self._files, self._root = open_url(url)
-        self._local = "file" in _protocols(self._files)
+        self.local = "file" in _protocols(self._files)
 
     def prepare(self) -> "Output":
         """Show that the folder can be written, and remove what killed jobs left half written an hour ago or earlier."""
         self.write_bytes(PROBE, b"")
         self.delete(PROBE)
-        if self._local:
+        if self.local:
             try:
                 files.remove_abandoned(Path(self._root).rglob(f".*{PART}"))
             except OSError as error:
@@ -65,7 +66,7 @@ class Output:
         """Write a file, replacing one that is there; its size in bytes."""
         place = self._at(path)
         try:
-            if self._local:
+            if self.local:
                 target = Path(place)
                 files.write(target, target.parent / f".{target.name}.{uuid.uuid4().hex}{PART}", data)
             else:
@@ -120,7 +121,7 @@ class Output:
         """Move files, each to its target, replacing what is there; one that is not there is no error."""
         places = {self._at(path): self._at(target) for path, target in targets.items()}
         try:
-            if self._local:
+            if self.local:
                 _move_local({Path(place): Path(target) for place, target in places.items()})
                 return
             for place, target in places.items():

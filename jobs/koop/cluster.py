@@ -109,7 +109,7 @@ async def ingest(job: Job, day: date, board: Any) -> Manifest:
             documents=Documents(web, arguments.endpoints),
             classifier=Classifier(clip.score, job.max_batch),
             asked=clip.asked,
-            retries=lambda: len(retries),
+            retries=retries,
         )
         reports = Reports(board, day)
         return await Day(day, arguments.options, services, job.output, reports.tell).run()

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -19,11 +19,12 @@ from jobs.koop.classifier import Classified, Classifier
 from jobs.koop.day_files import DayFiles, Manifest, Tables, kept_path
 from jobs.koop.documents import Documents, Found, Lost, Wanted
 from jobs.koop.options import Asked, Options, signature, stated
-from jobs.koop.pictures import Picture, Unusable, pictures
+from jobs.koop.pages import Unread
+from jobs.koop.pictures import Picture, pictures
 from jobs.koop.records import Record
-from jobs.koop.sru import Found as Results
-from jobs.koop.sru import Sru
+from jobs.koop.sru import Results, Sru
 from jobs.koop.tables import Row
+from jobs.koop.web import Retry
 from jobs.output import Output
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
@@ -50,13 +51,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class Services:
-    """Whom a day asks. `asked` tells what the classifier serves now; `retries` how often anything was fetched again."""
+    """Whom a day asks. `asked` tells what the classifier serves now; `retries` gets whatever is fetched again."""
 
     sru: Sru
     documents: Documents
     classifier: Classifier
     asked: Callable[[], Awaitable[Asked]]
-    retries: Callable[[], int]
+    retries: Sequence[Retry]
 
 
 def is_over(day: date, moment: datetime) -> bool:
@@ -108,7 +109,7 @@ class Day:
             "signature": signature(self._options, self._asked),
             "options": stated(self._options, self._asked),
             "weights": {"id": self._asked.weights, "bundled": self._asked.bundled},
-            "retries": self._services.retries(),
+            "retries": len(self._services.retries),
             "left_out": dict(sorted(left_out.items())),
             "deciders": sorted({name for record in chosen for name in self._options.selection.deciders(record)}),
         }
@@ -153,8 +154,8 @@ class Day:
         else:
             async with contextlib.aclosing(pictures(file, self._asked.size, self._options)) as found:
                 async for picture in found:
-                    if isinstance(picture, Unusable):
-                        rows.append(about | {"page": picture.page, "outcome": "unusable", "error": picture.error})
+                    if isinstance(picture, Unread):
+                        rows.append(about | {"page": picture.number, "outcome": "unusable", "error": picture.error})
                         continue
                     await self._room.acquire()
                     group.create_task(self._decide(picture, about, rows))

@@ -32,7 +32,7 @@ from jobs.koop.summary import write_report
 from jobs.koop.web import Web
 from jobs.output import Output, open_output
 from jobs.progress import Progress
-from jobs.running import connect
+from jobs.running import connect, node_count
 
 
 def run(words: Sequence[str]) -> int:
@@ -114,6 +114,8 @@ def _announce(planned: Plan, asked: Asked, output: Output) -> None:
     for day, why in planned.again.items():
         print(f"{day} is done again: {why}")
     print(f"Pictures are classified by {asked.weights}.", flush=True)
+    if output.local and node_count() > 1:
+        print(f"Several machines write into {output.shown}: it must be a folder that they share.", file=sys.stderr)
 
 
 def _warnings(done: Run, arguments: Arguments, asked: Asked) -> list[str]:

@@ -60,7 +60,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Unread:
-    """A page that could not be drawn, and why; `number` is None when that is so of a file, or of the rest of it."""
+    """A page that could not be read, and why; `number` is None when that is so of a file, or of the rest of it."""
 
     number: int | None
     error: str

@@ -13,7 +13,7 @@ from deployments.decoding import FORMATS, PictureRefused, decode_with_size
 from deployments.preprocessing import fit
 from jobs.koop.documents import Found
 from jobs.koop.options import Options
-from jobs.koop.pages import Page, PageSpec, Unread, pages
+from jobs.koop.pages import PageSpec, Unread, pages
 
 SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # others are called as their format
 SEEN_QUALITY = 75
@@ -45,35 +45,24 @@ class Picture:
         return file.getvalue()
 
 
-@dataclass(frozen=True)
-class Unusable:
-    """What cannot be looked at, and why: `page`, or for None the file or the rest of it."""
-
-    page: int | None
-    error: str
-
-
-async def pictures(found: Found, size: int, options: Options) -> AsyncGenerator[Picture | Unusable]:
+async def pictures(found: Found, size: int, options: Options) -> AsyncGenerator[Picture | Unread]:
     """Every picture of a file, one at a time; `size` is the side of the model's input."""
     if found.kind == "image":
         yield await asyncio.to_thread(_image, found.data, size, options.max_pixels)
         return
     spec = PageSpec(size, max(size, options.page_side), options.max_pages)
     async for page in pages(found.data, spec):
-        yield _page(page)
+        if isinstance(page, Unread):
+            yield page
+        else:
+            yield Picture(page.number, page.pixels, page.png, "png", page.width, page.height)
 
 
-def _page(page: Page | Unread) -> Picture | Unusable:
-    if isinstance(page, Unread):
-        return Unusable(page.number, page.error)
-    return Picture(page.number, page.pixels, page.png, "png", page.width, page.height)
-
-
-def _image(data: bytes, size: int, max_pixels: int) -> Picture | Unusable:
+def _image(data: bytes, size: int, max_pixels: int) -> Picture | Unread:
     try:
         image, (width, height) = decode_with_size(data, max_pixels, size)
     except PictureRefused as error:
-        return Unusable(None, str(error))
+        return Unread(None, str(error))
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
         name = str(opened.format)
     return Picture(None, fit(image, size), data, SUFFIXES.get(name, name.lower()), width, height)

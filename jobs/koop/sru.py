@@ -28,7 +28,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """What a query found, each publication once, in its newest version.
 
     Args:
@@ -58,7 +58,7 @@ class Sru:
             raise ValueError(f"a page has 1 to {MOST_PER_PAGE} records, not {page_size}")
         self._web, self._endpoint, self._page_size = web, endpoint, page_size
 
-    async def find(self, cql: str) -> Found:
+    async def find(self, cql: str) -> Results:
         """All records; asked a second time when they are not as many as stated, and then both times together.
 
         Raises:
@@ -69,13 +69,13 @@ class Sru:
         if len(found.records) == found.stated and not found.problems:
             return found
         again = await self._gather(cql)
-        return Found(_newest((*found.records, *again.records)), again.stated, again.precision, again.problems)
+        return Results(_newest((*found.records, *again.records)), again.stated, again.precision, again.problems)
 
-    async def _gather(self, cql: str) -> Found:
+    async def _gather(self, cql: str) -> Results:
         pages = [page async for page in self._pages(cql)]
         records = _newest(record for page in pages for record in page.records)
         problems = tuple(problem for page in pages for problem in page.problems)
-        return Found(records, pages[-1].stated, pages[-1].precision, problems)
+        return Results(records, pages[-1].stated, pages[-1].precision, problems)
 
     async def _pages(self, cql: str) -> AsyncIterator[Page]:
         """Every page until one names no further one, or one that is not further."""

@@ -76,7 +76,7 @@ async def ingest(
                 documents=Documents(web, endpoints),
                 classifier=Classifier(lots.score, 16),
                 asked=lots.asked,
-                retries=lambda: len(retries),
+                retries=retries,
             )
             return await Day(day, options, services, output, lambda _: None).run()
 

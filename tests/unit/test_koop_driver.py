@@ -14,7 +14,7 @@ from jobs.koop.day import Counts, choose, is_over
 from jobs.koop.driver import COLUMNS, Driver, Run, day_line, days_between, last_line, plan
 from jobs.koop.options import Asked, Options, differences, signature, stated
 from jobs.koop.query import Selection
-from jobs.koop.sru import Found
+from jobs.koop.sru import Results
 from jobs.output import Output
 from jobs.progress import Progress
 from tests.unit.koop import record
@@ -214,6 +214,6 @@ def test_a_day_is_over_where_koop_is(moment: datetime, over: bool) -> None:
 def test_what_a_run_takes() -> None:
     records = tuple(record(f"gmb-2023-{number}", "Laadpaal" if number == 2 else "Bord") for number in range(5))
     options = replace(Options(), selection=Selection(without_words=("laadpaal",)), max_records=3)
-    chosen, left_out = choose(Found(records, 5, "exact"), options)
+    chosen, left_out = choose(Results(records, 5, "exact"), options)
     assert [one.identifier for one in chosen] == ["gmb-2023-0", "gmb-2023-1", "gmb-2023-3"]
     assert left_out == {"a word in the title": 1, "after the most records": 1}
