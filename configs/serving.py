@@ -11,7 +11,7 @@ import yaml
 from configs import tracing
 from configs.settings import PROJECT, Settings, SettingsError, load_settings
 
-NOTE = "# Written by `make serve` from serve_config.yaml, without the deployments that are switched off.\n"
+NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without what is switched off.\n"
 SOURCE = PROJECT / "serve_config.yaml"
 CLUSTER_SOURCE = PROJECT / "configs" / "serve_cluster.yaml"
 # The block of a RayService that holds its Serve config, as deep as `spec` has it.

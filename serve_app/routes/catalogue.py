@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Literal
+from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
@@ -13,7 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from deployments.catalogue.errors import StoreUnavailable
-from deployments.catalogue.records import Facts, Format, Image, Stats
+from deployments.catalogue.records import Facts, Format, Image, Order, Stats, Status
+from deployments.catalogue.store import THUMBNAIL_SIZES, ThumbnailSize
 from serve_app.catalogue_files import original_response, thumbnail_response
 from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
 from serve_app.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
@@ -31,7 +32,6 @@ from serve_app.schemas.catalogue import (
     Accepted,
     CatalogueStats,
     ImageDetails,
-    ImageStatus,
     ListedImage,
     SearchResults,
     ThumbnailLinks,
@@ -91,17 +91,16 @@ async def read_upload(request: Request, services: Wired) -> AsyncIterator[Upload
 
 
 Upload = Annotated[UploadFile, Depends(read_upload)]
-Size = Literal["small", "medium"]
 
 
 def check_size(size: str) -> str:
     """InvalidRequest for a size that no thumbnail has."""
-    if size not in {"small", "medium"}:
+    if size not in THUMBNAIL_SIZES:
         raise InvalidRequest(WRONG_SIZE)
     return size
 
 
-AskedSize = Annotated[Size, Depends(check_size)]
+AskedSize = Annotated[ThumbnailSize, Depends(check_size)]
 
 
 @router.post(
@@ -140,8 +139,8 @@ async def list_images(
     services: Wired,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     cursor: Annotated[str | None, Query(max_length=100, description="From the `Link` of the page before.")] = None,
-    status: ImageStatus | None = None,
-    order: Literal["oldest", "newest"] = "oldest",
+    status: Status | None = None,
+    order: Order = "oldest",
 ) -> list[ListedImage]:
     """By age. `Link: <…>; rel="next"` leads to the next page; the last one has none."""
     async with services.catalogue.open() as house:

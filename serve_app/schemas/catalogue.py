@@ -1,12 +1,12 @@
 """Family E: the images of the catalogue."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from deployments.catalogue.records import Status
+from deployments.catalogue.store import ThumbnailSize
 from serve_app.schemas.pictures import TagScore
-
-ImageStatus = Literal["processing", "processed", "failed"]
 
 _THUMBNAILS: Any = {
     "small": "http://127.0.0.1:8000/api/images/1/thumbnails/small/file",
@@ -21,7 +21,7 @@ class Accepted(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"image_id": 1, "status": "processing"}]})
 
     image_id: int
-    status: ImageStatus
+    status: Status
 
 
 class ListedImage(BaseModel):
@@ -29,7 +29,7 @@ class ListedImage(BaseModel):
 
     id: int
     filename: str
-    status: ImageStatus
+    status: Status
 
 
 class Thumbnails(BaseModel):
@@ -78,7 +78,7 @@ class ImageDetails(BaseModel):
         }
     )
 
-    status: ImageStatus
+    status: Status
     data: ImageFacts
     thumbnails: Thumbnails
     error: str | None = Field(description="`Processing Failure` of a failed one.")
@@ -95,7 +95,7 @@ class ThumbnailLinks(BaseModel):
     )
 
     id: int
-    size: Literal["small", "medium"]
+    size: ThumbnailSize
     url: str
     thumbnails: Thumbnails
 
