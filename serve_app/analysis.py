@@ -155,7 +155,7 @@ class Analysis:
     async def _open_and_see(self, image: ImageInput) -> Seen:
         async with self._services.arrivals:
             data = await self._services.read(image)
-            self._services.check_size(data)
+            self._services.check_size(len(data))
             async with self._services.pictures:
                 size, picture, fitted = await self._open(data)
                 del data

@@ -39,7 +39,7 @@ async def ask_detector(services: Services, data: bytes) -> Answered[list[FoundOb
 async def _ask(
     services: Services, client: AnalyzerClient[Value], data: bytes, least: int, *arguments: object
 ) -> Answered[Value]:
-    services.check_size(data)
+    services.check_size(len(data))
     # Held for the decoding alone, when the image is large: a slow model must not keep the others' pictures waiting.
     async with services.pictures:
         image = await services.decoder.reduced(data, least, crop=client is services.models.tagger)

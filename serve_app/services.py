@@ -49,25 +49,25 @@ class Services:
 
     def __post_init__(self) -> None:
         most = self.settings.max_concurrent_pictures
+        object.__setattr__(self, "pictures", asyncio.Semaphore(most))
+        object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
         object.__setattr__(self, "documents", asyncio.Semaphore(DOCUMENTS_A_PICTURE * most))
         object.__setattr__(self, "videos", asyncio.Semaphore(VIDEO_DOCUMENTS))
         object.__setattr__(self, "uploads", asyncio.Semaphore(most))
         object.__setattr__(self, "catalogue", CatalogueDoor(self.settings, self.models.cataloguer))
-        object.__setattr__(self, "pictures", asyncio.Semaphore(most))
-        object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
 
     @property
     def clip(self) -> ClipClient:
         return self.models.clip
 
-    def check_size(self, data: bytes) -> None:
+    def check_size(self, size_bytes: int) -> None:
         """TooLarge for a file that is larger than an image may be."""
-        if len(data) > self.settings.max_image_bytes:
+        if size_bytes > self.settings.max_image_bytes:
             raise TooLarge(f"An image may have at most {self.settings.max_image_mb:g} MB: send a smaller one.")
 
     async def fit_for_clip(self, data: bytes) -> Decoded:
         """An image as CLIP takes it; TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""
-        self.check_size(data)
+        self.check_size(len(data))
         return await self.decoder.fit(data, self.clip.weights.image.size)
 
     async def read(self, image: ImageInput) -> bytes:

@@ -119,7 +119,7 @@ async def analyze_llm(request: LlmAnalyzeRequest, services: Wired) -> LlmAnalyze
     services.models.llm.announce()
     async with counted("/v1/analyze/llm"):
         data = await services.read(ImageInput(url=request.image_url, data=request.image, image_id=None))
-        services.check_size(data)
+        services.check_size(len(data))
         jpeg = await services.decoder.jpeg(data, LLM_LONG_SIDE)
         question = LlmQuestion(jpeg, request.model, request.custom_prompt, request.max_tokens, request.language)
         answer = await services.models.llm.analyze(question)

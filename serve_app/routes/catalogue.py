@@ -17,7 +17,7 @@ from deployments.catalogue.records import Facts, Format, Image, Order, Stats, St
 from deployments.catalogue.store import THUMBNAIL_SIZES, ThumbnailSize
 from serve_app.catalogue_files import original_response, thumbnail_response
 from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
-from serve_app.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError, TooLarge
+from serve_app.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError
 from serve_app.links import base_url, prefers_image
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
@@ -83,8 +83,7 @@ async def read_upload(request: Request, services: Wired) -> AsyncIterator[Upload
         file = form.get("file")
         if not isinstance(file, UploadFile) or not (file.filename or file.size):
             raise InvalidRequest(NO_FILE)
-        if (file.size or 0) > services.settings.max_image_bytes:
-            raise TooLarge(f"An image may have at most {services.settings.max_image_mb:g} MB: send a smaller one.")
+        services.check_size(file.size or 0)
         yield file
     finally:
         await form.close()
