@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlencode
 
 import numpy as np
@@ -37,6 +37,9 @@ from serve_app.schemas.catalogue import (
     ThumbnailLinks,
 )
 from serve_app.services import Services, Wired, counted
+
+if TYPE_CHECKING:
+    from deployments.catalogue.opened import Opened
 
 router = APIRouter(prefix="/api", tags=["Catalogue"], responses=CATALOGUE_ERRORS | KEY_ERRORS | QUERY_ERRORS)
 
@@ -188,9 +191,9 @@ async def search_by_words(
     min_score: MinScore = -1.0,
 ) -> SearchResults:
     """The processed images whose CLIP embeddings are nearest to that of the words."""
-    async with counted("/api/images/search"):
+    async with counted("/api/images/search"), services.catalogue.open() as house:
         vectors = (await services.clip.embed_texts([q])).vectors
-        return await _search(request, services, vectors[0], k, min_score)
+        return await _search(request, services, house, vectors[0], k, min_score)
 
 
 @router.post("/images/search", summary="Search by an image", responses=CATALOGUE_UPLOAD_ERRORS, openapi_extra=FORM)
@@ -199,20 +202,19 @@ async def search_by_image(
 ) -> SearchResults:
     """The processed images that are most like one, which is of any format and is not kept."""
     services.clip.announce()
-    async with counted("/api/images/search"):
+    async with counted("/api/images/search"), services.catalogue.open() as house:
         async with services.uploads:
             fitted = await services.fit_for_clip(await file.read())
         vectors = await services.clip.embed_images(fitted.pixels[np.newaxis])
-        return await _search(request, services, vectors[0], k, min_score)
+        return await _search(request, services, house, vectors[0], k, min_score)
 
 
 async def _search(
-    request: Request, services: Services, vector: NDArray[np.float32], k: int, min_score: float
+    request: Request, services: Services, house: "Opened", vector: NDArray[np.float32], k: int, min_score: float
 ) -> SearchResults:
     weights = services.clip.weights.id
-    async with services.catalogue.open() as house:
-        found = await house.search.nearest(weights, vector, k, min_score)
-        images = await house.catalogue.find([hit.image_id for hit in found])
+    found = await house.search.nearest(weights, vector, k, min_score)
+    images = await house.catalogue.find([hit.image_id for hit in found])
     return SearchResults(model=weights, results=hits(found, images, base_url(request, services.settings)))
 
 
