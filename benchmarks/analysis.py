@@ -106,9 +106,7 @@ def _render(
         f"{together / total:.2f} × their sum. This machine has {cores} cores, and {slowest} alone uses them all: with "
         "free cores the target is 1.25 × the slowest, here the sum of the CPU work bounds it.",
         "",
-        f"CPU milliseconds an image at {max(CLIENTS)} clients, by deployment: "
-        + ", ".join(f"{kind} {seconds * 1000:.0f}" for kind, seconds in sorted(spent.items(), key=lambda one: -one[1]))
-        + ".",
+        f"CPU milliseconds an image at {max(CLIENTS)} clients, by deployment: {report.spent(spent)}.",
     ]  # fmt: skip
     return "\n".join(lines)
 

@@ -188,10 +188,7 @@ def _render(options: argparse.Namespace, figures: dict[str, Figures]) -> str:
             f"{one.ratio('plain'):.2f} | {one.ratio('threaded'):.2f} |"
         )
     lines += ["", f"Target: job ÷ loop at least {TARGET}. CPU milliseconds an image:"]
-    for name, one in figures.items():
-        spent = sorted(one.spent.items(), key=lambda entry: -entry[1])
-        lines.append(f"- {WEIGHTS[name]}: " + ", ".join(f"{kind} {seconds * 1000:.1f}" for kind, seconds in spent))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"- {WEIGHTS[name]}: {report.spent(one.spent, 1)}" for name, one in figures.items())])
 
 
 if __name__ == "__main__":

@@ -131,10 +131,7 @@ def _render(options: argparse.Namespace, figures: dict[str, Figures]) -> str:
             p50 = statistics.median(each.p50 for each in loads) * 1000
             lines.append(f"| {name} | {clients} | {raw:.2f} | {mine:.2f} | {mine / raw:.2f} | {p50:.0f} |")
     lines += ["", f"Target: {TARGET} at {max(CLIENTS)} clients. CPU milliseconds an image there, by deployment:"]
-    for name, one in figures.items():
-        spent = sorted(one.spent.items(), key=lambda entry: -entry[1])
-        lines.append(f"- {name}: " + ", ".join(f"{kind} {seconds * 1000:.0f}" for kind, seconds in spent))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"- {name}: {report.spent(one.spent)}" for name, one in figures.items())])
 
 
 if __name__ == "__main__":

@@ -29,14 +29,19 @@ STORE_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Node:
-    """What a node says it has. Its GPUs are logical: Ray counts them, whether there are any or not."""
+    """What a node says it has. Its GPUs are logical: Ray counts them, whether there are any or not.
+
+    `store_bytes`: of its object store, where arguments of calls lie.
+    """
 
     cpus: int = 0
     gpus: int = 0
+    store_bytes: int = STORE_BYTES
 
     def options(self) -> list[str]:
         """The arguments of `ray start`."""
-        return [f"--num-cpus={self.cpus}", f"--num-gpus={self.gpus}"]
+        store = f"--object-store-memory={self.store_bytes}"
+        return [f"--num-cpus={self.cpus}", f"--num-gpus={self.gpus}", store]
 
 
 @dataclass(frozen=True)
@@ -174,7 +179,6 @@ class RayNodes(Started):
             *self._nodes[name].options(),
             f"--node-name={name}",
             f"--labels=group={name}",
-            f"--object-store-memory={STORE_BYTES}",
             f"--ray-client-server-port={free_port()}",
             f"--dashboard-agent-listen-port={free_port()}",
             *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default is one range for all nodes

@@ -4,7 +4,7 @@ import math
 import os
 import re
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -104,6 +104,12 @@ def machine(*packages: str) -> str:
     """The day, the cores and the versions of packages, e.g. `2026-11-21, 2 cores of AMD EPYC, torch 2.15.0`."""
     versions = [f"{name} {version(name)}" for name in packages]
     return ", ".join([f"{datetime.now(UTC):%Y-%m-%d}", f"{len(os.sched_getaffinity(0))} cores of {_cpu()}", *versions])
+
+
+def spent(cpu_s: Mapping[str, float], digits: int = 0) -> str:
+    """CPU milliseconds by deployment, most first, of seconds."""
+    most_first = sorted(cpu_s.items(), key=lambda one: -one[1])
+    return ", ".join(f"{kind} {seconds * 1000:.{digits}f}" for kind, seconds in most_first)
 
 
 def load() -> str:

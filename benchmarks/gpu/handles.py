@@ -1,4 +1,4 @@
-"""One process that asks a deployment of the running application through its handle, with so many calls under way.
+"""One process that asks a deployment of the running application through its handle, as jobs do.
 
 It prints how many images were answered in the seconds after a moment on the clock, so that several processes can be
 added up: they all look at the same seconds.
@@ -16,17 +16,18 @@ import numpy as np
 
 from benchmarks import cli
 from benchmarks.gpu.pictures import pictures
+from jobs.analyze.looking import CLIP_BATCH
 from jobs.running import APPLICATION, connect
 
 TAGS = 5
 
 
-async def asked(name: str, handle: Any, batch: int) -> tuple[Callable[[], Any], int]:
-    """A call of the deployment, and how many images it is about: of CLIP a batch, of the others one, as jobs ask."""
+async def asked(name: str, handle: Any) -> tuple[Callable[[], Any], int]:
+    """A call of the deployment, and how many images it is about: of CLIP what jobs hand over, of the others one."""
     if name == "Clip":
         size = (await handle.weights.remote()).image.size
-        images = np.stack(list(islice(pictures(name, size), batch)))
-        return lambda: handle.embed_images.remote(images), batch
+        images = np.stack(list(islice(pictures(name, size), CLIP_BATCH)))
+        return lambda: handle.embed_images.remote(images), CLIP_BATCH
     shown = pictures(name)
     more = (TAGS,) if name == "Tagger" else ()
     return lambda: handle.analyze.remote(next(shown), *more), 1
@@ -48,19 +49,19 @@ async def measure(call: Callable[[], Any], images: int, callers: int, at: float,
 
 async def _main(options: argparse.Namespace) -> int:
     handle = connect(APPLICATION).handle(options.name).options(_by_reference=True)
-    call, images = await asked(options.name, handle, options.batch)
+    call, images = await asked(options.name, handle)
     await call()
     if time.time() > options.at:
         raise SystemExit(f"ready {time.time() - options.at:.0f} s too late: begin later")
-    return await measure(call, images, options.callers, options.at, options.seconds)
+    callers = max(1, options.under_way // images)
+    return await measure(call, images, callers, options.at, options.seconds)
 
 
 def main() -> None:
     """Print the number of images as JSON."""
     parser = cli.parser(__doc__)
     parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
-    parser.add_argument("--batch", type=int, required=True, help="images of a call of CLIP")
-    parser.add_argument("--callers", type=int, required=True, help="calls under way")
+    parser.add_argument("--under-way", type=int, required=True, help="images that are asked about at a time")
     parser.add_argument("--at", type=float, required=True, help="when the counting begins, in seconds of time.time()")
     parser.add_argument("--seconds", type=float, required=True)
     print(json.dumps(asyncio.run(_main(parser.parse_args()))))

@@ -60,8 +60,8 @@ def measure(name: str, scale: Scale) -> list[Figures]:
 
 def through_handles(name: str, scale: Scale, served: Server) -> float:
     """Images/s of several processes that ask through the deployment's handle."""
-    command = [sys.executable, "-m", "benchmarks.gpu.handles", name, f"--batch={scale.batches[name][-1]}"]
-    command += [f"--callers={scale.callers}", f"--seconds={scale.seconds}", f"--at={time.time() + HANDLES_READY_S}"]
+    command = [sys.executable, "-m", "benchmarks.gpu.handles", name, f"--under-way={scale.under_way}"]
+    command += [f"--seconds={scale.seconds}", f"--at={time.time() + HANDLES_READY_S}"]
     env = measuring() | served.nodes.joining
     asking = [
         subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(scale.processes)
@@ -107,8 +107,8 @@ def lines(name: str, scale: Scale, figures: list[Figures]) -> list[str]:
         *rows,
         "",
         f"One replica: Panoptes' model in one process, pictures in and results out, batches of up to "
-        f"{scale.batches[name][-1]}. Handles: {scale.processes} processes with {scale.callers} calls under way each. "
-        f"HTTP: {scale.clients} clients that send JPEGs, {scale.ingresses} replicas of the ingress.",
+        f"{scale.batches[name][-1]}. Handles: {scale.processes} processes with {scale.under_way} images under way "
+        f"each. HTTP: {scale.clients} clients that send JPEGs, {scale.ingresses} replicas of the ingress.",
         "",
         "| type | raw, best | one replica | handles | ÷ raw | ÷ replica | HTTP | ÷ raw | ÷ replica | p50 ms | p99 ms |",
         "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",

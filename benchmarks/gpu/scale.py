@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
+from benchmarks.nodes import STORE_BYTES
 from deployments.weights import PROJECT
 
 BUNDLED = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}
@@ -21,9 +22,9 @@ class Scale:
         seconds: of each single measurement.
         full_size: networks of full size with random weights; otherwise the bundled ones.
         clients: over HTTP.
-        processes: that ask through handles, each with `callers` calls under way.
+        processes: that ask through handles, each about `under_way` images at a time.
         ingresses: replicas of the ingress, which decode.
-        cpus: that the node says it has.
+        cpus, store_bytes: that the node says it has, and its object store.
         vectors: to cluster.
     """
 
@@ -34,9 +35,10 @@ class Scale:
     full_size: bool
     clients: int
     processes: int
-    callers: int
+    under_way: int
     ingresses: int
     cpus: int
+    store_bytes: int
     vectors: int
 
     def weights(self, name: str) -> Path:
@@ -58,9 +60,10 @@ ON_A_GPU = Scale(
     full_size=True,
     clients=64,
     processes=4,
-    callers=128,
+    under_way=256,
     ingresses=6,
     cpus=16,
+    store_bytes=2_000_000_000,
     vectors=1_000_000,
 )
 REHEARSAL = Scale(
@@ -71,8 +74,9 @@ REHEARSAL = Scale(
     full_size=False,
     clients=2,
     processes=1,
-    callers=2,
+    under_way=4,
     ingresses=1,
     cpus=2,
+    store_bytes=STORE_BYTES,
     vectors=3_000,
 )

@@ -65,7 +65,7 @@ def server(scale: Scale, env: Mapping[str, str]) -> Iterator[Server]:
     """A node with one GPU, a logical one in a rehearsal, on which nothing is served yet."""
     full_size = {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME), "HF_HUB_OFFLINE": "1"}
     beside = {"API_KEY": "", "WEIGHTS": "auto" if scale.full_size else "bundled", **full_size}
-    with RayNodes({NODE: Node(cpus=scale.cpus, gpus=1)}, beside | dict(env)) as nodes:
+    with RayNodes({NODE: Node(scale.cpus, 1, scale.store_bytes)}, beside | dict(env)) as nodes:
         yield Server(nodes, free_port(), scale.ingresses)
 
 
