@@ -107,7 +107,7 @@ def _head(title: str, options: argparse.Namespace) -> list[str]:
     return [
         f"## {title}",
         "",
-        f"{report.machine('numpy', 'ray', 'scikit-learn', 'faiss-cpu')}, {report.load()}. `{' '.join(command)}`",
+        f"{report.machine('numpy', 'ray', 'scikit-learn', 'faiss-cpu')}. `{' '.join(command)}`",
         "",
         *about(),
         "",

@@ -14,6 +14,8 @@ from benchmarks import ROOT
 from benchmarks.load import Load
 
 RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+# How many processes ran or waited in the minute before anything was measured: with a core each they wait for nobody.
+LOAD_BEFORE = os.getloadavg()[0]
 TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
 LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes", "haproxy": "Panoptes, HAProxy"}
 
@@ -101,20 +103,19 @@ def update_section(name: str, section: str, path: Path = RESULTS) -> None:
 
 
 def machine(*packages: str) -> str:
-    """The day, the cores and the versions of packages, e.g. `2026-11-21, 2 cores of AMD EPYC, torch 2.15.0`."""
+    """The day, the cores, how busy they were before, and the versions of packages.
+
+    E.g. `2026-11-21, 2 cores of AMD EPYC, load 0.3 before, torch 2.15.0`.
+    """
+    cores = f"{len(os.sched_getaffinity(0))} cores of {_cpu()}"
     versions = [f"{name} {version(name)}" for name in packages]
-    return ", ".join([f"{datetime.now(UTC):%Y-%m-%d}", f"{len(os.sched_getaffinity(0))} cores of {_cpu()}", *versions])
+    return ", ".join([f"{datetime.now(UTC):%Y-%m-%d}", cores, f"load {LOAD_BEFORE:.1f} before", *versions])
 
 
 def spent(cpu_s: Mapping[str, float], digits: int = 0) -> str:
     """CPU milliseconds by deployment, most first, of seconds."""
     most_first = sorted(cpu_s.items(), key=lambda one: -one[1])
     return ", ".join(f"{kind} {seconds * 1000:.{digits}f}" for kind, seconds in most_first)
-
-
-def load() -> str:
-    """How many processes ran or waited for a core in the last minute, e.g. `load average 2.1`."""
-    return f"load average {os.getloadavg()[0]:.1f}"
 
 
 def _facts(figures: Figures) -> list[str]:

@@ -29,15 +29,14 @@ NODE = "node"
 def main() -> None:
     """Measure what was asked for, print it, and write it where that was asked for."""
     options = _options()
-    machine = f"{report.machine('ray')}, {report.load()} at the start"
     if options.soak is not None:
-        name, section = "soak", tables.soak(machine, soak(options.clients, options.soak), options.clients)
+        name, section = "soak", tables.soak(soak(options.clients, options.soak), options.clients)
     elif options.overload:
         env = clip_environment(make_clip(HF_HOME))
-        name, section = "overload", tables.overload(machine, overload(env))
+        name, section = "overload", tables.overload(overload(env))
     else:
         rows = list(_faults(options.only, options.clients))
-        name, section = "faults", tables.faults(machine, rows, options.clients)
+        name, section = "faults", tables.faults(rows, options.clients)
     print(section)
     if options.write:
         report.update_section(name, section)

@@ -37,12 +37,12 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
 
-def faults(machine: str, rows: list[Row], clients: int) -> str:
-    """The section of the faults; `machine` says where and when."""
+def faults(rows: list[Row], clients: int) -> str:
+    """The section of the faults."""
     lines = [
         "## Faults",
         "",
-        f"{machine}. `python -m benchmarks.reliability --clients {clients}`",
+        f"{report.machine('ray')}. `python -m benchmarks.reliability --clients {clients}`",
         "",
         f"{clients} clients ask /classify, /v1/tags and /v1/embeddings of the bundled CLIP and tagger in turns. Gap: "
         "the longest time without a good answer to anybody. Replaced: another process has taken the place of the one "
@@ -55,14 +55,14 @@ def faults(machine: str, rows: list[Row], clients: int) -> str:
     return "\n".join(lines)
 
 
-def soak(machine: str, seen: Soak, clients: int) -> str:
+def soak(seen: Soak, clients: int) -> str:
     """The section of the soak: medians of the first and the last quarter of the samples."""
     samples = len(seen.memory[ALL])
     passing = [name for name, sizes in seen.memory.items() if len(sizes) < samples]
     lines = [
         "## Soak",
         "",
-        f"{machine}. `python -m benchmarks.reliability --soak {seen.minutes:g} --clients {clients}`",
+        f"{report.machine('ray')}. `python -m benchmarks.reliability --soak {seen.minutes:g} --clients {clients}`",
         "",
         f"{seen.answered} requests in {seen.minutes:g} minutes, {seen.throughput:.1f} good answers a second; failed: "
         f"{_counted(seen.failed)}. Proportional set size of each process, a sample each {SAMPLE_S:g} s after "
@@ -85,7 +85,7 @@ def soak(machine: str, seen: Soak, clients: int) -> str:
     return "\n".join(lines)
 
 
-def overload(machine: str, seen: Overload) -> str:
+def overload(seen: Overload) -> str:
     """The section of the overload."""
     refused = sum(seen.refused.values())
     targets = [
@@ -99,7 +99,7 @@ def overload(machine: str, seen: Overload) -> str:
     lines = [
         "## Overload",
         "",
-        f"{machine}. `python -m benchmarks.reliability --overload`",
+        f"{report.machine('ray')}. `python -m benchmarks.reliability --overload`",
         "",
         f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. Offered, "
         f"whatever became of it: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, at worst "
