@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+import httpx
 import yaml
 
 from benchmarks import ROOT
@@ -32,7 +33,11 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
     with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, env) as nodes:
 
         def complete() -> bool:
-            running = [(replica.deployment, replica.node) for replica in nodes.replicas() if replica.state == "RUNNING"]
+            try:
+                replicas = nodes.replicas()
+            except (httpx.TransportError, RuntimeError):
+                return False  # the dashboard has other things to do
+            running = [(replica.deployment, replica.node) for replica in replicas if replica.state == "RUNNING"]
             return all((name, node) in running for name in SERVED for node in ("left", "right"))
 
         def kill() -> Healed:
