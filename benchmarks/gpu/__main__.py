@@ -11,18 +11,15 @@ of each. `cluster`: the exact clustering of 1,000,000 × 512. Without a CUDA dev
 
 import argparse
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from benchmarks import cli, cluster_job, report
-from benchmarks.gpu import models, packing
+from benchmarks import cli, report
 from benchmarks.gpu.scale import ON_A_GPU, REHEARSAL, Scale
 
 RESULTS = Path(__file__).resolve().parent.parent / "gpu.md"
-MODELS = {"clip": "Clip", "tagger": "Tagger", "captioner": "Captioner"}
 PARTS = {
     "clip": "CLIP ViT-B/32",
     "tagger": "LeViT-384, the tagger",
@@ -39,11 +36,13 @@ def main() -> int:
     if not options.rehearse and not torch.cuda.is_available():
         print(NO_DEVICE, file=sys.stderr)
         return 2
+    from benchmarks.gpu.parts import measure  # noqa: PLC0415 -- the models' libraries, for which a refusal need not wait
+
     scale = REHEARSAL if options.rehearse else ON_A_GPU
     if options.seconds:
         scale = replace(scale, seconds=options.seconds)
     for part in options.only:
-        section = "\n".join([f"## {PARTS[part]}", "", _head(part, scale), "", *_body(part, scale)])
+        section = "\n".join([f"## {PARTS[part]}", "", _head(part, scale), "", *measure(part, scale)])
         print(section, flush=True)
         if not options.rehearse:
             report.update_section(f"gpu-{part}", section, RESULTS)
@@ -64,25 +63,6 @@ def _head(part: str, scale: Scale) -> str:
     where = torch.cuda.get_device_name(0) if scale.device == "cuda" else "**a rehearsal on the CPU, no measurement**"
     command = f"python -m benchmarks.gpu --only {part} --seconds {scale.seconds:g}"
     return f"{where}; {report.machine('torch', 'ray')}. `{command}`"
-
-
-def _body(part: str, scale: Scale) -> list[str]:
-    if part in MODELS:
-        return models.lines(MODELS[part], scale, models.measure(MODELS[part], scale))
-    if part == "packing":
-        return packing.lines(scale, *packing.measure(scale))
-    return _clustered(scale)
-
-
-def _clustered(scale: Scale) -> list[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "vectors.parquet")
-        cluster_job.draw_vectors(source, scale.vectors)
-        figure = cluster_job.run_job(source, Path(folder, "out"))
-    devices = figure.manifest["devices"]
-    if scale.device == "cuda" and devices == ["cpu"]:
-        raise RuntimeError("the job computed on the CPU: does Ray see the GPU (`ray status`)?")
-    return [*cluster_job.about(), "", f"Computed on {', '.join(devices)}.", "", *cluster_job.HEAD, figure.row()]
 
 
 if __name__ == "__main__":
