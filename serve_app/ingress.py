@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader
+from fastapi_offline import FastAPIOffline
 from ray import serve
 
 from configs.settings import Settings
@@ -15,6 +16,7 @@ from serve_app.images import Decoder
 from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
 from serve_app.security import (
+    DOCS_FOLDER,
     ApiKeyMiddleware,
     BodyLimitMiddleware,
     ConcurrencyMiddleware,
@@ -38,8 +40,9 @@ def make_api(services: Services) -> FastAPI:
         await limiter.close()
         await services.catalogue.close()
 
-    api = FastAPI(
-        title="Panoptes", version=VERSION, description=DESCRIPTION, redoc_url=None, lifespan=lifespan,
+    api: FastAPI = FastAPIOffline(
+        title="Panoptes", version=VERSION, description=DESCRIPTION, lifespan=lifespan,
+        redoc_url=None, static_url=DOCS_FOLDER,
         telemetry={"tracing": False},  # Serve's span of the request is there; FastAPI's would begin a trace of its own
     )  # fmt: skip
     api.state.services = services

@@ -15,7 +15,7 @@ from deployments.weights import Weights
 FOLDER = Path(__file__).parent / "page"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-# Swagger's page loads its script from a CDN and brings its own policy; the forms load nothing at all.
+# Of the forms, which load nothing at all.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
 # The catalogue's page loads its own files and asks its own server; nothing that stands in its HTML runs.
 HOME_POLICY = (

@@ -30,7 +30,10 @@ from serve_app.pages import ASSET_ROUTES
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
-PUBLIC_ROUTES = ASSET_ROUTES | {
+# What /docs loads.
+DOCS_FOLDER = "/docs-files"
+DOCS_FILES = frozenset(f"{DOCS_FOLDER}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"))
+PUBLIC_ROUTES = ASSET_ROUTES | DOCS_FILES | {
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test",
 }  # fmt: skip
 

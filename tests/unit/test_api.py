@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from serve_app import errors
 from serve_app.errors import ModelUnavailable, Overloaded, PanoptesError
 from serve_app.handles import Models
+from serve_app.security import DOCS_FILES
 from tests.unit.api import ClipDouble, client
 from tests.unit.test_images import encoded, two_halves
 
@@ -228,6 +230,15 @@ async def test_unknown_routes_and_methods() -> None:
     async with client() as api:
         assert (await api.get("/nope")).json()["error"] == "not_found"
         assert (await api.get("/classify")).status_code == 405
+
+
+async def test_the_documentation_asks_no_other_host_and_is_there_before_the_key_is_known() -> None:
+    async with client(api_key=SecretStr("secret")) as api:
+        page = (await api.get("/docs")).text
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert set(loaded) == DOCS_FILES
+        for path in loaded:
+            assert (await api.get(path)).status_code == 200, path
 
 
 async def test_every_route_is_documented() -> None:
