@@ -32,15 +32,18 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
     env = SMALL | {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}
     with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, env) as nodes:
 
+        lost = set[int]()  # pids of the killed node: Serve lists them until it has noticed
+
         def complete() -> bool:
             try:
                 replicas = nodes.replicas()
             except (httpx.TransportError, RuntimeError):
                 return False  # the dashboard has other things to do
-            running = [(replica.deployment, replica.node) for replica in replicas if replica.state == "RUNNING"]
-            return all((name, node) in running for name in SERVED for node in ("left", "right"))
+            running = {(one.deployment, one.node) for one in replicas if one.state == "RUNNING" and one.pid not in lost}
+            return running >= {(name, node) for name in SERVED for node in ("left", "right")}
 
         def kill() -> Healed:
+            lost.update(one.pid for one in nodes.replicas() if one.node == "right")
             nodes.kill("right")
             nodes.start("right")
             return complete
