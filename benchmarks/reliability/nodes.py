@@ -31,7 +31,6 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
         config = enabled_only(config)
     env = SMALL | {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}
     with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, env) as nodes:
-
         lost = set[int]()  # pids of the killed node: Serve lists them until it has noticed
 
         def complete() -> bool:
