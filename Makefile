@@ -36,7 +36,9 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
-	@$(BIN)/python -m pytest
+	@# What runs no Ray runs two files at a time; the rest shares one running application after another.
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models
+	@$(BIN)/python -m pytest tests/contract tests/e2e tests/jobs tests/operations
 
 test-cluster: $(STAMP) ## Run the tests on three Ray nodes of this machine (not a part of `make test`)
 	@$(BIN)/python -m pytest tests/cluster
