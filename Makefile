@@ -12,7 +12,7 @@ TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-cluster unit check format evaluate train bench bench-koop bench-gpu lock clean
+.PHONY: help setup serve test test-gpu unit check format evaluate train bench bench-koop bench-gpu lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,10 +38,10 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@# What runs no Ray runs two files at a time; the rest shares one running application after another.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models
-	@$(BIN)/python -m pytest tests/contract tests/e2e tests/jobs tests/operations
+	@$(BIN)/python -m pytest tests/cluster tests/contract tests/e2e tests/jobs tests/operations
 
-test-cluster: $(STAMP) ## Run the tests on three Ray nodes of this machine (not a part of `make test`)
-	@$(BIN)/python -m pytest tests/cluster
+test-gpu: $(STAMP) ## Rehearse the GPU benchmark on the CPU, part by part (not a part of `make test`)
+	@$(BIN)/python -m pytest tests/gpu
 
 unit: $(STAMP) ## Run the tests that need neither Ray nor torch (seconds)
 	@$(BIN)/python -m pytest tests/unit
