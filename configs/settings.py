@@ -206,7 +206,7 @@ class Settings(BaseSettings):
     max_concurrent_requests: int = Field(
         200,
         ge=1,
-        description="Inference and uploads under way in an ingress replica; keep max_ongoing_requests above it.",
+        description="Inference and uploads under way in an ingress replica; Serve refuses at max_ongoing_requests.",
     )
     max_concurrent_pictures: int = Field(
         8, ge=1, le=1000, description="Pictures analysed side by side in an ingress replica; each is there whole."

@@ -5,6 +5,7 @@ The arrivals keep their times whatever the server does (an open loop), as those 
 
 import json
 import math
+import resource
 import statistics
 import subprocess
 import sys
@@ -51,12 +52,18 @@ def overload(env: dict[str, str]) -> Overload:
         url = f"{panoptes.url}/classify"
         load.measure(url, CAPACITY_CLIENTS, SETTLED_S)
         capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
-        before = panoptes.cpu_seconds()
+        before, clients_s = panoptes.cpu_seconds(), _ended_children_s()
         command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
         cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
+        cpu_s["the clients"] = _ended_children_s() - clients_s
     seen = json.loads(done.stdout)
     return summed(capacity, [Answer(**answer) for answer in seen["answers"]], seen["late_s"], cpu_s)
+
+
+def _ended_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[str, float]) -> Overload:

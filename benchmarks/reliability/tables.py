@@ -110,7 +110,7 @@ def overload(seen: Overload) -> str:
         "|---|--:|--:|---|",
         *(target.row() for target in targets),
         "",
-        f"CPU seconds meanwhile, the load generator apart: {spent}.",
+        f"CPU seconds meanwhile: {spent}.",
     ]
     return "\n".join(lines)
 
