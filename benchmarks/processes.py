@@ -113,8 +113,7 @@ class ProcessTree:
             within(5.0, self._all_ended)
 
     def _all_ended(self) -> bool:
-        self._process.poll()  # reaps it
-        return not self.pids()
+        return not self.pids() and self.ended()  # in this order: one that ends between the two is reaped, too
 
     def _names_folder(self, pid: int) -> bool:
         # Its command line does not count: somebody may be reading the log.
