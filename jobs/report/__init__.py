@@ -8,6 +8,7 @@ Every text may come from strangers: all of them are escaped, and the page's own 
 
 import base64
 import io
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,8 @@ from PIL import Image
 
 from deployments.decoding import decode
 from jobs.report.charts import BOTTOM, LEFT, RIGHT, TOP, BarChart, PointChart
+
+logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).resolve().parent
 THUMBNAIL_SIDE, THUMBNAIL_QUALITY = 240, 75
@@ -144,7 +147,8 @@ def sample(read: Callable[[], bytes], max_pixels: int) -> bytes | None:
     """The thumbnail of the picture that `read` gives; None when it is gone or broken: a report does without it."""
     try:
         image = decode(read(), max_pixels, shortest_side=THUMBNAIL_SIDE)
-    except Exception:  # each file system has its own errors
+    except Exception as error:  # each file system has its own errors
+        logger.warning("The report does without a picture: %s: %s", type(error).__name__, error)
         return None
     return thumbnail(image)
 
