@@ -50,8 +50,8 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     on_cpus = {"ray_actor_options": {"num_gpus": 0, "label_selector": {"group": "cpu"}}}
     overrides: dict[str, dict[str, Any]] = {name: dict(on_gpu) for name in QUARTERS}
     overrides |= {name: dict(on_cpus) for name in ON_CPUS}
-    overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.5}
-    overrides["Captioner"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 2}
+    overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.2}
+    overrides["Captioner"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 1}
     overrides["Cataloguer"]["autoscaling_config"] = SCALED
     source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     config = configure(source, port, {}, overrides)
