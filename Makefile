@@ -24,7 +24,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Panoptes needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(UV) pip sync --python $(BIN)/python requirements.lock
+	@# Compiled now, in half a minute: otherwise each of Ray's processes may compile what it imports, at every start.
+	@$(UV) pip sync --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(UV) pip install --python $(BIN)/python --quiet uv
 	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --editable .
 	@touch $@

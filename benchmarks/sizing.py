@@ -10,7 +10,7 @@ five minutes for all six.
 from benchmarks import cli, load, photos, report
 from benchmarks.application import Application, only
 from benchmarks.checkpoints import HF_HOME, TORCH_HOME, make_blip, make_clip, make_levit, make_quality
-from benchmarks.processes import free_port
+from benchmarks.processes import free_port, within
 
 # The route that asks a deployment, and of /v1/analyze the analyser.
 ASKED = {
@@ -23,6 +23,7 @@ ASKED = {
 }
 # A caption of full size takes a second or more, and 16 wait for theirs: their time is not what is measured.
 PATIENCE_S = int(load.TIMEOUT)
+LOADING_S = 120
 
 
 def main() -> None:
@@ -39,6 +40,9 @@ def main() -> None:
     env |= {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME)}
     answered: dict[str, float] = {}
     with Application(free_port(), env) as panoptes:
+        # /health does not wait for every model.
+        if not within(LOADING_S, lambda: panoptes.processes().keys() >= set(options.deployments)):
+            raise RuntimeError(f"not loaded after {LOADING_S} s: {', '.join(panoptes.processes())}")
         at_rest = panoptes.memory_by_kind()
         for name in options.deployments:
             route, analyzers = ASKED[name]

@@ -3,7 +3,8 @@
 The distance matrix is visited block by block, each once, and never kept, nor are its edges: a point that is known to
 be core leaves only its component behind, and any other has, by definition, fewer neighbours than make a core point.
 `Growth` holds that. It can be cut off at any time and grown elsewhere, which is how `jobs.cluster` spreads the blocks
-over several machines.
+over several machines. Where some coordinates tell that two points are no neighbours (`deployments.outline`), the others
+are not looked at.
 """
 
 from collections import deque
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 
 from deployments.components import Indices
 from deployments.growth import Flags, Growth
+from deployments.outline import choose_outliner, sampled
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 # Points a side: the products are large enough for the BLAS and a block's temporaries small enough for the caches.
 BLOCK = 1024
-# With more doubtful pairs than one in so many, a block is computed anew instead of pair by pair.
-DOUBTFUL = 512
+# With more pairs to look at again than one in so many, a block is computed anew instead of pair by pair.
+AGAIN = 512
 
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoffs
 SHORTEST, LONGEST = 1e-14, 1e150  # of a vector
+LONGEST_SINGLE = 1e37  # whose inverse is a normal float32
 
 
 class Cancelled(Exception):
@@ -105,17 +108,11 @@ def has_direction(lengths: Floats) -> Flags:
 
 
 class Units:
-    """Unit rows (n, d): float32 for the products, float64 where a decision hangs on them.
-
-    Attributes:
-        single: (n, d), each number rounded once.
-    """
+    """Unit rows (n, d): float32 for the products, float64 where a decision hangs on them."""
 
     def __init__(self, vectors: NDArray[np.floating], lengths: Floats | None = None) -> None:
         """`vectors` (n, d) float32 or float64 with their `row_lengths` (n,), or of length 1 when None; not copied."""
         self._vectors, self._lengths = vectors, lengths
-        scaled = vectors if lengths is None else vectors / lengths[:, None]
-        self.single: Singles = scaled.astype(np.float32, copy=False)
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -130,12 +127,20 @@ class Units:
         vectors = self._vectors[rows].astype(np.float64, copy=False)
         return vectors if self._lengths is None else vectors / self._lengths[rows, None]
 
+    def single(self, rows: slice | Indices = slice(None)) -> Singles:
+        """Some rows in float32, each number rounded twice at most."""
+        vectors = self._vectors[rows]
+        if self._lengths is None:
+            return vectors.astype(np.float32, copy=False)
+        lengths = self._lengths[rows, None]
+        if vectors.dtype == np.float32 and lengths.max(initial=0) <= LONGEST_SINGLE:
+            scaled: Singles = vectors * (1 / lengths).astype(np.float32)
+            return scaled
+        return (vectors / lengths).astype(np.float32)
+
     def part(self, rows: slice) -> "Units":
         """Some rows, sharing their memory with these."""
-        part = object.__new__(Units)
-        part._vectors, part.single = self._vectors[rows], self.single[rows]
-        part._lengths = None if self._lengths is None else self._lengths[rows]
-        return part
+        return Units(self._vectors[rows], None if self._lengths is None else self._lengths[rows])
 
 
 class Products(Protocol):
@@ -158,6 +163,30 @@ class HostProducts:
         return places, self._products[places]
 
 
+class OutlinedProducts:
+    """The products of rows, of those pairs alone that the products of their outlines leave open."""
+
+    def __init__(self, outlines: Products, rows: Units, columns: Units) -> None:
+        """`outlines`: the products of the outlines of these rows and columns."""
+        self._outlines, self._rows, self._columns = outlines, rows, columns
+        self._bound, self._found = np.inf, (np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def at_least(self, bound: float) -> tuple[Indices, Singles]:
+        if bound < self._bound:
+            self._bound, self._found = bound, self._open(bound)
+        places, products = self._found
+        reach = products >= bound
+        return places[reach], products[reach]
+
+    def _open(self, bound: float) -> tuple[Indices, Singles]:
+        """What the outlines leave open at this bound, and the products there."""
+        places, _ = self._outlines.at_least(bound)
+        if places.size > len(self._rows) * len(self._columns) // AGAIN:
+            return HostProducts(self._rows.single(), self._columns.single()).at_least(bound)
+        row, column = np.divmod(places, len(self._columns))
+        return places, np.einsum("ij,ij->i", self._rows.single(row), self._columns.single(column))
+
+
 def neighbours(rows: Units, columns: Units, eps: float, products: Products | None = None) -> Indices:
     """Which rows are within eps of which columns, as row × c + column, ascending: at most r × c of them.
 
@@ -167,14 +196,15 @@ def neighbours(rows: Units, columns: Units, eps: float, products: Products | Non
     if eps >= 2:
         return np.arange(size)
     # A dot product of d numbers is off by at most d roundoffs of Σ|uᵢvᵢ|, which is at most 1, whatever the order of
-    # its sum (Higham 2002, §3.1); the rest is for the conversions to float32, of the rows and of the bounds.
+    # its sum (Higham 2002, §3.1); the rest is for the conversions to float32, of the rows and of the bounds. Outlines
+    # are unit rows too, and shorter.
     margin = (1.01 * rows.dimensions + 8) * SINGLE
-    products = products or HostProducts(rows.single, columns.single)
+    products = products or HostProducts(rows.single(), columns.single())
     places, similarities = products.at_least(1 - eps - margin)
     doubtful = np.flatnonzero(similarities <= 1 - eps + margin)
     if not doubtful.size:
         return places
-    if doubtful.size <= size // DOUBTFUL:
+    if doubtful.size <= size // AGAIN:
         row, column = np.divmod(places[doubtful], len(columns))
         distances = 1 - np.einsum("ij,ij->i", rows.exact(row), columns.exact(column))
         if (np.abs(distances - eps) > (2 * rows.dimensions + 8) * DOUBLE).all():
@@ -201,6 +231,8 @@ class _Search:
     ) -> None:
         self._units, self._eps, self._block, self._threads, self._stop = units, eps, block, threads, stop
         self._growth = Growth(len(units), min_samples)
+        outliner = choose_outliner(units[sampled(len(units))], len(units), eps)
+        self._outlines = None if outliner is None else outliner.outline(units)
 
     def labels(self) -> Indices:
         """(n,), as `dbscan` gives them."""
@@ -229,7 +261,10 @@ class _Search:
 
     def _neighbours(self, one: slice, other: slice) -> Indices:
         rows, columns = Units(self._units[one]), Units(self._units[other])
-        return neighbours(rows, columns, self._eps)
+        if self._outlines is None:
+            return neighbours(rows, columns, self._eps)
+        outlines = HostProducts(self._outlines[one], self._outlines[other])
+        return neighbours(rows, columns, self._eps, OutlinedProducts(outlines, rows, columns))
 
 
 def upper_triangle(count: int, block: int) -> Iterator[Pair]:

@@ -1,9 +1,10 @@
 """Cluster the embeddings of other jobs: `python -m jobs.cluster --input data/koop --output data/clusters`.
 
 Exact DBSCAN of millions of vectors by cosine distance, with the labels of scikit-learn's: it compares all pairs, in
-blocks, in memory that grows with the vectors alone. It needs no running application. It joins the Ray that runs here
-(or at RAY_ADDRESS) or starts its own, uses a GPU where Ray has a free one, and goes on where it was interrupted.
-`--approximate` searches an inverted file of FAISS instead, without Ray, and says which share of the edges it found.
+blocks, in memory that grows with the vectors alone. It needs no running application. Where a Ray runs (here, or at
+RAY_ADDRESS) it spreads them over its nodes, otherwise over the cores of this machine; it uses free GPUs, and goes on
+where it was interrupted. `--approximate` searches an inverted file of FAISS instead, in this process, and says which
+share of the edges it found.
 
 A point belongs to a cluster when it has --min-samples neighbours within --eps, itself included, or is a neighbour of
 such a point: then to the first of those clusters, which are numbered by their first core points.
@@ -23,9 +24,10 @@ from jobs.arguments import whole
 from jobs.clustering.approximate import Approximate, Cells, require_faiss
 from jobs.clustering.report import Album, report
 from jobs.clustering.rows import Plan, Threshold
-from jobs.clustering.search import Store, choose_workers, forget, search, start_ray
+from jobs.clustering.search import forget, search
 from jobs.clustering.summary import Summary, clusters_table, duplicates_table, labels_table, summarise
 from jobs.clustering.vectors import ROLES, Columns, Held, Source, collect
+from jobs.clustering.workers import RayTasks, Store, Threads, joined_ray, prepare, tasks_in_ray, threads_here
 from jobs.errors import JobRefused, command_line
 from jobs.output import Output, open_output
 from jobs.report import render
@@ -57,9 +59,9 @@ def run(options: argparse.Namespace) -> int:
     source = Source(options.input, columns)
     output = open_output(options.output)
     album = Album(options.pictures) if options.pictures else Album(source.folder, source.files)
-    joined = "" if options.approximate else _say(start_ray())
+    joined = None if options.approximate or options.in_process else joined_ray()
     started = time.perf_counter()
-    store = Store(in_process=options.approximate)
+    store = Store(in_ray=joined is not None)
     points, held = collect(source, store)
     read_s = time.perf_counter() - started
     plan = Plan(len(held.lengths), held.size, _thresholds(options))
@@ -71,8 +73,7 @@ def run(options: argparse.Namespace) -> int:
     if options.approximate:
         growths, how = _approximate(plan, held, options)
     else:
-        growths, how = _exact(plan, store, held, output, signature, options.workers)
-        how["ray"] = joined
+        growths, how = _exact(plan, store, held, output, signature, options, joined)
     summary = summarise(points, held, growths[0], growths[1] if len(growths) > 1 else None)
     manifest = _manifest(source, held, summary, options) | how | {"read_s": round(read_s, 3), "signature": signature}
     _write(output, summary, held, manifest, album)
@@ -114,8 +115,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         "--workers",
         type=whole(0),
         default=0,
-        help="tasks at a time (0: four for each free GPU, or else one for each free core)",
+        help="block rows at a time (0: four for each free GPU, or else one for each free core)",
     )
+    add("--in-process", action="store_true", help="on this machine's own cores, although a Ray runs here")
     add("--force", action="store_true", help="do again what is there, or was begun")
     add(
         "--approximate",
@@ -131,21 +133,32 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _exact(
-    plan: Plan, store: Store, held: Held, output: Output, signature: str, asked: int
+    plan: Plan,
+    store: Store,
+    held: Held,
+    output: Output,
+    signature: str,
+    options: argparse.Namespace,
+    joined: str | None,
 ) -> tuple[list[Growth], dict[str, Any]]:
-    workers = choose_workers(asked)
-    _say(f"Exact search: {plan.rows:,} block rows, {workers}")
+    workers = tasks_in_ray(options.workers) if joined else threads_here(options.workers)
+    where = joined or "threads of this process"
+    _say(f"Exact search: {plan.rows:,} block rows in {where}, {workers}")
     started = time.perf_counter()
-    searched = search(plan, store, held.lengths, output, signature, workers)
+    searching = prepare(plan, store, held, workers)
+    pool = RayTasks(searching, workers) if joined else Threads(searching, workers)
+    searched = search(plan, pool, workers.count, output, signature)
     seconds = time.perf_counter() - started
     return searched.growths, {
         "method": "exact",
+        "where": where,
         "workers": asdict(workers),
         "devices": sorted(searched.devices),
         "block_rows": plan.rows,
         "resumed_block_rows": searched.resumed,
         "search_s": round(seconds, 3),
-        "gflops": round(2 * held.dimensions * searched.compared / seconds / 1e9, 1),
+        "multiplied_dimensions": searching.width,
+        "gflops": round(2 * searching.width * searched.compared / seconds / 1e9, 1),
         "recall": None,
     }
 

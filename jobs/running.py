@@ -3,19 +3,17 @@
 It works beside the application (`python -m jobs.…` on a machine of its cluster) and under `ray job submit`.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import serve
-from ray.exceptions import AuthenticationError, RayError
 from ray.serve.schema import ApplicationStatus
 
 from jobs.errors import JobRefused
+from jobs.joining import START, join
 
 APPLICATION = "panoptes"
-START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run this again when /health answers 200."
 # An application is unhealthy while one replica of many is replaced: its handles wait for the new one.
 USABLE = (ApplicationStatus.RUNNING, ApplicationStatus.UNHEALTHY)
 
@@ -53,23 +51,6 @@ def connect(application: str = APPLICATION) -> Running:
         why = f" ({overview.message})" if overview.message else ""
         raise JobRefused(f"The application {application!r} is {overview.status.value}{why}: wait until it is RUNNING.")
     return Running(application, frozenset(overview.deployments))
-
-
-def join() -> None:
-    """Join the Ray cluster that runs here, quietly; JobRefused when there is none."""
-    if ray.is_initialized():
-        return
-    try:
-        ray.init(address="auto", log_to_driver=False, logging_level=logging.ERROR)
-    except AuthenticationError as error:
-        raise JobRefused(
-            "The Ray cluster here asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
-            "RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the cluster's."
-        ) from error
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        reason = " ".join(str(error).split())
-        raise JobRefused(f"No Ray cluster answers here: is Panoptes running? {START} [{reason}]") from error
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
 
 
 def node_count() -> int:

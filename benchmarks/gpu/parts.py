@@ -26,5 +26,5 @@ def _cluster(scale: Scale) -> list[str]:
         figure = cluster_job.run_job(source, Path(folder, "out"))
     devices = figure.manifest["devices"]
     if scale.device == "cuda" and devices == ["cpu"]:
-        raise RuntimeError("the job computed on the CPU: does Ray see the GPU (`ray status`)?")
+        raise RuntimeError("the job computed on the CPU: does torch see the GPU (`torch.cuda.is_available()`)?")
     return [*cluster_job.about(), "", f"Computed on {', '.join(devices)}.", "", *cluster_job.HEAD, figure.row()]

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from itertools import product
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from configs.threads import cores
 from deployments.components import Indices
@@ -66,7 +67,7 @@ class Recall:
 
 def require_faiss() -> None:
     """JobRefused: it is not installed."""
-    if find_spec("faiss") is None or find_spec("threadpoolctl") is None:
+    if find_spec("faiss") is None:
         raise JobRefused("--approximate needs FAISS: pip install 'panoptes[faiss]'.")
 
 
@@ -75,8 +76,7 @@ class Approximate:
 
     def __init__(self, plan: Plan, held: Held, cells: Cells) -> None:
         """Divide them into cells."""
-        import faiss  # noqa: PLC0415 - an extra, as the next one
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415
+        import faiss  # noqa: PLC0415 - an extra
 
         faiss.omp_set_num_threads(cores())
         # Many small products: a thread for each, not many threads for one.
@@ -93,11 +93,11 @@ class Approximate:
             max_points_per_centroid=TRAINING_POINTS,
             min_points_per_centroid=1,
         )
-        kmeans.train(held.some(np.sort(training)).single)
+        kmeans.train(held.some(np.sort(training)).single())
         # (n, nprobe): the nearest cell is the one that a vector lies in.
         self._probed = np.empty((plan.count, cells.nprobe), np.int32)
         for number in range(plan.rows):
-            self._probed[plan.points(number)] = kmeans.index.search(held.units(number).single, cells.nprobe)[1]
+            self._probed[plan.points(number)] = kmeans.index.search(held.units(number).single(), cells.nprobe)[1]
         self._cell = self._probed[:, 0]
 
     def search(self) -> list[Growth]:
@@ -143,7 +143,7 @@ class Approximate:
     def _pairs(self, cell: int, queries: Indices, others: Indices) -> list[Pairs]:
         """For each threshold the neighbours among points that look into a cell and points that lie in it."""
         rows, columns = self._held.some(queries), self._held.some(others)
-        products = HostProducts(rows.single, columns.single)
+        products = HostProducts(rows.single(), columns.single())
         pairs = []
         for threshold in self._plan.thresholds:
             row, column = np.divmod(neighbours(rows, columns, threshold.eps, products), len(others))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deployments.dbscan import BLOCK, HostProducts, Products, Singles, Units, neighbours
+from deployments.dbscan import BLOCK, Cancelled, HostProducts, OutlinedProducts, Products, Singles, Units, neighbours
 from deployments.growth import Found, Growth, Known
 
 # Points of a block row: small ones for few points, so that there are rows for many cores and for going on.
@@ -43,6 +43,18 @@ class Plan:
         end = min((row + 1) * self.block, self.count)
         size = end - row * self.block
         return size * (size - 1) // 2 + size * (self.count - end)
+
+
+class Block(NamedTuple):
+    """The unit rows of a block, and their outlines (k, width) where there are any (`deployments.outline`)."""
+
+    units: Units
+    outlines: Singles | None = None
+
+    @property
+    def factors(self) -> Singles:
+        """What is multiplied with another block's."""
+        return self.units.single() if self.outlines is None else self.outlines
 
 
 class RowFound(NamedTuple):
@@ -89,35 +101,50 @@ def points_a_block(count: int) -> int:
     return min(max(wanted, FEWEST), MOST)
 
 
-def search_row(plan: Plan, row: int, units: Callable[[int], Units], known: Sequence[Known], engine: Engine) -> RowFound:
+def search_row(
+    plan: Plan,
+    row: int,
+    blocks: Callable[[int], Block],
+    known: Sequence[Known],
+    engine: Engine,
+    stop: Callable[[], bool] = lambda: False,
+) -> RowFound:
     """Search one block row.
 
     Args:
         plan: what is searched.
         row: its number.
-        units: gives the unit rows of a block.
+        blocks: gives a block by its number; all have outlines, or none.
         known: what is known of the growth of each threshold; what it connects already is not looked at again.
         engine: makes the products.
+        stop: asked between products.
+
+    Raises:
+        Cancelled: `stop` said so.
     """
     growths = [Growth.of(one) for one in known]
     compared = 0
-    rows, one = units(row), plan.points(row)
-    loaded = engine.load(rows.single)
+    rows, one = blocks(row), plan.points(row)
+    loaded = engine.load(rows.factors)
     for number in range(row, plan.rows):
         other = plan.points(number)
         if all(growth.is_one(one, other) for growth in growths):
             continue
-        columns = rows if number == row else units(number)
-        loaded_columns = loaded if number == row else engine.load(columns.single)
-        for part, beside in _tiles(len(rows), len(columns), engine.side, number == row):
+        columns = rows if number == row else blocks(number)
+        loaded_columns = loaded if number == row else engine.load(columns.factors)
+        for part, beside in _tiles(len(rows.units), len(columns.units), engine.side, number == row):
+            if stop():
+                raise Cancelled
             here, there = _moved(part, one.start), _moved(beside, other.start)
             if all(growth.is_one(here, there) for growth in growths):
                 continue
+            mine, theirs = rows.units.part(part), columns.units.part(beside)
             products = engine.products(loaded[part], loaded_columns[beside])
-            compared += (part.stop - part.start) * (beside.stop - beside.start)
+            if rows.outlines is not None:
+                products = OutlinedProducts(products, mine, theirs)
+            compared += len(mine) * len(theirs)
             for threshold, growth in zip(plan.thresholds, growths, strict=True):
-                near = neighbours(rows.part(part), columns.part(beside), threshold.eps, products)
-                growth.add(here, there, near)
+                growth.add(here, there, neighbours(mine, theirs, threshold.eps, products))
     return RowFound(
         [growth.found_since(one) for growth, one in zip(growths, known, strict=True)], compared, engine.device
     )

@@ -1,4 +1,4 @@
-"""`python -m jobs.cluster` as a user runs it, in Ray: scikit-learn's labels, also after it was killed."""
+"""`python -m jobs.cluster` as a user runs it, with and without Ray: scikit-learn's labels, also after it was killed."""
 
 import json
 import os
@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
-from benchmarks.processes import ProcessTree
+from benchmarks.nodes import Node, RayNodes
+from benchmarks.processes import ProcessTree, outside_ray
 from deployments.dbscan import dbscan
 from tests.paths import PROJECT
 from tests.unit.test_cluster_job import with_noise
@@ -30,8 +31,8 @@ def written(path: Path, count: int, dimensions: int) -> NDArray[np.float32]:
     return points
 
 
-def command(source: Path, output: Path) -> list[str]:
-    options = [f"--input={source}", f"--output={output}", f"--eps={EPS}", f"--min-samples={MIN_SAMPLES}"]
+def command(source: Path, output: Path, *more: str) -> list[str]:
+    options = [f"--input={source}", f"--output={output}", f"--eps={EPS}", f"--min-samples={MIN_SAMPLES}", *more]
     return [sys.executable, "-m", "jobs.cluster", *options]
 
 
@@ -45,19 +46,35 @@ def labels(output: Path) -> list[int]:
     return found
 
 
-def test_the_job_in_ray(tmp_path: Path) -> None:
-    points = written(tmp_path / "in.parquet", 5000, 64)
-    done = subprocess.run(
-        command(tmp_path / "in.parquet", tmp_path / "out"), cwd=PROJECT, capture_output=True, text=True, check=False
-    )
+def clustered(folder: Path, *more: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run the job, expect scikit-learn's labels and nothing left over; its manifest."""
+    points = written(folder / "in.parquet", 5000, 64)
+    once = command(folder / "in.parquet", folder / "out", *more)
+    done = subprocess.run(once, cwd=PROJECT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     model = DBSCAN(eps=EPS, min_samples=MIN_SAMPLES, metric="cosine").fit(points.astype(np.float64))
-    assert labels(tmp_path / "out") == model.labels_.tolist()
-    facts = manifest(tmp_path / "out")
-    assert facts["ray"] in done.stderr
+    assert labels(folder / "out") == model.labels_.tolist()
+    assert not list((folder / "out").glob("_blocks/**/*.npz"))
+    facts = manifest(folder / "out")
+    assert facts["where"] in done.stderr
     assert (facts["method"], facts["block_rows"], facts["resumed_block_rows"]) == ("exact", 5, 0)
     assert facts["core_points"] == len(model.core_sample_indices_)
-    assert not list((tmp_path / "out").glob("_blocks/**/*.npz"))
+    return facts
+
+
+def test_the_job_in_threads(tmp_path: Path) -> None:
+    facts = clustered(tmp_path, "--in-process")
+    assert facts["where"] == "threads of this process"
+    assert facts["multiplied_dimensions"] < 64
+
+
+def test_the_job_in_ray(tmp_path: Path) -> None:
+    """With an outline of the vectors beside them in Ray's object store."""
+    with RayNodes({"cpu": Node(cpus=2)}) as nodes:
+        facts = clustered(tmp_path, env=outside_ray() | nodes.joining)
+        assert facts["where"] == f"Ray at {nodes.address}"
+    assert facts["workers"]["count"] == 2
+    assert facts["multiplied_dimensions"] < 64
 
 
 def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
@@ -72,7 +89,7 @@ def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
 
 def test_killed_twice_it_goes_on_where_it_was(tmp_path: Path) -> None:
     points = written(tmp_path / "in.parquet", 20_000, 256)
-    once = command(tmp_path / "in.parquet", tmp_path / "out")
+    once = command(tmp_path / "in.parquet", tmp_path / "out", "--in-process")
     for rows in (3, 9):
         finished = killed_after(rows, once, tmp_path)
         assert not (tmp_path / "out" / "manifest.json").exists()

@@ -7,7 +7,7 @@ import torch
 from deployments.growth import Growth
 from jobs.clustering.cuda import CudaEngine
 from jobs.clustering.rows import HostEngine, Plan, Threshold, search_row
-from tests.unit.test_cluster_job import held, with_noise
+from tests.unit.test_cluster_job import blocks, with_noise
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -17,10 +17,10 @@ def test_torch_finds_the_same(device: str) -> None:
     points = with_noise(np.random.default_rng(2), 3000, 32, 0.4).astype(np.float32)
     plan = Plan(len(points), 1500, (Threshold(0.25, 5), Threshold(0.05, 2)))
     known = [Growth(plan.count, one.min_samples).known() for one in plan.thresholds]
-    units = held(points, 1500).units
+    given = blocks(points, 1500)
     for row in range(plan.rows):
-        ours = search_row(plan, row, units, known, CudaEngine(device))
-        theirs = search_row(plan, row, units, known, HostEngine())
+        ours = search_row(plan, row, given, known, CudaEngine(device))
+        theirs = search_row(plan, row, given, known, HostEngine())
         for one, other in zip(ours.found, theirs.found, strict=True):
             assert one.counts.tolist() == other.counts.tolist()
             assert sorted(one.open.tolist()) == sorted(other.open.tolist())

@@ -72,11 +72,12 @@ def test_a_section_is_replaced_between_its_markers_or_added(tmp_path: Path) -> N
 
 
 def test_a_clustering_says_what_it_found() -> None:
-    exact = {"method": "exact", "vectors": 1000, "search_s": 2.5, "gflops": 80.4, "recall": None}
+    exact = {"method": "exact", "vectors": 1000, "search_s": 2.5, "recall": None}
+    exact |= {"multiplied_dimensions": 225, "gflops": 80.4}
     approximate = exact | {"method": "approximate", "nprobe": 8, "nlist": 2000, "recall": {"share": 0.975}}
-    assert Figure(4.0, 3_000_000, exact).row() == "| exact | 1,000 | 4.0 | 2.5 | 80 | 3 | all |"
+    assert Figure(4.0, 3_000_000, exact).row() == "| exact | 1,000 | 4.0 | 2.5 | 225 | 80 | 3 | all |"
     row = Figure(4.0, 3_000_000, approximate).row()
-    assert row == "| approximate, 8 of 2,000 cells | 1,000 | 4.0 | 2.5 | – | 3 | 97.50% |"
+    assert row == "| approximate, 8 of 2,000 cells | 1,000 | 4.0 | 2.5 | 512 | – | 3 | 97.50% |"
 
 
 def test_what_was_started_is_stopped_and_its_folder_goes() -> None:

@@ -9,8 +9,9 @@ from sklearn.cluster import DBSCAN
 
 from deployments.dbscan import row_lengths
 from deployments.growth import Growth
+from deployments.outline import Outliner
 from jobs.clustering.approximate import Approximate, Cells
-from jobs.clustering.rows import HostEngine, Plan, RowFound, Threshold, pack, points_a_block, search_row, unpack
+from jobs.clustering.rows import Block, HostEngine, Plan, RowFound, Threshold, pack, points_a_block, search_row, unpack
 from jobs.clustering.vectors import Held
 from jobs.errors import JobRefused
 
@@ -64,9 +65,21 @@ def held(points: Points, size: int) -> Held:
     return Held(blocks, size, row_lengths(points.astype(np.float64)))
 
 
-def searched(points: Points, size: int, thresholds: tuple[Threshold, ...], at_a_time: int = 3) -> list[Growth]:
+def blocks(points: Points, size: int, outliner: Outliner | None = None) -> Callable[[int], Block]:
+    vectors = held(points, size)
+
+    def block(number: int) -> Block:
+        units = vectors.units(number)
+        return Block(units, outliner.outline(units.exact()) if outliner else None)
+
+    return block
+
+
+def searched(
+    points: Points, size: int, thresholds: tuple[Threshold, ...], outliner: Outliner | None = None, at_a_time: int = 3
+) -> list[Growth]:
     """As the job does: each block row begins with what was known then, through a file, and they end in any order."""
-    plan, vectors = Plan(len(points), size, thresholds), held(points, size)
+    plan = Plan(len(points), size, thresholds)
     rng = np.random.default_rng(4)
     growths = [Growth(plan.count, one.min_samples) for one in thresholds]
     waiting, running = list(range(plan.rows)), list[RowFound]()
@@ -74,7 +87,7 @@ def searched(points: Points, size: int, thresholds: tuple[Threshold, ...], at_a_
     while waiting or running:
         if waiting and len(running) < at_a_time:
             known = [growth.known() for growth in growths]
-            running.append(search_row(plan, waiting.pop(0), vectors.units, known, HostEngine(side)))
+            running.append(search_row(plan, waiting.pop(0), blocks(points, size, outliner), known, HostEngine(side)))
             continue
         row = unpack(pack(running.pop(rng.integers(len(running)))))
         for growth, found in zip(growths, row.found, strict=True):
@@ -91,9 +104,12 @@ def test_block_rows_give_the_labels_of_scikit_learn(name: str) -> None:
     assert growth.labels().tolist() == expected.tolist()
 
 
-def test_two_thresholds_are_searched_at_once() -> None:
+@pytest.mark.parametrize("kept", [None, 3, 7])
+def test_two_thresholds_are_searched_at_once(kept: int | None) -> None:
+    """Also with outlines, of three directions and of all but one."""
     points = with_noise(np.random.default_rng(1), 900, 8, 0.3)
-    clusters, duplicates = searched(points, 200, (Threshold(0.05, 5), Threshold(0.005, 2)))
+    outliner = Outliner(np.eye(8)[:, :kept]) if kept else None
+    clusters, duplicates = searched(points, 200, (Threshold(0.05, 5), Threshold(0.005, 2)), outliner)
     for growth, eps, min_samples in ((clusters, 0.05, 5), (duplicates, 0.005, 2)):
         expected = DBSCAN(eps=eps, min_samples=min_samples, metric="cosine").fit_predict(points)
         assert growth.labels().tolist() == expected.tolist()
@@ -103,7 +119,7 @@ def test_a_block_row_finds_no_more_than_a_forest_and_few_pairs() -> None:
     """3,000 points that are all neighbours: 4.5 million edges."""
     points = np.ones((3000, 4)) + 1e-6 * np.random.default_rng(0).standard_normal((3000, 4))
     plan = Plan(3000, 1000, (Threshold(0.1, 20),))
-    row = search_row(plan, 0, held(points, 1000).units, [Growth(3000, 20).known()], HostEngine())
+    row = search_row(plan, 0, blocks(points, 1000), [Growth(3000, 20).known()], HostEngine())
     (found,) = row.found
     assert len(found.joined) == 2999
     assert len(found.open) == 0
@@ -112,12 +128,12 @@ def test_a_block_row_finds_no_more_than_a_forest_and_few_pairs() -> None:
 
 def test_what_is_connected_already_is_not_compared_again() -> None:
     points = np.ones((3000, 4))
-    plan, vectors = Plan(3000, 1000, (Threshold(0.1, 2),)), held(np.ones((3000, 4)), 1000)
+    plan = Plan(3000, 1000, (Threshold(0.1, 2),))
     growth = Growth(3000, 2)
-    first = search_row(plan, 0, vectors.units, [growth.known()], HostEngine())
+    first = search_row(plan, 0, blocks(points, 1000), [growth.known()], HostEngine())
     growth.take(first.found[0])
     assert first.compared >= len(points)
-    assert search_row(plan, 1, vectors.units, [growth.known()], HostEngine()).compared == 0
+    assert search_row(plan, 1, blocks(points, 1000), [growth.known()], HostEngine()).compared == 0
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,18 @@
-"""How many tasks the clustering job runs at a time, and what each reserves."""
+"""Where the clustering job runs, how many block rows at a time, and what each task reserves."""
 
+from concurrent.futures import CancelledError
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
+from threadpoolctl import threadpool_info
 
-from jobs.clustering.search import Workers, choose_workers, start_ray
+from configs.threads import cores
+from deployments.dbscan import Cancelled
+from deployments.growth import Growth
+from jobs.clustering.rows import Plan, Threshold
+from jobs.clustering.workers import Searching, Store, Threads, Workers, joined_ray, tasks_in_ray, threads_here
 from jobs.errors import JobRefused
 
 
@@ -28,7 +35,7 @@ def test_tasks_can_be_scheduled_whatever_is_free(
     free: dict[str, float], asked: int, expected: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined(monkeypatch, free, [{"CPU": 16.0, "GPU": 2.0}])
-    assert choose_workers(asked) == expected
+    assert tasks_in_ray(asked) == expected
 
 
 @pytest.mark.parametrize(("cores", "reserved"), [(1.4, 0.0), (1.9, 0.0), (2.0, 1.0), (5.0, 1.0)])
@@ -37,7 +44,7 @@ def test_a_core_in_pieces_on_several_nodes_is_not_waited_for(
 ) -> None:
     """Of two nodes with cores and a head without."""
     joined(monkeypatch, {"CPU": cores}, [{}, {"CPU": 4.0}, {"CPU": 4.0}])
-    assert choose_workers(0) == Workers(int(cores), reserved, 0.0)
+    assert tasks_in_ray(0) == Workers(int(cores), reserved, 0.0)
 
 
 def joined(monkeypatch: pytest.MonkeyPatch, free: dict[str, float], nodes: list[dict[str, float]]) -> None:
@@ -48,14 +55,56 @@ def joined(monkeypatch: pytest.MonkeyPatch, free: dict[str, float], nodes: list[
     monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
 
 
+def unreachable(**arguments: Any) -> None:
+    assert arguments["address"] == "auto"
+    raise ConnectionError("nobody answers")
+
+
+def test_where_no_ray_runs_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", unreachable)
+    assert joined_ray() is None
+
+
 def test_a_ray_that_was_named_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody who names a cluster wants the work to be done there, not here."""
-
-    def unreachable(**arguments: Any) -> None:
-        assert arguments["address"] == "auto"
-        raise ConnectionError("nobody answers")
-
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     monkeypatch.setattr(ray, "init", unreachable)
     with pytest.raises(JobRefused, match="nobody answers"):
-        start_ray()
+        joined_ray()
+
+
+def test_here_there_is_a_thread_for_each_core() -> None:
+    assert threads_here(3).count == 3
+    assert threads_here(0) in {Workers(cores(), 1.0, 0.0), Workers(min(4, cores()), 0.0, 0.25)}  # with a GPU
+
+
+def test_threads_multiply_with_one_thread_each_until_they_are_closed() -> None:
+    def blas() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = blas()
+    threads = Threads(*searching(1000))
+    assert set(blas()) == {1}
+    threads.close()
+    assert blas() == before
+
+
+def test_closed_threads_leave_what_they_do() -> None:
+    """A block row of 500 × 10,000 products ends at the next one."""
+    threads = Threads(*searching(20_000))
+    known = [Growth(20_000, 5).known()]
+    first, second = threads.submit(0, known), threads.submit(1, known)
+    threads.close()
+    assert second.cancelled()
+    with pytest.raises((Cancelled, CancelledError)):
+        first.result()
+
+
+def searching(count: int) -> tuple[Searching, Workers]:
+    """Rows that are no neighbours, in two blocks, for one thread."""
+    store, vectors = Store(in_ray=False), np.random.default_rng(1).standard_normal((count, 64))
+    for half in np.split(vectors, 2):
+        store.append(half)
+    plan = Plan(count, count // 2, (Threshold(0.1, 5),))
+    return Searching(plan, store, None, np.linalg.norm(vectors, axis=1), 64), Workers(1, 1.0, 0.0)

@@ -370,7 +370,7 @@ def test_growth_goes_on_elsewhere() -> None:
 
 def test_a_length_beyond_float32_is_no_other_direction() -> None:
     rows = np.full((2, 512), 3e38, np.float32)
-    assert near(np.full((2, 512), 512**-0.5), Units(rows, row_lengths(rows.astype(np.float64))).single, 1e-6).all()
+    assert near(np.full((2, 512), 512**-0.5), Units(rows, row_lengths(rows.astype(np.float64))).single(), 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
