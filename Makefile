@@ -38,8 +38,8 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
 	@# What runs no Ray runs two files at a time; the rest shares one running application after another.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models
-	@$(BIN)/python -m pytest tests/cluster tests/contract tests/e2e tests/jobs tests/operations
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
+	@$(BIN)/python -m pytest tests/cluster tests/contract tests/jobs tests/operations
 
 test-gpu: $(STAMP) ## Rehearse the GPU benchmark on the CPU, part by part (not a part of `make test`)
 	@$(BIN)/python -m pytest tests/gpu
