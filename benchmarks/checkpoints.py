@@ -23,6 +23,8 @@ HF_HOME, TORCH_HOME = (ROOT / "data" / "benchmarks" / name for name in ("hf_home
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 ARCHITECTURE = "ViT-B-32-quickgelu"
 LEVIT, BLIP = "facebook/levit-384", "Salesforce/blip-image-captioning-base"
+FLORENCE = "florence-community/Florence-2-base"
+FLORENCE_VOCABULARY, FLORENCE_SIDE, FLORENCE_IMAGE_TOKENS = 51_290, 768, 577
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
 # Stands for the commit that a download would have had: nobody can mistake it for a real one.
@@ -103,6 +105,45 @@ def make_blip(hf_home: Path) -> None:
     make_processor: Any = transformers.BlipProcessor
     processor = make_processor(transformers.BlipImageProcessor(), tokenizer)
     _make_pretrained(hf_home, BLIP, lambda: transformers.BlipForConditionalGeneration(config), processor)
+
+
+def make_florence(hf_home: Path, answer_tokens: int) -> None:
+    """Write the default detector, Florence-2-base, with random weights into a hub cache, unless it is there.
+
+    Its answers have `answer_tokens`, whatever they mean.
+    """
+    if _known(hf_home, FLORENCE):
+        return
+    import transformers  # noqa: PLC0415
+
+    from jobs.training.detector_model import new_processor  # noqa: PLC0415
+
+    processor: Any = new_processor()
+    processor.image_processor.size = {"height": FLORENCE_SIDE, "width": FLORENCE_SIDE}
+    processor.image_processor.image_seq_length = processor.image_seq_length = FLORENCE_IMAGE_TOKENS
+    tokenizer = processor.tokenizer
+    tokenizer.add_tokens([f"word{index}" for index in range(FLORENCE_VOCABULARY - len(tokenizer))])
+    ends = {
+        "bos_token_id": tokenizer.bos_token_id, "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id, "decoder_start_token_id": tokenizer.eos_token_id,
+    }  # fmt: skip
+    # The shape of microsoft/Florence-2-base; the vision tower's is the class's default
+    text = transformers.BartConfig(
+        vocab_size=FLORENCE_VOCABULARY, d_model=768, encoder_layers=6, decoder_layers=6, encoder_ffn_dim=3072,
+        decoder_ffn_dim=3072, encoder_attention_heads=12, decoder_attention_heads=12, **ends,
+    )  # fmt: skip
+    config = transformers.Florence2Config(
+        vision_config={"projection_dim": 768}, text_config=text.to_dict(), image_token_id=tokenizer.image_token_id
+    )
+
+    def build() -> Any:
+        model = transformers.Florence2ForConditionalGeneration(config)
+        model.generation_config = transformers.GenerationConfig(  # type: ignore[no-untyped-call]
+            **ends, num_beams=1, min_new_tokens=answer_tokens, max_new_tokens=answer_tokens
+        )
+        return model
+
+    _make_pretrained(hf_home, FLORENCE, build, processor)
 
 
 def add_folder(hf_home: Path, name: str, folder: Path) -> None:

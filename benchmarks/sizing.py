@@ -2,14 +2,13 @@
 
     python -m benchmarks.sizing
 
-Random weights in the published shapes (`benchmarks/checkpoints.py`); the emotion network is the bundled one. The
-detector has neither and is left out. One after the other is asked; docs/operations.md takes its table from here. About
-five minutes for all six.
+Random weights in the published shapes (`benchmarks/checkpoints.py`); the emotion network is the bundled one. One after
+the other is asked; docs/operations.md takes its table from here. About five minutes for all seven.
 """
 
 from benchmarks import cli, load, photos, report
 from benchmarks.application import Application, only
-from benchmarks.checkpoints import HF_HOME, TORCH_HOME, make_blip, make_clip, make_levit, make_quality
+from benchmarks.checkpoints import HF_HOME, TORCH_HOME, make_blip, make_clip, make_florence, make_levit, make_quality
 from benchmarks.processes import free_port, within
 
 # The route that asks a deployment, and of /v1/analyze the analyser.
@@ -20,10 +19,12 @@ ASKED = {
     "Emotion": ("/v1/analyze", "emotion"),
     "Tagger": ("/v1/tags", ""),
     "Captioner": ("/v1/caption", ""),
+    "Detector": ("/v1/objects", ""),
 }
 # A caption of full size takes a second or more, and 16 wait for theirs: their time is not what is measured.
 PATIENCE_S = int(load.TIMEOUT)
 LOADING_S = 120
+OBJECTS_TOKENS = 30  # of the detector's answer: about five objects
 
 
 def main() -> None:
@@ -35,6 +36,7 @@ def main() -> None:
     options = parser.parse_args()
     for make in (make_clip, make_levit, make_blip):
         make(HF_HOME)
+    make_florence(HF_HOME, OBJECTS_TOKENS)
     make_quality(TORCH_HOME)
     env = only(*options.deployments) | {"WEIGHTS": "auto", "HF_HUB_OFFLINE": "1", "REQUEST_TIMEOUT_S": str(PATIENCE_S)}
     env |= {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME)}
@@ -62,7 +64,7 @@ def main() -> None:
         "|---|--:|--:|--:|",
     ]
     for kind in sorted(loaded, key=lambda one: -loaded[one]):
-        rate = f"{answered[kind]:.1f}" if kind in answered else "–"
+        rate = f"{answered[kind]:.2f}" if kind in answered else "–"
         lines.append(f"| {kind} | {at_rest.get(kind, 0) / 1e9:.2f} | {loaded[kind] / 1e9:.2f} | {rate} |")
     lines.append(f"| all | {sum(at_rest.values()) / 1e9:.2f} | {sum(loaded.values()) / 1e9:.2f} | – |")
     print(section := "\n".join(lines))

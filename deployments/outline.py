@@ -22,6 +22,7 @@ A_PAIR, WORTH = 100, 0.8
 # The basis takes some d³ operations, all products n² × d.
 ROWS_A_DIMENSION = 16
 SEED = 2_026
+AT_ONCE = 4096  # rows
 
 
 class Outliner:
@@ -41,10 +42,12 @@ class Outliner:
     def outline(self, units: Floats) -> Singles:
         """Unit rows (n, d) -> (n, width), each number rounded once."""
         outlines = np.empty((len(units), self.width), np.float32)
-        heads = units @ self._directions
-        outlines[:, :-1] = heads
-        squares = 1 - np.einsum("ij,ij->i", heads, heads)
-        outlines[:, -1] = np.sqrt(np.maximum(squares, 0) + self._rounding)
+        for start in range(0, len(units), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            heads = units[part] @ self._directions
+            outlines[part, :-1] = heads
+            squares = 1 - np.einsum("ij,ij->i", heads, heads)
+            outlines[part, -1] = np.sqrt(np.maximum(squares, 0) + self._rounding)
         return outlines
 
 
