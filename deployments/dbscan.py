@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 
 from deployments.components import Indices
 from deployments.growth import Flags, Growth
-from deployments.outline import choose_outliner, sampled
+from deployments.outline import AGAIN, choose_outliner, sampled
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 # Points a side: the products are large enough for the BLAS and a block's temporaries small enough for the caches.
 BLOCK = 1024
-# With more pairs to look at again than one in so many, a block is computed anew instead of pair by pair.
-AGAIN = 512
 
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoffs
 SHORTEST, LONGEST = 1e-14, 1e150  # of a vector

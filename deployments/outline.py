@@ -19,6 +19,8 @@ FITTED, TRIED = 3072, 1024
 STEP = 16  # between the widths that are tried
 # What a pair costs that is not ruled out, in products of whole rows; of few directions more than this share.
 A_PAIR, WORTH = 100, 0.8
+# With more pairs to look at again than one in so many, a block is computed anew instead of pair by pair.
+AGAIN = 512
 # The basis takes some d³ operations, all products n² × d.
 ROWS_A_DIMENSION = 16
 SEED = 2_026
@@ -71,6 +73,7 @@ def choose_outliner(sample: Floats, count: int, eps: float) -> Outliner | None:
     costs = {
         kept: (kept + 1) / dimensions + A_PAIR * share
         for kept, share in _left_open((tried @ directions).astype(np.float32), eps)
+        if share * AGAIN < 1
     }
     kept = min(costs, key=costs.__getitem__, default=0)
     return Outliner(np.ascontiguousarray(directions[:, :kept])) if costs.get(kept, 1) < WORTH else None

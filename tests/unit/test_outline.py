@@ -7,7 +7,7 @@ from sklearn.cluster import DBSCAN
 
 from deployments import dbscan as module
 from deployments.dbscan import HostProducts, OutlinedProducts, Units, dbscan, neighbours, unit_rows
-from deployments.outline import FITTED, TRIED, Outliner, choose_outliner, sampled
+from deployments.outline import AGAIN, FITTED, TRIED, Outliner, choose_outliner, sampled
 
 Points = NDArray[np.float64]
 COUNT, DIMENSIONS, EPS = 6000, 64, 0.1
@@ -57,6 +57,14 @@ def test_there_is_none_of_few_rows_for_so_many_dimensions() -> None:
     assert choose_outliner(sample, 8192, 0.2) is not None
 
 
+def test_there_is_none_where_whole_blocks_would_be_computed_anew() -> None:
+    """One pair in 250 is of neighbours, which outlines of any width leave open."""
+    rng = np.random.default_rng(7)
+    centres = rng.standard_normal((250, DIMENSIONS)) / (4 + np.arange(DIMENSIONS))
+    units = unit_rows(centres[rng.integers(250, size=COUNT)] + 0.01 * in_few_directions(rng))
+    assert outliner_of(units) is None
+
+
 def test_labels_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where float32 cannot tell some distances from eps, above and below."""
     points = in_few_directions(np.random.default_rng(5))
@@ -79,11 +87,12 @@ def test_labels_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("copies", [2, 40])
 def test_pairs_that_stay_open_are_decided_one_by_one_or_all_at_once(copies: int) -> None:
-    """A row in 400 is open with one other, or each with 39: more than are looked at one by one."""
-    units = unit_rows(np.repeat(in_few_directions(np.random.default_rng(6), 400)[: 400 // copies], copies, axis=0))
+    """One pair in 800 is open, or one in 40: more than are looked at one by one."""
+    units = unit_rows(np.repeat(in_few_directions(np.random.default_rng(6), 1600)[: 1600 // copies], copies, axis=0))
     directions = np.linalg.eigh(units.T @ units)[1][:, ::-1][:, :32]
     outlines = Outliner(np.ascontiguousarray(directions)).outline(units)
     rows = Units(units)
     found = neighbours(rows, rows, 1e-6, OutlinedProducts(HostProducts(outlines, outlines), rows, rows))
     assert found.tolist() == neighbours(rows, rows, 1e-6).tolist()
     assert len(found) == len(units) * copies
+    assert (len(found) > len(units) ** 2 // AGAIN) == (copies == 40)
