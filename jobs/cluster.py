@@ -117,7 +117,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         default=0,
         help="block rows at a time (0: four for each free GPU, or else one for each free core)",
     )
-    add("--in-process", action="store_true", help="on this machine's own cores, although a Ray runs here")
+    add("--in-process", action="store_true", help="on this machine's own cores and GPUs, although a Ray runs here")
     add("--force", action="store_true", help="do again what is there, or was begun")
     add(
         "--approximate",

@@ -80,24 +80,21 @@ def forget(output: Output, signature: str = "") -> None:
 def _run(pool: Pool, at_a_time: int, rows: Sequence[int], searched: Searched) -> Iterator[tuple[int, RowFound]]:
     """Each row and what it found, in the order in which they end; `searched` has taken it by then."""
     waiting, running = list(reversed(rows)), dict[Future[RowFound], int]()
-    known = pool.share([growth.known() for growth in searched.growths])
-    while waiting or running:
-        while waiting and len(running) < at_a_time:
-            row = waiting.pop()
-            running[pool.submit(row, known)] = row
-        ended, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in ended:
-            row = running.pop(future)
-            try:
-                found = future.result()
-            except RayError as error:
-                why = " ".join(str(error).split())[-300:]
-                raise JobRefused(
-                    f"A search task failed; what is complete stays, run the same again. [{why}]"
-                ) from error
-            searched.take(found)
-            known = pool.share([growth.known() for growth in searched.growths])
-            yield row, found
+    try:
+        known = pool.share([growth.known() for growth in searched.growths])
+        while waiting or running:
+            while waiting and len(running) < at_a_time:
+                row = waiting.pop()
+                running[pool.submit(row, known)] = row
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in ended:
+                row, found = running.pop(future), future.result()
+                searched.take(found)
+                known = pool.share([growth.known() for growth in searched.growths])
+                yield row, found
+    except RayError as error:
+        why = " ".join(str(error).split())[-300:]
+        raise JobRefused(f"A search task failed; what is complete stays, run the same again. [{why}]") from error
 
 
 def _name(signature: str, row: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import ray
+from ray.exceptions import AuthenticationError
 from threadpoolctl import threadpool_limits
 
 from configs.threads import cores
@@ -46,11 +47,15 @@ class Workers:
 
 
 def joined_ray() -> str | None:
-    """Join the Ray that runs here or at `RAY_ADDRESS`, and say which; None where none runs and none was named."""
+    """Join the Ray that runs here or at `RAY_ADDRESS`, and say which; None where none runs and none was named.
+
+    Raises:
+        JobRefused: the one that was named does not answer, or the one here asks for a token.
+    """
     try:
         join()
-    except JobRefused:
-        if os.environ.get("RAY_ADDRESS"):
+    except JobRefused as refused:
+        if os.environ.get("RAY_ADDRESS") or isinstance(refused.__cause__, AuthenticationError):
             raise
         return None
     return f"Ray at {ray.get_runtime_context().gcs_address}"

@@ -1,19 +1,23 @@
 """Where the clustering job runs, how many block rows at a time, and what each task reserves."""
 
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import ray
+from ray.exceptions import AuthenticationError, RayError
 from threadpoolctl import threadpool_info
 
-from configs.threads import cores
 from deployments.dbscan import Cancelled
-from deployments.growth import Growth
+from deployments.growth import Growth, Known
+from jobs.clustering import workers
 from jobs.clustering.rows import Plan, Threshold
+from jobs.clustering.search import search
 from jobs.clustering.workers import Searching, Store, Threads, Workers, joined_ray, tasks_in_ray, threads_here
 from jobs.errors import JobRefused
+from jobs.output import open_output
 
 
 @pytest.mark.parametrize(
@@ -74,9 +78,33 @@ def test_a_ray_that_was_named_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -
         joined_ray()
 
 
-def test_here_there_is_a_thread_for_each_core() -> None:
-    assert threads_here(3).count == 3
-    assert threads_here(0) in {Workers(cores(), 1.0, 0.0), Workers(min(4, cores()), 0.0, 0.25)}  # with a GPU
+def test_a_ray_that_asks_for_a_token_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(**arguments: Any) -> None:
+        raise AuthenticationError("no token")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", locked)
+    with pytest.raises(JobRefused, match="RAY_AUTH_TOKEN"):
+        joined_ray()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "expected"),
+    [
+        (0, 0, Workers(6, 1.0, 0.0)),
+        (0, 3, Workers(3, 1.0, 0.0)),
+        (1, 0, Workers(4, 0.0, 0.25)),
+        (2, 0, Workers(6, 0.0, 0.25)),
+        (2, 3, Workers(3, 0.0, 0.25)),
+    ],
+)
+def test_here_there_is_a_thread_for_each_core_or_four_for_each_gpu(
+    gpus: int, asked: int, expected: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a machine with six cores."""
+    monkeypatch.setattr(workers, "cores", lambda: 6)
+    monkeypatch.setattr(workers, "_gpus_here", lambda: gpus)
+    assert threads_here(asked) == expected
 
 
 def test_threads_multiply_with_one_thread_each_until_they_are_closed() -> None:
@@ -91,7 +119,7 @@ def test_threads_multiply_with_one_thread_each_until_they_are_closed() -> None:
 
 
 def test_closed_threads_leave_what_they_do() -> None:
-    """A block row of 500 × 10,000 products ends at the next one."""
+    """A block row of 10,000 × 20,000 products ends at the next 1024 × 1024."""
     threads = Threads(*searching(20_000))
     known = [Growth(20_000, 5).known()]
     first, second = threads.submit(0, known), threads.submit(1, known)
@@ -99,6 +127,21 @@ def test_closed_threads_leave_what_they_do() -> None:
     assert second.cancelled()
     with pytest.raises((Cancelled, CancelledError)):
         first.result()
+
+
+def test_where_ray_cannot_take_what_is_known_the_job_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk that the object store spills to is full."""
+
+    def full(known: list[Known]) -> None:
+        raise RayError("no space left")
+
+    given, one = searching(1000)
+    threads = Threads(given, one)
+    monkeypatch.setattr(threads, "share", full)
+    with pytest.raises(JobRefused, match="no space left"):
+        search(given.plan, threads, 1, open_output(str(tmp_path)), "signature")
 
 
 def searching(count: int) -> tuple[Searching, Workers]:
