@@ -21,8 +21,8 @@ STEP = 16  # between the widths that are tried
 A_PAIR, WORTH = 100, 0.8
 # With more pairs to look at again than one in so many, a block is computed anew instead of pair by pair.
 AGAIN = 512
-# The basis takes some d³ operations, all products n² × d.
-ROWS_A_DIMENSION = 16
+# The basis takes some d³ operations, and few BLAS do them as fast as the n² × d of all products.
+ROWS_A_DIMENSION = 32
 SEED = 2_026
 AT_ONCE = 4096  # rows
 

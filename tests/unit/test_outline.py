@@ -53,8 +53,8 @@ def test_there_is_none_where_it_would_spare_nothing(count: int, eps: float, why:
 
 def test_there_is_none_of_few_rows_for_so_many_dimensions() -> None:
     sample = unit_rows(np.random.default_rng(4).standard_normal((FITTED + TRIED, 512)))
-    assert choose_outliner(sample, 8191, 0.2) is None
-    assert choose_outliner(sample, 8192, 0.2) is not None
+    assert choose_outliner(sample, 16_383, 0.2) is None
+    assert choose_outliner(sample, 16_384, 0.2) is not None
 
 
 def test_there_is_none_where_whole_blocks_would_be_computed_anew() -> None:
