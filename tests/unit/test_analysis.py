@@ -159,7 +159,7 @@ async def test_a_batch_answers_what_is_there_when_its_time_is_over(monkeypatch: 
     models = Doubles()
     models.emotion.before = lambda: asyncio.sleep(30)
     slow = {"url": "http://example.com/slow.jpg"}
-    async with client(models=models, request_timeout_s=1.0) as api:
+    async with client(models=models, request_timeout_s=5.0) as api:
         answer = await api.post("/v1/analyze/batch", json={"images": [IMAGE, slow]})
     assert answer.status_code == 200
     here, late = answer.json()["results"]
