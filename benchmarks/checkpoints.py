@@ -107,10 +107,10 @@ def make_blip(hf_home: Path) -> None:
     _make_pretrained(hf_home, BLIP, lambda: transformers.BlipForConditionalGeneration(config), processor)
 
 
-def make_florence(hf_home: Path, answer_tokens: int) -> None:
+def make_florence(hf_home: Path) -> None:
     """Write the default detector, Florence-2-base, with random weights into a hub cache, unless it is there.
 
-    Its answers have `answer_tokens`, whatever they mean.
+    Its answers mean nothing and have no end: limit them by DETECTOR_MAX_TOKENS.
     """
     if _known(hf_home, FLORENCE):
         return
@@ -138,9 +138,7 @@ def make_florence(hf_home: Path, answer_tokens: int) -> None:
 
     def build() -> Any:
         model = transformers.Florence2ForConditionalGeneration(config)
-        model.generation_config = transformers.GenerationConfig(  # type: ignore[no-untyped-call]
-            **ends, num_beams=1, min_new_tokens=answer_tokens, max_new_tokens=answer_tokens
-        )
+        model.generation_config = transformers.GenerationConfig(**ends, num_beams=1)  # type: ignore[no-untyped-call]
         return model
 
     _make_pretrained(hf_home, FLORENCE, build, processor)
