@@ -200,8 +200,8 @@ class Threads:
         return search_row(self._plan, row, self._block, known, self._own.engine, self._closed.is_set)
 
     def _block(self, number: int) -> Block:
-        units = Units(self._vectors[number], self._lengths[self._plan.points(number)])
-        return Block(units, self._outlines[number] if self._outlines else None)
+        outlines = self._outlines[number] if self._outlines else None
+        return _block(self._plan, number, self._vectors[number], outlines, self._lengths)
 
 
 def _search_row(
@@ -215,11 +215,14 @@ def _search_row(
     """One task."""
 
     def block(number: int) -> Block:
-        units = Units(ray.get(vectors[number]), lengths[plan.points(number)])
-        held: Singles | None = ray.get(outlines[number]) if outlines else None
-        return Block(units, held)
+        return _block(plan, number, ray.get(vectors[number]), ray.get(outlines[number]) if outlines else None, lengths)
 
     return search_row(plan, row, block, known, _engine(0) if ray.get_gpu_ids() else HostEngine())
+
+
+def _block(plan: Plan, number: int, vectors: Vectors, outlines: Singles | None, lengths: Floats) -> Block:
+    """A block of these vectors; `lengths` are of all."""
+    return Block(Units(vectors, lengths[plan.points(number)]), outlines)
 
 
 def _gpus_here() -> int:
