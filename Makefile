@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
-PACKAGES := configs deployments jobs serve_app
+PACKAGES := configs deployments jobs serve_app training testbed
 SOURCES := $(PACKAGES) benchmarks tests
 # Serve's replicas are told to trace by the config, its proxies by these alone; both when an OTLP endpoint is set.
-TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.tracing:span_processors)
+TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
 # What pyproject.toml overrides away.
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
@@ -59,22 +59,22 @@ format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format $(SOURCES)
 
 train: $(STAMP) ## Train the bundled weights anew (about three hours on 2 cores)
-	@$(BIN)/python -m jobs.train_bundled
+	@$(BIN)/python -m training
 
 evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print how often they are right
-	@$(BIN)/python -m benchmarks.evaluate
+	@$(BIN)/python -m benchmarks.accuracy.evaluate
 
 bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks.run
-	@$(BIN)/python -m benchmarks.analysis
-	@$(BIN)/python -m benchmarks.descriptions
-	@$(BIN)/python -m benchmarks.clustering
-	@$(BIN)/python -m benchmarks.catalogue
-	@$(BIN)/python -m benchmarks.analyze
-	@$(BIN)/python -m benchmarks.cluster_job --write
+	@$(BIN)/python -m benchmarks.sections.run
+	@$(BIN)/python -m benchmarks.sections.analysis
+	@$(BIN)/python -m benchmarks.sections.descriptions
+	@$(BIN)/python -m benchmarks.sections.clustering
+	@$(BIN)/python -m benchmarks.sections.catalogue
+	@$(BIN)/python -m benchmarks.sections.analyze
+	@$(BIN)/python -m benchmarks.sections.cluster_job --write
 
 bench-koop: $(STAMP) ## Measure the ingestion of 30 days of traffic decisions (about twelve minutes)
-	@$(BIN)/python -m benchmarks.koop
+	@$(BIN)/python -m benchmarks.sections.koop
 
 bench-gpu: $(STAMP) ## Measure on this machine's GPU; writes benchmarks/gpu.md (half an hour)
 	@$(BIN)/python -m benchmarks.gpu

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import ROOT
-from benchmarks.load import Load
+from configs.project import PROJECT
+from testbed.load import Load
 
-RESULTS = ROOT / "benchmarks" / "RESULTS.md"
+RESULTS = PROJECT / "benchmarks" / "RESULTS.md"
 # How many processes ran or waited in the minute before anything was measured: with a core each they wait for nobody.
 LOAD_BEFORE = os.getloadavg()[0]
 TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
@@ -21,7 +21,7 @@ LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panopte
 
 
 @dataclass
-class Figures:
+class HttpMeasurements:
     """Everything measured so far; each list has one entry a round."""
 
     photos: str
@@ -72,7 +72,7 @@ class Target:
         return f"| {self.what} | {sign} {self.limit:g}{self.unit} | {measured} | {verdict} |"
 
 
-def targets(figures: Figures, server: str) -> list[Target]:
+def targets(figures: HttpMeasurements, server: str) -> list[Target]:
     """The figures that matter, each a quotient or difference of medians in the table above it."""
     at_32 = figures.throughput(server, 32)
     late = figures.median(server, 1, _p50) - figures.median("litserve", 1, _p50)
@@ -85,7 +85,7 @@ def targets(figures: Figures, server: str) -> list[Target]:
     ]
 
 
-def render(figures: Figures) -> str:
+def render(figures: HttpMeasurements) -> str:
     """The whole section in Markdown."""
     return "\n".join([*_facts(figures), "", *_table(figures), "", *_targets(figures), "", *_notes(figures)])
 
@@ -118,13 +118,13 @@ def spent(cpu_s: Mapping[str, float], digits: int = 0) -> str:
     return ", ".join(f"{kind} {seconds * 1000:.{digits}f}" for kind, seconds in most_first)
 
 
-def _facts(figures: Figures) -> list[str]:
+def _facts(figures: HttpMeasurements) -> list[str]:
     options = f"--rounds {figures.rounds} --seconds {figures.seconds:g}"
     return [
         "## CLIP over HTTP",
         "",
         f"{machine('torch', 'open_clip_torch', 'ray')}. "
-        f"`python -m benchmarks.run {options}`; `make bench` calls it with its defaults.",
+        f"`python -m benchmarks.sections.run {options}`; `make bench` calls it with its defaults.",
         "",
         f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "
         "for all. Each client sends its next photo when the last is answered; everything runs on the same cores, the "
@@ -133,7 +133,7 @@ def _facts(figures: Figures) -> list[str]:
     ]
 
 
-def _table(figures: Figures) -> list[str]:
+def _table(figures: HttpMeasurements) -> list[str]:
     rows = ["| | clients | images/s | by round | p50 ms | p99 ms | mean batch |", "|---|--:|--:|--:|--:|--:|--:|"]
     raw_labels = {"plain": "raw limit, batches of 32", "threaded": "raw, decoding in 2 threads"}
     for way, rounds in figures.raw.items():
@@ -153,7 +153,7 @@ def _table(figures: Figures) -> list[str]:
     return rows
 
 
-def _targets(figures: Figures) -> list[str]:
+def _targets(figures: HttpMeasurements) -> list[str]:
     lines: list[str] = []
     for server in ("panoptes", "haproxy"):
         if (server, 32) in figures.loads:
@@ -162,7 +162,7 @@ def _targets(figures: Figures) -> list[str]:
     return lines[:-1]
 
 
-def _notes(figures: Figures) -> list[str]:
+def _notes(figures: HttpMeasurements) -> list[str]:
     threaded = figures.throughput("panoptes", 32) / _median(figures.raw.get("threaded", []))
     lines = [
         "Raw limit: one process decodes a batch photo by photo with open_clip's own transform and runs it on 2 "
@@ -172,8 +172,8 @@ def _notes(figures: Figures) -> list[str]:
     lines += [
         "",
         "LitServe: one worker, batches of up to 32, decoding on 2 threads, the wait for a batch chosen for 1 client; "
-        "of the three settings tried none stood out at 32 (see `benchmarks/litserve/server.py`). Where rounds of one "
-        "subject differ by more than a target leaves room for, its verdict says little.",
+        "of the three settings tried none stood out at 32 (see `benchmarks/rivals/litserve/server.py`). Where rounds "
+        "of one subject differ by more than a target leaves room for, its verdict says little.",
     ]
     if figures.ready_seconds:
         lines += [

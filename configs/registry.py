@@ -1,12 +1,13 @@
 """The model registry: which checkpoints can be served, read from `models.yaml` beside this file."""
 
 from functools import cache
-from pathlib import Path
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-FOLDER = Path(__file__).resolve().parent
+from configs.project import PROJECT
+
+FOLDER = PROJECT / "configs"
 
 
 class _Entry(BaseModel):

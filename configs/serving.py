@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from configs import tracing
-from configs.settings import PROJECT, Settings, SettingsError, load_settings
+from configs.project import PROJECT
+from configs.settings import Settings, SettingsError, load_settings
 
 NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without what is switched off.\n"
 SOURCE = PROJECT / "serve_config.yaml"

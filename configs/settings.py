@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from configs.project import PROJECT
 from configs.types import (
     ClipModel,
     DatabaseUrl,
@@ -26,7 +27,6 @@ from configs.types import (
 )
 
 MEGABYTE = 1_000_000
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):

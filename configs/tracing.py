@@ -1,7 +1,8 @@
 """Whether requests are traced: they are when an OTLP endpoint is set, by OpenTelemetry's own variables.
 
-Serve makes the spans of requests and calls and carries their context from process to process; `deployments.tracing`
-says where they go. Every process reads the variables for itself. Nothing of OpenTelemetry is imported here.
+Serve makes the spans of requests and calls and carries their context from process to process;
+`deployments.runtime.tracing` says where they go. Every process reads the variables for itself. Nothing of OpenTelemetry
+is imported here.
 """
 
 import os
@@ -16,7 +17,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
 RATIO = "OTEL_TRACES_SAMPLER_ARG"
-EXPORTER = "deployments.tracing:span_processors"
+EXPORTER = "deployments.runtime.tracing:span_processors"
 
 
 def is_on() -> bool:

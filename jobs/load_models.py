@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from configs.registry import PretrainedEntry, load_registry
 from configs.settings import Settings, load_settings
-from deployments.devices import select
-from deployments.errors import WeightsNotFound
-from deployments.weights import (
+from deployments.runtime.devices import select
+from deployments.runtime.errors import WeightsNotFound
+from deployments.runtime.weights import (
     PretrainedWeights,
     choose_clip,
     choose_file,
@@ -19,19 +19,19 @@ from deployments.weights import (
     deepface_home,
     torch_home,
 )
-from jobs.errors import command_line
+from jobs.runtime.errors import command_line
 
 REGISTRY = load_registry()
 
 
 def load_clip(settings: Settings) -> None:
-    from deployments.clip_model import ClipModel  # noqa: PLC0415 # each model's libraries only where it is switched on
+    from deployments.models.clip.model import ClipModel  # each model's libraries only where it is switched on
 
     ClipModel(choose_clip(REGISTRY.clip, settings.clip_model_name, settings.weights), select(REGISTRY.clip.dtype, 0, 0))
 
 
 def load_quality(settings: Settings) -> None:
-    from deployments.quality_model import QualityModel  # noqa: PLC0415
+    from deployments.models.quality.model import QualityModel
 
     entry, cache = REGISTRY.quality, torch_home() / "hub" / "pyiqa"
     brisque = choose_file("pyiqa_brisque", entry.brisque, cache, settings.weights)
@@ -41,7 +41,10 @@ def load_quality(settings: Settings) -> None:
 
 
 def load_emotion(settings: Settings) -> None:
-    from deployments.emotion import WEIGHTS_FOLDER, EmotionModel  # noqa: PLC0415
+    from deployments.models.emotion.model import (
+        WEIGHTS_FOLDER,
+        EmotionModel,
+    )
 
     entry = REGISTRY.emotion
     weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.weights)
@@ -49,20 +52,20 @@ def load_emotion(settings: Settings) -> None:
 
 
 def load_tagger(settings: Settings) -> None:
-    from deployments.tagger_model import TaggerModel  # noqa: PLC0415
+    from deployments.models.tagger.model import TaggerModel
 
     TaggerModel(_pretrained("tagger", REGISTRY.tagger, settings), select(REGISTRY.tagger.dtype, 0, 0))
 
 
 def load_captioner(settings: Settings) -> None:
-    from deployments.captioner_model import CaptionerModel  # noqa: PLC0415
+    from deployments.models.captioner.model import CaptionerModel
 
     weights = _pretrained("captioner", REGISTRY.captioner, settings)
     CaptionerModel(weights, select(REGISTRY.captioner.dtype, 0, 0), settings.caption_max_tokens)
 
 
 def load_detector(settings: Settings) -> None:
-    from deployments.detector_model import DetectorModel  # noqa: PLC0415
+    from deployments.models.detector.model import DetectorModel
 
     weights = _pretrained("detector", REGISTRY.detector, settings)
     DetectorModel(weights, select(REGISTRY.detector.dtype, 0, 0), settings.detector_max_tokens)

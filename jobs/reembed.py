@@ -19,18 +19,19 @@ from configs.settings import load_settings
 from deployments.catalogue.config import CatalogueConfig
 from deployments.catalogue.errors import CatalogueError, ContentMissing
 from deployments.catalogue.opened import Opened, Opener
-from deployments.catalogue.store import original_key
-from deployments.decoding import PictureRefused, decode
-from deployments.preprocessing import fit
-from deployments.weights import ClipWeights
-from jobs.asking import Asker, NoAnswer
-from jobs.errors import JobRefused, command_line
-from jobs.running import APPLICATION, connect
+from deployments.catalogue.store.base import original_key
+from deployments.pictures.decoding import PictureRefused, decode
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import fit
+from deployments.runtime.weights import ClipWeights
+from jobs.runtime.asking import Asker, NoAnswer
+from jobs.runtime.errors import JobRefused, command_line
+from jobs.runtime.running import APPLICATION, connect
 
 AT_ONCE = 16
 
 # (n, size, size, 3) uint8 -> (n, d)
-Embed = Callable[[NDArray[np.uint8]], Awaitable[NDArray[np.float32]]]
+Embed = Callable[[Pixels], Awaitable[NDArray[np.float32]]]
 
 
 async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_pixels: int) -> tuple[int, int]:
@@ -52,7 +53,7 @@ async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_
     return done, left
 
 
-async def _pixels(catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int) -> NDArray[np.uint8] | None:
+async def _pixels(catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int) -> Pixels | None:
     size = weights.image.size
     try:
         data = await catalogue.store.get(original_key(sha256))
@@ -75,7 +76,7 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
     if weights.id in drop:
         raise JobRefused(f"{weights.id} is what CLIP serves: it is not dropped.")
 
-    async def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    async def embed(pixels: Pixels) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = await _asked(asker, partial(clip.embed_images.remote, pixels))
         if await _asked(asker, clip.weights.remote) != weights:
             raise JobRefused("CLIP serves other weights than when this began: give the same command again.")

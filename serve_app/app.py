@@ -15,7 +15,7 @@ from configs import tracing
 from configs.prompts import served_texts
 from configs.registry import PretrainedEntry, Registry, load_registry
 from configs.settings import Settings, SettingsError, load_settings
-from deployments.weights import (
+from deployments.runtime.weights import (
     ClipWeights,
     Weights,
     choose_clip,
@@ -24,8 +24,8 @@ from deployments.weights import (
     deepface_home,
     torch_home,
 )
-from serve_app.cataloguing import catalogue_config
-from serve_app.handles import Deployed
+from serve_app.clients.handles import Deployed
+from serve_app.features.cataloguing import catalogue_config
 from serve_app.ingress import Ingress
 
 Bind = Callable[..., Deployed]
@@ -72,7 +72,7 @@ def build(args: dict[str, Any]) -> Application:
 
 
 def _clip(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.clip import Clip  # noqa: PLC0415
+    from deployments.models.clip.deployment import Clip
 
     entry = registry.clip
     weights = choose_clip(entry, settings.clip_model_name, settings.weights)
@@ -82,13 +82,14 @@ def _clip(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _blur(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.blur import BLUR, Blur  # noqa: PLC0415
+    from deployments.models.blur.deployment import Blur
+    from deployments.models.blur.model import BLUR
 
     return _bound(Blur, (BLUR,), registry.blur.threads)
 
 
 def _quality(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.quality import Quality  # noqa: PLC0415
+    from deployments.models.quality.deployment import Quality
 
     entry, cache = registry.quality, torch_home() / "hub" / "pyiqa"
     weights = (
@@ -101,7 +102,8 @@ def _quality(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _emotion(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.emotion import WEIGHTS_FOLDER, Emotion  # noqa: PLC0415
+    from deployments.models.emotion.deployment import Emotion
+    from deployments.models.emotion.model import WEIGHTS_FOLDER
 
     entry = registry.emotion
     weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.weights)
@@ -111,19 +113,19 @@ def _emotion(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _tagger(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.tagger import Tagger  # noqa: PLC0415
+    from deployments.models.tagger.deployment import Tagger
 
     return _pretrained(Tagger, settings, registry.tagger)
 
 
 def _captioner(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.captioner import Captioner  # noqa: PLC0415
+    from deployments.models.captioner.deployment import Captioner
 
     return _pretrained(Captioner, settings, registry.captioner, settings.caption_max_tokens)
 
 
 def _detector(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.detector import Detector  # noqa: PLC0415
+    from deployments.models.detector.deployment import Detector
 
     return _pretrained(Detector, settings, registry.detector, settings.detector_max_tokens)
 
@@ -139,26 +141,26 @@ def _pretrained(deployment: Any, settings: Settings, entry: PretrainedEntry, *ar
 
 
 def _work(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.work import WORK, Work  # noqa: PLC0415
+    from deployments.work.deployment import WORK, Work
 
     return _bound(Work, (WORK,))
 
 
 def _video(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.video import VIDEO, Video  # noqa: PLC0415
+    from deployments.video.deployment import VIDEO, Video
 
     entry = registry.video
     return _bound(Video, (VIDEO,), entry.threads, settings.max_video_seconds, entry.parallel)
 
 
 def _clusterer(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.clusterer import CLUSTERER, Clusterer  # noqa: PLC0415
+    from deployments.clustering.deployment import CLUSTERER, Clusterer
 
     return _bound(Clusterer, (CLUSTERER,), settings.max_cluster_embeddings, settings.clusterer_threads)
 
 
 def _llm(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.vision_llm import Llm, LlmConfig  # noqa: PLC0415
+    from deployments.models.llm.deployment import Llm, LlmConfig
 
     keys = {
         "anthropic": settings.anthropic_api_key.get_secret_value(),
@@ -173,12 +175,12 @@ def _llm(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deployed]) -> Deployed:
-    from deployments.catalogue.database import database_url  # noqa: PLC0415
-    from deployments.catalogue.errors import StoreUnavailable  # noqa: PLC0415
-    from deployments.catalogue.preparing import Wanted  # noqa: PLC0415
-    from deployments.catalogue.stores import open_store  # noqa: PLC0415
-    from deployments.catalogue.worker import Pace  # noqa: PLC0415
-    from deployments.cataloguer import CATALOGUER, Cataloguer  # noqa: PLC0415
+    from deployments.catalogue.deployment import CATALOGUER, Cataloguer
+    from deployments.catalogue.errors import StoreUnavailable
+    from deployments.catalogue.preparing import CatalogueInputs
+    from deployments.catalogue.sql.database import database_url
+    from deployments.catalogue.store.opening import open_store
+    from deployments.catalogue.worker import Pace
 
     config = catalogue_config(settings)
     try:
@@ -190,7 +192,7 @@ def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deploye
     handles = {name: deployed.handle for name, deployed in asked.items()}
     clip = cast("ClipWeights", asked["Clip"].models[0]) if "Clip" in asked else None
     size = clip.image.size if clip else None
-    wanted = Wanted(size, "Captioner" in asked, "Tagger" in asked, settings.exif_gps, settings.max_pixels)
+    wanted = CatalogueInputs(size, "Captioner" in asked, "Tagger" in asked, settings.exif_gps, settings.max_pixels)
     pace = Pace(settings.cataloguer_parallel, settings.lease_s, settings.cataloguer_poll_s)
     return _bound(Cataloguer, (CATALOGUER,), config, handles, clip, wanted, pace)
 

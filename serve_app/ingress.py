@@ -9,13 +9,10 @@ from fastapi_offline import FastAPIOffline
 from ray import serve
 
 from configs.settings import Settings
-from serve_app import errors
-from serve_app.fetch import Fetcher
-from serve_app.handles import Deployed, Models
-from serve_app.images import Decoder
-from serve_app.middleware import DeadlineMiddleware, RequestMiddleware
-from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
-from serve_app.security import (
+from serve_app.clients.handles import Deployed, Models
+from serve_app.http import errors
+from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
+from serve_app.http.security import (
     DOCS_FOLDER,
     ApiKeyMiddleware,
     BodyLimitMiddleware,
@@ -23,6 +20,9 @@ from serve_app.security import (
     RateLimiter,
     RateLimitMiddleware,
 )
+from serve_app.inputs.fetch import Fetcher
+from serve_app.inputs.images import Decoder
+from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
 from serve_app.services import Services
 from serve_app.version import VERSION
 

@@ -9,15 +9,15 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import Depends, Request
-from numpy.typing import NDArray
 
 from configs.settings import Settings
-from serve_app.cataloguing import CatalogueDoor
-from serve_app.errors import InvalidRequest, PanoptesError, TooLarge
-from serve_app.fetch import Fetcher
-from serve_app.handles import ClipClient, Models
-from serve_app.images import Decoded, Decoder
-from serve_app.metrics import images_total
+from deployments.pictures.pixels import Pixels
+from serve_app.clients.handles import ClipClient, Models
+from serve_app.features.cataloguing import CatalogueDoor
+from serve_app.http.errors import InvalidRequest, PanoptesError, TooLarge
+from serve_app.http.metrics import images_total
+from serve_app.inputs.fetch import Fetcher
+from serve_app.inputs.images import Decoded, Decoder
 from serve_app.schemas.common import ImageInput, decode_base64
 
 ARRIVALS_A_PICTURE = 4
@@ -114,7 +114,7 @@ async def gather_bounded(
     return [task.result() for task in tasks]
 
 
-def stack(images: Iterable[Decoded]) -> NDArray[np.uint8]:
+def stack(images: Iterable[Decoded]) -> Pixels:
     """(n, size, size, 3) from n images."""
     return np.stack([image.pixels for image in images])
 

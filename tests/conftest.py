@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.doubles.postgres import PostgresServer, find_binaries
+from testbed.doubles.postgres import PostgresServer, find_binaries
 
 if TYPE_CHECKING:
-    from tests.doubles.s3 import S3Server
+    from testbed.doubles.s3 import S3Server
 
 NO_POSTGRES = "PostgreSQL is not installed: apt-get install postgresql, or name its bin/ in PANOPTES_POSTGRES_BIN"
 
@@ -39,7 +39,7 @@ def postgres(installed_postgres: PostgresServer | None) -> PostgresServer:
 @pytest.fixture(scope="session")
 def s3() -> Iterator["S3Server"]:
     """An S3 with a bucket."""
-    from tests.doubles.s3 import S3Server  # noqa: PLC0415 - moto takes seconds, and unit tests need none
+    from testbed.doubles.s3 import S3Server
 
     with S3Server() as server:
         yield server

@@ -12,14 +12,14 @@ of each. `cluster`: the exact clustering of 1,000,000 × 512. Without a CUDA dev
 import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from benchmarks import cli, report
 from benchmarks.gpu.scale import ON_A_GPU, REHEARSAL, Scale
+from configs.project import PROJECT
 
-RESULTS = Path(__file__).resolve().parent.parent / "gpu.md"
+RESULTS = PROJECT / "benchmarks" / "gpu.md"
 PARTS = {
     "clip": "CLIP ViT-B/32",
     "tagger": "LeViT-384, the tagger",
@@ -36,7 +36,7 @@ def main() -> int:
     if not options.rehearse and not torch.cuda.is_available():
         print(NO_DEVICE, file=sys.stderr)
         return 2
-    from benchmarks.gpu.parts import measure  # noqa: PLC0415 -- the models' libraries, for which a refusal need not wait
+    from benchmarks.gpu.parts import measure
 
     scale = REHEARSAL if options.rehearse else ON_A_GPU
     if options.seconds:

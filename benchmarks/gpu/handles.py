@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks import cli
 from benchmarks.gpu.pictures import pictures
 from jobs.analyze.looking import CLIP_BATCH
-from jobs.running import APPLICATION, connect
+from jobs.runtime.running import APPLICATION, connect
 
 TAGS = 5
 

@@ -6,13 +6,14 @@ import sys
 import time
 from dataclasses import dataclass
 
-from benchmarks import ROOT, load
-from benchmarks.descriptions import TOKENS
 from benchmarks.gpu.networks import Limit
 from benchmarks.gpu.scale import Scale
 from benchmarks.gpu.serving import Server, batches, measuring, server
 from benchmarks.gpu.typed import DTYPE, build
-from benchmarks.sizing import ASKED
+from benchmarks.sections.descriptions import TOKENS
+from benchmarks.sections.sizing import ASKED
+from configs.project import PROJECT
+from testbed import load
 
 # Until every process that asks through handles has imported, joined, decoded its pictures and asked once.
 HANDLES_READY_S = 60.0
@@ -20,7 +21,7 @@ WARM_UP_S = 3.0
 
 
 @dataclass(frozen=True)
-class Figures:
+class GpuMeasurements:
     """Of one model in one type, images/s: raw by batch, of one replica's work, through handles and over HTTP."""
 
     dtype: str
@@ -35,7 +36,7 @@ class Figures:
         return max(self.limits, key=lambda one: one.throughput)
 
 
-def measure(name: str, scale: Scale) -> list[Figures]:
+def measure(name: str, scale: Scale) -> list[GpuMeasurements]:
     """A figure for each type: the raw limit first, then the application that serves this model and nothing else."""
     folder, weights = scale.weights(name), "hub" if scale.full_size else "bundled"
     figures = []
@@ -44,7 +45,7 @@ def measure(name: str, scale: Scale) -> list[Figures]:
         command = [sys.executable, "-m", "benchmarks.gpu.networks", name, str(folder), f"--device={scale.device}"]
         command += [f"--dtype={dtype}", f"--seconds={scale.seconds}", "--batches", *map(str, scale.batches[name])]
         command.append(f"--weights={weights}")
-        done = subprocess.run(command, cwd=ROOT, env=measuring(), check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, cwd=PROJECT, env=measuring(), check=True, stdout=subprocess.PIPE)
         alone = json.loads(done.stdout)
         print(f"{name}, {dtype}: served ...", file=sys.stderr, flush=True)
         env = batches({name: scale.batches[name]}) | {DTYPE: dtype, "CAPTION_MAX_TOKENS": str(TOKENS)}
@@ -54,7 +55,7 @@ def measure(name: str, scale: Scale) -> list[Figures]:
             handles = through_handles(name, scale, served)
             http = over_http(name, scale, served)
         limits = [Limit(**one) for one in alone["limits"]]
-        figures.append(Figures(dtype, limits, alone["replica"], handles, http))
+        figures.append(GpuMeasurements(dtype, limits, alone["replica"], handles, http))
     return figures
 
 
@@ -64,7 +65,8 @@ def through_handles(name: str, scale: Scale, served: Server) -> float:
     command += [f"--seconds={scale.seconds}", f"--at={time.time() + HANDLES_READY_S}"]
     env = measuring() | served.nodes.joining
     asking = [
-        subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) for _ in range(scale.processes)
+        subprocess.Popen(command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, text=True)
+        for _ in range(scale.processes)
     ]
     try:
         answers = [process.communicate(timeout=HANDLES_READY_S + 120)[0] for process in asking]
@@ -84,7 +86,7 @@ def over_http(name: str, scale: Scale, served: Server) -> load.Load:
     return load.measure(served.url + route, scale.clients, scale.seconds, analyzers)
 
 
-def lines(name: str, scale: Scale, figures: list[Figures]) -> list[str]:
+def lines(name: str, scale: Scale, figures: list[GpuMeasurements]) -> list[str]:
     """The section's body: a table of raw limits, and one of what is left of them."""
     rows = [
         f"| {one.dtype} | {limit.batch} | {limit.throughput:.0f} | {limit.peak_bytes / 1e6:.0f} |"

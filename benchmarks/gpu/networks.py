@@ -21,15 +21,15 @@ import transformers
 from torch import Tensor
 
 from benchmarks import cli
-from benchmarks.descriptions import TOKENS
 from benchmarks.gpu.pictures import pictures
+from benchmarks.sections.descriptions import TOKENS
 from configs.registry import load_registry
 from configs.settings import load_settings
-from deployments.captioner_model import CaptionerModel
-from deployments.clip_model import ClipModel
-from deployments.devices import Device, select
-from deployments.tagger_model import TaggerModel
-from deployments.weights import Policy, choose_clip, choose_pretrained
+from deployments.models.captioner.model import CaptionerModel
+from deployments.models.clip.model import ClipModel
+from deployments.models.tagger.model import TaggerModel
+from deployments.runtime.devices import Device, select
+from deployments.runtime.weights import Policy, choose_clip, choose_pretrained
 
 WARM_UP_PASSES = 3
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks import load
-from benchmarks.checkpoints import TORCH_HOME, make_quality
 from benchmarks.gpu.scale import BUNDLED, Scale
 from benchmarks.gpu.serving import Server, batches, server
-from benchmarks.processes import fetch
-from benchmarks.sizing import ASKED
+from benchmarks.sections.sizing import ASKED
 from configs.serving import cluster_config
+from testbed import load
+from testbed.checkpoints import TORCH_HOME, make_quality
+from testbed.processes import fetch
 
 ROUTES = ASKED | {"Detector": ("/v1/objects", "")}
 CLIENTS = 8  # of each model, when all are asked at once

@@ -3,9 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from benchmarks import cluster_job
 from benchmarks.gpu import models, packing
 from benchmarks.gpu.scale import Scale
+from benchmarks.sections import cluster_job
 
 MODELS = {"clip": "Clip", "tagger": "Tagger", "captioner": "Captioner"}
 

@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from itertools import cycle
 
-import numpy as np
-from numpy.typing import NDArray
-
-from benchmarks import photos
 from configs.settings import load_settings
-from deployments.decoding import decode, reduced
-from deployments.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
-
-Pixels = NDArray[np.uint8]
+from deployments.pictures.decoding import decode, reduced
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
+from testbed import photos
 
 
 def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import ROOT
-from benchmarks.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
-from benchmarks.nodes import STORE_BYTES
+from configs.project import PROJECT
+from testbed.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
+from testbed.nodes import STORE_BYTES
 
 BUNDLED = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}
 
@@ -44,7 +44,7 @@ class Scale:
     def weights(self, name: str) -> Path:
         """The folder that holds a deployment's network and its configuration; made where it is not there yet."""
         if not self.full_size:
-            return ROOT / "deployments" / "bundled" / BUNDLED[name]
+            return PROJECT / "deployments" / "bundled" / BUNDLED[name]
         if name == "Clip":
             return make_clip(HF_HOME).parent
         make, checkpoint = {"Tagger": (make_levit, LEVIT), "Captioner": (make_blip, BLIP)}[name]

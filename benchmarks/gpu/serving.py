@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from benchmarks import ROOT
-from benchmarks.application import READY_SECONDS, configure, only
-from benchmarks.checkpoints import HF_HOME, TORCH_HOME
 from benchmarks.gpu.scale import Scale
-from benchmarks.nodes import Node, RayNodes
-from benchmarks.processes import free_port
+from configs.project import PROJECT
 from configs.serving import enabled_only
+from testbed.application import READY_SECONDS, configure, only
+from testbed.checkpoints import HF_HOME, TORCH_HOME
+from testbed.nodes import Node, RayNodes
+from testbed.processes import free_port
 
 NODE = "gpu"
 
@@ -53,7 +53,7 @@ def config(port: int, shares: Mapping[str, float], ingresses: int, import_path: 
         for name, share in shares.items()
     }
     overrides["Ingress"] = {"autoscaling_config": {"min_replicas": ingresses, "max_replicas": ingresses}}
-    made = configure(yaml.safe_load((ROOT / "serve_config.yaml").read_text()), port, {}, overrides)
+    made = configure(yaml.safe_load((PROJECT / "serve_config.yaml").read_text()), port, {}, overrides)
     [application] = made["applications"]
     application["import_path"] = import_path
     application["args"] |= {name.lower(): value for name, value in only(*shares).items() if name != "API_KEY"}

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks import cli, report
-from benchmarks.checkpoints import HF_HOME, make_clip
 from benchmarks.reliability import tables
 from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, application, wait_until_whole
 from benchmarks.reliability.measuring import measure
 from benchmarks.reliability.nodes import cluster
 from benchmarks.reliability.overload import overload
 from benchmarks.reliability.soak import soak
-from benchmarks.run import clip_environment
+from benchmarks.sections.run import clip_environment
+from testbed.checkpoints import HF_HOME, make_clip
 
 NODE = "node"
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ray import serve
 from ray.serve import Application as BoundApplication
 
-import deployments.clip
+import deployments.models.clip.deployment
 import serve_app.app
-from benchmarks.application import Application
-from deployments.errors import ModelFailed
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.errors import ModelFailed
+from testbed.application import Application
 
 # Names a file that holds the pid of the replica to break.
 BROKEN = "PANOPTES_BENCHMARK_BROKEN"
@@ -31,18 +32,18 @@ class BreakableApplication(Application):
 
 def build(args: dict[str, Any]) -> BoundApplication:
     """The application of `serve_app.app.build` with a CLIP that can be broken."""
-    with mock.patch.object(deployments.clip, "Clip", serve.deployment(name="Clip")(Breakable)):
+    with mock.patch.object(deployments.models.clip.deployment, "Clip", serve.deployment(name="Clip")(Breakable)):
         return serve_app.app.build(args)
 
 
-class Breakable(deployments.clip.Clip.func_or_class):  # type: ignore[misc,name-defined]
+class Breakable(deployments.models.clip.deployment.Clip.func_or_class):  # type: ignore[misc,name-defined]
     """CLIP, whose every pass and health check fails once its pid stands in the file."""
 
     async def check_health(self) -> None:
         _fail_if_broken()
         await super().check_health()
 
-    def _encode_images(self, images: list[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+    def _encode_images(self, images: list[Pixels]) -> list[NDArray[np.float32]]:
         _fail_if_broken()
         vectors: list[NDArray[np.float32]] = super()._encode_images(images)
         return vectors

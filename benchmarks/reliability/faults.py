@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.application import READY_SECONDS, Application, Overrides, only
-from benchmarks.processes import StartError, free_port, within
 from benchmarks.reliability.breakable import BROKEN, BreakableApplication
+from testbed.application import READY_SECONDS, Application, Overrides, only
+from testbed.processes import StartError, free_port, within
 
 # Models small enough that the faults are measured and not the models.
 SMALL = only("clip", "tagger") | {"WEIGHTS": "bundled"}

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import photos
-from benchmarks.processes import within
 from benchmarks.reliability.faults import Healed
 from benchmarks.reliability.traffic import Answers, Traffic, mixed
+from testbed import photos
+from testbed.processes import within
 
 WARM_UP_S, BEFORE_S, AFTER_S = 5.0, 12.0, 8.0
 MOST_S = 200.0

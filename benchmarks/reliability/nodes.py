@@ -8,12 +8,12 @@ from unittest import mock
 import httpx
 import yaml
 
-from benchmarks import ROOT
-from benchmarks.application import READY_SECONDS, configure
-from benchmarks.nodes import Node, RayNodes
-from benchmarks.processes import StartError, free_port, within
 from benchmarks.reliability.faults import SERVED, SMALL, Healed, scaled
+from configs.project import PROJECT
 from configs.serving import enabled_only
+from testbed.application import READY_SECONDS, configure
+from testbed.nodes import Node, RayNodes
+from testbed.processes import StartError, free_port, within
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
     The node that takes the other's place is started as soon as that has ended.
     """
     port = free_port()
-    config = configure(yaml.safe_load((ROOT / "serve_config.yaml").read_text()), port, {}, scaled(2))
+    config = configure(yaml.safe_load((PROJECT / "serve_config.yaml").read_text()), port, {}, scaled(2))
     for deployment in config["applications"][0]["deployments"]:
         if deployment["name"] in SERVED:
             deployment["max_replicas_per_node"] = 1

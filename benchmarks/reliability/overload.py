@@ -17,10 +17,11 @@ from http.client import HTTPConnection
 from itertools import count
 from urllib.parse import urlsplit
 
-from benchmarks import ROOT, load, photos
-from benchmarks.application import Application
-from benchmarks.processes import free_port
 from benchmarks.reliability.traffic import Answer, Request, ask, classified
+from configs.project import PROJECT
+from testbed import load, photos
+from testbed.application import Application
+from testbed.processes import free_port
 
 TIMES = 10
 CAPACITY_CLIENTS, CAPACITY_S = 32, 20.0
@@ -54,7 +55,7 @@ def overload(env: dict[str, str]) -> Overload:
         capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
         before, clients_s = panoptes.cpu_seconds(), _ended_children_s()
         command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
-        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE)
         cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
         cpu_s["the clients"] = _ended_children_s() - clients_s
     seen = json.loads(done.stdout)

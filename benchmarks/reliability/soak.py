@@ -3,11 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from benchmarks import photos
-from benchmarks.application import Application
-from benchmarks.processes import free_port, process_title, pss_bytes
 from benchmarks.reliability.faults import SMALL
 from benchmarks.reliability.traffic import Traffic, mixed
+from testbed import photos
+from testbed.application import Application
+from testbed.processes import free_port, process_title, pss_bytes
 
 # Caches, arenas and Ray's own buffers have their size by then.
 WARM_UP_MINUTES = 2.0

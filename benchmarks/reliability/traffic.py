@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from benchmarks import load, photos
+from testbed import load, photos
 
 PAUSE_S = 0.1  # of a client that was not let in, before it asks again
 WINDOW_S = 5.0  # over which a throughput is taken

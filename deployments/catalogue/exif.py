@@ -8,7 +8,7 @@ from typing import Any
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 
-from deployments.catalogue.texts import printable
+from deployments.catalogue.sql.texts import printable
 
 MOST_TEXT = 1_000
 MOST_VALUES = 64

@@ -4,17 +4,17 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from deployments.catalogue.catalogue import Catalogue
 from deployments.catalogue.config import CatalogueConfig
-from deployments.catalogue.database import Database
 from deployments.catalogue.errors import CatalogueUnavailable
-from deployments.catalogue.migrate import migrate
-from deployments.catalogue.pgvector_search import open_search
+from deployments.catalogue.images import Catalogue
 from deployments.catalogue.queue import Queue, Retries
-from deployments.catalogue.search import Search
-from deployments.catalogue.store import Store
-from deployments.catalogue.stores import open_store
-from deployments.catalogue.vectors import Embeddings
+from deployments.catalogue.search.base import Search
+from deployments.catalogue.search.pgvector import open_search
+from deployments.catalogue.search.vectors import Embeddings
+from deployments.catalogue.sql.database import Database
+from deployments.catalogue.sql.migrate import migrate
+from deployments.catalogue.store.base import Store
+from deployments.catalogue.store.opening import open_store
 
 # Those that queued behind an attempt which failed do not each repeat it.
 REFUSED_S = 2.0

@@ -2,20 +2,16 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from deployments.catalogue.exif import Json, read_exif
-from deployments.catalogue.store import ThumbnailSize
+from deployments.catalogue.store.base import ThumbnailSize
 from deployments.catalogue.thumbnails import thumbnails
-from deployments.decoding import decode, reduced
-from deployments.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
-
-Pixels = NDArray[np.uint8]
+from deployments.pictures.decoding import decode, reduced
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CatalogueInputs:
     """Which models look, and how large CLIP's input is; None without CLIP."""
 
     clip_size: int | None
@@ -39,7 +35,7 @@ class Prepared:
     for_tagger: Pixels | None
 
 
-def prepare(data: bytes, wanted: Wanted) -> Prepared:
+def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     """Decode a file, once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
     picture = decode(data, wanted.max_pixels, shortest_side=CAPTIONER_LEAST // 2)
     return Prepared(

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Update, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deployments.catalogue import vectors
 from deployments.catalogue.clock import Clock, utc_now
-from deployments.catalogue.content import Content
-from deployments.catalogue.database import Database
 from deployments.catalogue.errors import LeaseLost
 from deployments.catalogue.records import Backlog, Lease, Result
-from deployments.catalogue.store import Store
-from deployments.catalogue.tables import ImageRow
-from deployments.catalogue.texts import printable
+from deployments.catalogue.search import vectors
+from deployments.catalogue.sql.database import Database
+from deployments.catalogue.sql.tables import ImageRow
+from deployments.catalogue.sql.texts import printable
+from deployments.catalogue.store.base import Store
+from deployments.catalogue.store.content import Content
 
 LONGEST_REASON = 1_000
 
@@ -39,7 +39,7 @@ class Retries:
     def delay_s(self, attempt: int) -> float:
         """Seconds until the next attempt after the `attempt`-th, which counts from 1."""
         whole = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 64))
-        return whole * random.uniform(0.5, 1.0)  # noqa: S311 — nobody gains by guessing it
+        return whole * random.uniform(0.5, 1.0)
 
 
 class Queue:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.tags import Tag
+from deployments.models.tagger.answers import Tag
 
 Status = Literal["processing", "processed", "failed"]
 Format = Literal["JPEG", "PNG"]

@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from deployments.catalogue.store import ThumbnailSize
+from deployments.catalogue.store.base import ThumbnailSize
 
 SIDES: Final[dict[ThumbnailSize, int]] = {"medium": 300, "small": 150}
 QUALITY: Final = 85

@@ -23,10 +23,10 @@ from deployments.catalogue.errors import (
     StoreUnavailable,
 )
 from deployments.catalogue.opened import Opened, Opener
-from deployments.catalogue.preparing import Prepared, Wanted, prepare
+from deployments.catalogue.preparing import CatalogueInputs, Prepared, prepare
 from deployments.catalogue.records import Backlog, Lease, Result
-from deployments.catalogue.store import original_key, thumbnail_key
-from deployments.decoding import PictureRefused
+from deployments.catalogue.store.base import original_key, thumbnail_key
+from deployments.pictures.decoding import PictureRefused
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
@@ -75,7 +75,7 @@ class CatalogueWorker:
         name: str,
         opener: Opener,
         looker: Looker,
-        wanted: Wanted,
+        wanted: CatalogueInputs,
         pace: Pace | None = None,
         timed: Timed | None = None,
     ) -> None:
@@ -86,7 +86,7 @@ class CatalogueWorker:
         self._under_way: dict[asyncio.Task[None], Lease] = {}
         # One thread: of whole pictures, which are large, one is in memory.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
-        self._tidy_at = time.monotonic() + random.uniform(0, TIDY_EVERY_S)  # noqa: S311 - so that workers take turns
+        self._tidy_at = time.monotonic() + random.uniform(0, TIDY_EVERY_S)
 
     def wake(self) -> None:
         """There may be work."""

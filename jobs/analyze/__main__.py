@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING, Any, cast
 from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
 from jobs.analyze.analyses import ANALYSES, DEFAULT
-from jobs.analyze.pictures import Wanted
-from jobs.analyze.plan import MANIFEST, REPORT, Part, Plan, clear, complete, manifests_of, parts_of
+from jobs.analyze.pictures import AnalysisInputs
+from jobs.analyze.plan import MANIFEST, REPORT, AnalysisPlan, Part, clear, complete, manifests_of, parts_of
 from jobs.analyze.source import Source
 from jobs.analyze.summary import summarize
 from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, put, served_by
-from jobs.arguments import whole
-from jobs.asking import Asker
-from jobs.errors import JobRefused, command_line
-from jobs.output import open_output
-from jobs.progress import Progress
 from jobs.report import render
-from jobs.running import APPLICATION, connect, node_count
+from jobs.runtime.arguments import whole
+from jobs.runtime.asking import Asker
+from jobs.runtime.errors import JobRefused, command_line
+from jobs.runtime.output import open_output
+from jobs.runtime.progress import Progress
+from jobs.runtime.running import APPLICATION, connect, node_count
 
 if TYPE_CHECKING:
-    from deployments.weights import ClipWeights
+    from deployments.runtime.weights import ClipWeights
 
 PART_SIZE, IN_FLIGHT = 500, 64
 
@@ -73,23 +73,25 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
     return 1 if totals["incomplete_parts"] or totals["failed"] else 0
 
 
-def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> Plan:
+def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> AnalysisPlan:
     analyses = parse_analyses(options.analyses)
     prompts = load_prompts().classifier[settings.prompt_set]
     weights = asyncio.run(ask_weights(handles, Asker()))
     clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
-    return Plan(
+    return AnalysisPlan(
         source=Source(options.input),
         output=open_output(options.output),
         application=options.application,
-        wanted=Wanted(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
+        wanted=AnalysisInputs(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
         served=served_by(analyses, weights),
         classes=[list(prompts[category]) for category in CATEGORIES],
         in_flight=options.in_flight,
     )
 
 
-def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int) -> None:
+def _do(
+    plan: AnalysisPlan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int
+) -> None:
     """Do the parts that are not kept; one whose task fails is said, and stays incomplete."""
     with Progress(("images", "errors"), sum(len(part.images) for part in parts)) as progress:
         progress.skip(images=sum(len(part.images) for part in kept))
@@ -108,7 +110,7 @@ def _do(plan: Plan, parts: Sequence[Part], kept: Sequence[Part], handles: Mappin
             asyncio.run(Worker(plan, handles, put, Asker()).do(todo, seen))
 
 
-def _totals(plan: Plan, parts: Sequence[Part]) -> dict[str, Any]:
+def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:
     """What the manifests of the parts say together."""
     manifests = manifests_of(plan.output, parts)
     counts = {name: sum(one.get(name, 0) for one in manifests) for name in ("images", "unreadable", "failed")}

@@ -7,11 +7,14 @@ from typing import Any
 import pyarrow as pa
 
 from configs.prompts import CATEGORIES
-from deployments.figures import BlurFigures, Face, QualityFigures
-from deployments.map_rule import decide
-from deployments.preprocessing import CAPTIONER_LEAST, DETECTOR_LEAST, TAGGER_LEAST
-from deployments.tags import FoundObject, Tag
-from deployments.weights import Weights
+from deployments.models.blur.answers import BlurMeasures
+from deployments.models.clip.map_rule import decide
+from deployments.models.detector.answers import FoundObject
+from deployments.models.emotion.answers import Face
+from deployments.models.quality.answers import QualityMeasures
+from deployments.models.tagger.answers import Tag
+from deployments.pictures.preprocessing import CAPTIONER_LEAST, DETECTOR_LEAST, TAGGER_LEAST
+from deployments.runtime.weights import Weights
 
 TAGS = 5
 DEFAULT = ("blur", "quality", "embedding")
@@ -39,11 +42,11 @@ class Analysis:
     arguments: tuple[object, ...] = ()
 
 
-def _blur(figures: BlurFigures) -> Values:
+def _blur(figures: BlurMeasures) -> Values:
     return {"blur_variance": figures.variance, "blur_normalized_variance": figures.normalized_variance}
 
 
-def _quality(figures: QualityFigures) -> Values:
+def _quality(figures: QualityMeasures) -> Values:
     return {f"quality_{name}": value for name, value in asdict(figures).items()}
 
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.decoding import PictureRefused
-from deployments.zero_shot import softmax
+from deployments.models.clip.zero_shot import softmax
+from deployments.pictures.decoding import PictureRefused
+from deployments.pictures.pixels import Pixels
 from jobs.analyze.analyses import ANALYSES, Values
-from jobs.analyze.pictures import CLIP, Pixels, Ready, Wanted, describe, prepare
-from jobs.analyze.source import Found, Source
-from jobs.asking import Asker, ModelAway, NoAnswer, Refused
+from jobs.analyze.pictures import CLIP, AnalysisInputs, Ready, describe, prepare
+from jobs.analyze.source import Source, SourceFile
+from jobs.runtime.asking import Asker, ModelAway, NoAnswer, Refused
 
 if TYPE_CHECKING:
-    from deployments.clip import ImageScores
+    from deployments.models.clip.answers import ImageScores
 
 # Images of one call of CLIP: what it computes at a time.
 CLIP_BATCH = 16
@@ -56,7 +57,7 @@ class Looker:
         self,
         source: Source,
         handles: Mapping[str, Any],
-        wanted: Wanted,
+        wanted: AnalysisInputs,
         classes: list[list[str]],
         *,
         in_flight: int,
@@ -85,7 +86,7 @@ class Looker:
         """End the threads."""
         self._threads.shutdown()
 
-    async def look(self, images: Sequence[Found]) -> list[Row]:
+    async def look(self, images: Sequence[SourceFile]) -> list[Row]:
         """The rows of at most `chunk` images, in their order; what is wrong with one is its own row's problem.
 
         Raises:
@@ -101,7 +102,7 @@ class Looker:
                     group.create_task(self._see_with_clip(rows, opened))
             return rows
 
-    async def _see(self, image: Found, row: Row, opened: "asyncio.Future[Pixels | None]") -> None:
+    async def _see(self, image: SourceFile, row: Row, opened: "asyncio.Future[Pixels | None]") -> None:
         """Open one image and ask everybody but CLIP about it; what CLIP is given becomes the result of `opened`."""
         async with self._pictures:
             ready = await self._open(image, row)
@@ -116,7 +117,7 @@ class Looker:
                     *(self._ask(name, places[id(pixels)], row) for name, pixels in ready.others.items())
                 )
 
-    async def _open(self, image: Found, row: Row) -> Ready | None:
+    async def _open(self, image: SourceFile, row: Row) -> Ready | None:
         """Read and decode an image; None, and why, when that cannot be."""
         run = asyncio.get_running_loop().run_in_executor
         most = self._wanted.max_bytes
@@ -187,7 +188,7 @@ class Looker:
         return {name: answers[name] for name in self._clip}
 
 
-def _row(image: Found) -> Row:
+def _row(image: SourceFile) -> Row:
     # A name that is no UTF-8 is a text, too.
     path = image.path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
     return Row({"image_id": path, "path": path, "bytes": image.size})

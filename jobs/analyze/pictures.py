@@ -5,19 +5,18 @@ import io
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from deployments.decoding import decode_with_size, reduced
-from deployments.preprocessing import fit
+from deployments.pictures.decoding import decode_with_size, reduced
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import fit
 from jobs.analyze.analyses import ANALYSES, Values
 
-Pixels = NDArray[np.uint8]
 CLIP = ("embedding", "classification")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class AnalysisInputs:
     """Which analyses look at a picture, and the limits of a file. `clip_size` is the side of CLIP's input."""
 
     analyses: tuple[str, ...]
@@ -58,7 +57,7 @@ def describe(data: bytes) -> Values:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
-def prepare(data: bytes, wanted: Wanted) -> Ready:
+def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
     """Decode a file once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
     image, (width, height) = decode_with_size(data, wanted.max_pixels, wanted.shortest_side)
     whole = np.asarray(image, dtype=np.uint8) if wanted.shortest_side is None else None

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs.analyze.analyses import Served, schema
-from jobs.analyze.pictures import Wanted
-from jobs.analyze.source import Found, Source, signature
-from jobs.output import Output
+from jobs.analyze.pictures import AnalysisInputs
+from jobs.analyze.source import Source, SourceFile, signature
+from jobs.runtime.output import Output
 
 MANIFESTS, TABLES = "manifests", "images"
 MANIFEST, REPORT = "manifest.json", "report.html"
@@ -25,7 +25,7 @@ class Part:
     """Consecutive images of the input, in the order of their paths; `number` counts from 0."""
 
     number: int
-    images: tuple[Found, ...]
+    images: tuple[SourceFile, ...]
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AnalysisPlan:
     """Everything that the rows depend on, and what is needed to make them.
 
     Attributes:
@@ -56,7 +56,7 @@ class Plan:
     source: Source
     output: Output
     application: str
-    wanted: Wanted
+    wanted: AnalysisInputs
     served: dict[str, Served]
     classes: list[list[str]]
     in_flight: int
@@ -80,7 +80,7 @@ def manifests_of(output: Output, parts: Sequence[Part]) -> list[dict[str, Any]]:
         return [manifest if isinstance(manifest, dict) else {} for manifest in found]
 
 
-def complete(plan: Plan, parts: Sequence[Part]) -> list[Part]:
+def complete(plan: AnalysisPlan, parts: Sequence[Part]) -> list[Part]:
     """The parts whose rows are there, made from what they would be made from now, with nothing away then."""
     there = set(plan.output.list())
     found = [part for part in parts if part.manifest in there and part.table in there]
@@ -91,7 +91,7 @@ def complete(plan: Plan, parts: Sequence[Part]) -> list[Part]:
     ]
 
 
-def parts_of(images: Sequence[Found], size: int) -> list[Part]:
+def parts_of(images: Sequence[SourceFile], size: int) -> list[Part]:
     """The images in parts of `size`."""
     return [
         Part(number, tuple(images[start : start + size])) for number, start in enumerate(range(0, len(images), size))

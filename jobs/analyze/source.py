@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from jobs.errors import JobRefused
-from jobs.urls import open_url, public_url, refused
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.urls import open_url, public_url, refused
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, order=True)
-class Found:
+class SourceFile:
     """A file: its path below the input, and its size in bytes."""
 
     path: str
@@ -26,7 +26,7 @@ class Source:
         self.url, self.shown = url, public_url(url)
         self._files, self._root = open_url(url)
 
-    def find(self) -> list[Found]:
+    def find(self) -> list[SourceFile]:
         """Every image of the folder and the folders in it, by their names' endings, sorted; hidden ones are left out.
 
         Raises:
@@ -49,7 +49,7 @@ class Source:
         data: bytes = self._files.cat_file(f"{self._root.rstrip('/')}/{path}")
         return data
 
-    def _walk(self) -> Iterator[Found]:
+    def _walk(self) -> Iterator[SourceFile]:
         # fsspec's own walk leaves out, silently, a folder that cannot be read.
         self._files.invalidate_cache()
         folders = [self._root]
@@ -63,10 +63,10 @@ class Source:
                 if entry["type"] == "directory":
                     folders.append(path)
                 elif name.lower().endswith(SUFFIXES):
-                    yield Found(path[len(self._root) :].lstrip("/"), int(entry["size"] or 0))
+                    yield SourceFile(path[len(self._root) :].lstrip("/"), int(entry["size"] or 0))
 
 
-def signature(images: Iterable[Found]) -> str:
+def signature(images: Iterable[SourceFile]) -> str:
     """The same for the same files of the same sizes in the same order."""
     digest = hashlib.sha256()
     for image in images:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.analyze.analyses import schema
-from jobs.analyze.plan import Part, Plan
-from jobs.report import Bars, Fact, Gallery, Picture, Report, Section, Table, sample
+from jobs.analyze.plan import AnalysisPlan, Part
+from jobs.report import Bars, Fact, Gallery, Report, ReportPicture, Section, Table, sample
 
 SAMPLES, SHOWN_ERRORS, SHOWN_LABELS, BINS = 8, 20, 20, 24
 HEAVY = ("embedding",)
@@ -28,7 +28,7 @@ LABELLED = {
 }
 
 
-def summarize(plan: Plan, parts: Sequence[Part], took: str) -> Report:
+def summarize(plan: AnalysisPlan, parts: Sequence[Part], took: str) -> Report:
     """The report. Pictures that are gone meanwhile are left out."""
     rows = _rows(plan, parts)
     errors = rows.filter(pc.is_valid(rows["error"]))
@@ -65,7 +65,7 @@ def _warning(bundled: Sequence[str]) -> str:
     )
 
 
-def _rows(plan: Plan, parts: Sequence[Part]) -> pa.Table:
+def _rows(plan: AnalysisPlan, parts: Sequence[Part]) -> pa.Table:
     columns = [field for field in schema(plan.wanted.analyses) if field.name not in HEAVY]
     tables = (plan.output.read_table(part.table, [field.name for field in columns]) for part in parts)
     return pa.concat_tables([pa.schema(columns).empty_table(), *(table for table in tables if table is not None)])
@@ -80,10 +80,10 @@ def _answered(rows: pa.Table, analysis: str) -> int:
     return int(rows.num_rows - rows[f"{analysis}_weights"].null_count)
 
 
-def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:
+def _measure(name: str) -> Callable[[AnalysisPlan, pa.Table], list[Section]]:
     title, column, low, high = MEASURES[name]
 
-    def sections(plan: Plan, rows: pa.Table) -> list[Section]:
+    def sections(plan: AnalysisPlan, rows: pa.Table) -> list[Section]:
         known = rows.filter(pc.is_finite(rows[column])).sort_by([(column, "ascending"), ("path", "ascending")])
         values = known[column].to_pylist()
         if not values:
@@ -97,10 +97,10 @@ def _measure(name: str) -> Callable[[Plan, pa.Table], list[Section]]:
     return sections
 
 
-def _labels(name: str, labels: Callable[[Any], Iterator[str]]) -> Callable[[Plan, pa.Table], list[Section]]:
+def _labels(name: str, labels: Callable[[Any], Iterator[str]]) -> Callable[[AnalysisPlan, pa.Table], list[Section]]:
     title, column = LABELLED[name]
 
-    def sections(plan: Plan, rows: pa.Table) -> list[Section]:
+    def sections(plan: AnalysisPlan, rows: pa.Table) -> list[Section]:
         counts = Counter(label for value in rows[column].to_pylist() if value for label in labels(value))
         most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:SHOWN_LABELS]
         table = Table(title, ("label", "count"), most)
@@ -110,11 +110,11 @@ def _labels(name: str, labels: Callable[[Any], Iterator[str]]) -> Callable[[Plan
     return sections
 
 
-def _captions(plan: Plan, rows: pa.Table) -> list[Section]:
+def _captions(plan: AnalysisPlan, rows: pa.Table) -> list[Section]:
     return [_gallery(plan, "Captions", rows.filter(pc.is_valid(rows["caption"])).slice(0, SAMPLES), "caption")]
 
 
-def _classes(plan: Plan, rows: pa.Table) -> list[Section]:
+def _classes(plan: AnalysisPlan, rows: pa.Table) -> list[Section]:
     counts = Counter(value for value in rows["classification"].to_pylist() if value)
     names = sorted(counts)
     sections: list[Section] = [Bars("Classification", names, {"images": [counts[name] for name in names]})]
@@ -125,7 +125,7 @@ def _classes(plan: Plan, rows: pa.Table) -> list[Section]:
     return sections
 
 
-SECTIONS: dict[str, Callable[[Plan, pa.Table], list[Section]]] = {
+SECTIONS: dict[str, Callable[[AnalysisPlan, pa.Table], list[Section]]] = {
     "blur": _measure("blur"),
     "quality": _measure("quality"),
     "classification": _classes,
@@ -146,12 +146,12 @@ def _histogram(title: str, values: Sequence[float]) -> Bars:
     return Bars(title, labels, {"images": [counts[number] for number in range(bins)]})
 
 
-def _gallery(plan: Plan, title: str, rows: pa.Table, column: str = "") -> Gallery:
+def _gallery(plan: AnalysisPlan, title: str, rows: pa.Table, column: str = "") -> Gallery:
     pictures = []
     for row in rows.to_pylist():
         jpeg = sample(partial(plan.source.read, row["path"]), plan.wanted.max_pixels)
         if jpeg is not None:
-            pictures.append(Picture(jpeg, row["path"], _detail(row.get(column))))
+            pictures.append(ReportPicture(jpeg, row["path"], _detail(row.get(column))))
     return Gallery(title, pictures)
 
 

@@ -12,15 +12,15 @@ import pyarrow as pa
 import ray
 from ray.exceptions import RayError
 
-from deployments.weights import Weights
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.weights import Weights
 from jobs.analyze.analyses import ANALYSES, Served, Values, schema, served, stamps
 from jobs.analyze.looking import Looker, Row
-from jobs.analyze.pictures import Pixels
-from jobs.analyze.plan import Part, Plan
-from jobs.analyze.source import Found
-from jobs.asking import Asker, NoAnswer
-from jobs.errors import JobRefused
-from jobs.running import connect
+from jobs.analyze.plan import AnalysisPlan, Part
+from jobs.analyze.source import SourceFile
+from jobs.runtime.asking import Asker, NoAnswer
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.running import connect
 
 # Parts at a time in a process: while the last images of one are computed, those of the next are read.
 PARTS_AT_ONCE = 2
@@ -46,7 +46,9 @@ class Done:
 class Worker:
     """Does parts of a plan in one event loop."""
 
-    def __init__(self, plan: Plan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: Asker) -> None:
+    def __init__(
+        self, plan: AnalysisPlan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: Asker
+    ) -> None:
         """`handles` by the deployment's name, the others as in `Looker`."""
         self._plan, self._handles, self._asker = plan, handles, asker
         self._looker = Looker(
@@ -74,7 +76,7 @@ class Worker:
         return [task.result() for task in tasks]
 
     async def _do(self, part: Part, seen: Seen) -> Done:
-        async def look(images: Sequence[Found]) -> list[Row]:
+        async def look(images: Sequence[SourceFile]) -> list[Row]:
             rows = await self._looker.look(images)
             seen(len(rows), sum(bool(row.problems) for row in rows))
             return rows
@@ -90,12 +92,12 @@ class Worker:
             )
         return await asyncio.to_thread(write, self._plan, part, rows)
 
-    def _chunks(self, part: Part) -> list[tuple[Found, ...]]:
+    def _chunks(self, part: Part) -> list[tuple[SourceFile, ...]]:
         size = self._looker.chunk
         return [part.images[start : start + size] for start in range(0, len(part.images), size)]
 
 
-def do_as_tasks(plan: Plan, parts: Sequence[Part], at_once: int, seen: Seen, failed: Failed) -> list[Done]:
+def do_as_tasks(plan: AnalysisPlan, parts: Sequence[Part], at_once: int, seen: Seen, failed: Failed) -> list[Done]:
     """As `Worker.do`, each part a Ray task somewhere in the cluster, `at_once` of them at a time.
 
     A part whose task fails, again after Ray's own retries, is handed to `failed`, and the others go on.
@@ -123,7 +125,7 @@ def do_as_tasks(plan: Plan, parts: Sequence[Part], at_once: int, seen: Seen, fai
     return done
 
 
-def _do_one(plan: Plan, part: Part) -> Done:
+def _do_one(plan: AnalysisPlan, part: Part) -> Done:
     running = connect(plan.application)
     handles = {name: running.handle(name) for name in deployments(plan.wanted.analyses)}
     [done] = asyncio.run(Worker(plan, handles, put, Asker()).do([part], lambda images, failed: None))
@@ -157,7 +159,7 @@ def served_by(analyses: Sequence[str], weights: Mapping[str, Sequence[Weights]])
     return {name: served(weights[ANALYSES[name].deployment]) for name in analyses}
 
 
-def write(plan: Plan, part: Part, rows: Sequence[Row]) -> Done:
+def write(plan: AnalysisPlan, part: Part, rows: Sequence[Row]) -> Done:
     """Write a part's rows, and then its manifest."""
     table = pa.Table.from_pylist([_columns(plan, row) for row in rows], schema=schema(plan.wanted.analyses))
     unreadable = sum(not row.readable for row in rows)
@@ -179,7 +181,7 @@ def write(plan: Plan, part: Part, rows: Sequence[Row]) -> Done:
     return Done(len(rows), unreadable, failed)
 
 
-def _columns(plan: Plan, row: Row) -> Values:
+def _columns(plan: AnalysisPlan, row: Row) -> Values:
     answered = {name: plan.served[name] for name in row.answered}
     return {**row.values, **stamps(answered), "error": "; ".join(row.problems) or None}
 

@@ -1,1 +1,2 @@
-"""The parts of `jobs.cluster`: reading vectors, searching neighbours in threads or Ray tasks, tables and report."""
+"""The parts of `jobs.clustering`: reading vectors, searching neighbours in threads or Ray tasks, tables and
+report."""

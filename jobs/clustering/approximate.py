@@ -19,13 +19,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from configs.threads import cores
-from deployments.components import Indices
-from deployments.dbscan import BLOCK, HostProducts, neighbours
-from deployments.growth import Flags, Growth
-from jobs.clustering.rows import Plan
+from deployments.clustering.components import Indices
+from deployments.clustering.dbscan import BLOCK, HostProducts, neighbours
+from deployments.clustering.growth import Flags, Growth
+from jobs.clustering.rows import SearchPlan
 from jobs.clustering.vectors import Held
-from jobs.errors import JobRefused
-from jobs.progress import Progress
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.progress import Progress
 
 Pairs = tuple[Indices, Indices]
 
@@ -74,9 +74,9 @@ def require_faiss() -> None:
 class Approximate:
     """The search by cells over vectors in this process's memory."""
 
-    def __init__(self, plan: Plan, held: Held, cells: Cells) -> None:
+    def __init__(self, plan: SearchPlan, held: Held, cells: Cells) -> None:
         """Divide them into cells."""
-        import faiss  # noqa: PLC0415 - an extra
+        import faiss
 
         faiss.omp_set_num_threads(cores())
         # Many small products: a thread for each, not many threads for one.

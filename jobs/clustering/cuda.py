@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from deployments.components import Indices
-from deployments.dbscan import Products, Singles
+from deployments.clustering.components import Indices
+from deployments.clustering.dbscan import Products, Singles
 
 SIDE = 4096  # points: 64 MB of products, and at most 200 MB of pairs
 

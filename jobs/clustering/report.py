@@ -7,12 +7,12 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow.compute as pc
 
-from deployments.components import Indices
-from deployments.growth import NOISE
+from deployments.clustering.components import Indices
+from deployments.clustering.growth import NOISE
 from jobs.clustering.summary import Duplicates, Groups, Summary, projection
 from jobs.clustering.vectors import Held
-from jobs.report import Bars, Fact, Gallery, Picture, Points, Report, Section, Table, sample
-from jobs.urls import open_url
+from jobs.report import Bars, Fact, Gallery, Points, Report, ReportPicture, Section, Table, sample
+from jobs.runtime.urls import open_url
 
 GALLERIES, PICTURES, TABLE_ROWS = 8, 8, 30
 COLOURED = 6  # clusters in the projection
@@ -142,7 +142,7 @@ def _why_best(summary: Summary) -> str:
     return "The best by quality is marked." if known else "The typical one is marked: quality is not known."
 
 
-def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) -> list[Picture]:
+def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) -> list[ReportPicture]:
     """Of these points, as far as they can be shown."""
     paths, quality = summary.points.pictures, summary.points.quality
     found = []
@@ -152,7 +152,7 @@ def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) 
         if jpeg is not None:
             detail = "" if quality is None or np.isnan(quality[point]) else f"quality {quality[point]:.3g}"
             mark: Literal["", "good"] = "good" if point == best else ""
-            found.append(Picture(jpeg, str(summary.points.ids[point]), detail, mark=mark))
+            found.append(ReportPicture(jpeg, str(summary.points.ids[point]), detail, mark=mark))
     return found
 
 

@@ -7,8 +7,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from deployments.dbscan import BLOCK, Cancelled, HostProducts, OutlinedProducts, Products, Singles, Units, neighbours
-from deployments.growth import Found, Growth, Known
+from deployments.clustering.dbscan import (
+    BLOCK,
+    Cancelled,
+    HostProducts,
+    OutlinedProducts,
+    Products,
+    Singles,
+    Units,
+    neighbours,
+)
+from deployments.clustering.growth import Growth, GrowthSnapshot, GrowthUpdate
 
 # Points of a block row: small ones for few points, so that there are rows for many cores and for going on.
 FEWEST, MOST, BLOCK_ROWS = 1024, 8192, 32
@@ -22,7 +31,7 @@ class Threshold(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """Block rows of `block` points each over `count` points."""
 
     count: int
@@ -46,7 +55,8 @@ class Plan:
 
 
 class Block(NamedTuple):
-    """The unit rows of a block, and their outlines (k, width) where there are any (`deployments.outline`)."""
+    """The unit rows of a block, and their outlines (k, width) where there are any
+    (`deployments.clustering.outline`)."""
 
     units: Units
     outlines: Singles | None = None
@@ -60,7 +70,7 @@ class Block(NamedTuple):
 class RowFound(NamedTuple):
     """What a block row found for each threshold, how many pairs it had to compare, and on which device."""
 
-    found: list[Found]
+    found: list[GrowthUpdate]
     compared: int
     device: str
 
@@ -102,10 +112,10 @@ def points_a_block(count: int) -> int:
 
 
 def search_row(
-    plan: Plan,
+    plan: SearchPlan,
     row: int,
     blocks: Callable[[int], Block],
-    known: Sequence[Known],
+    known: Sequence[GrowthSnapshot],
     engine: Engine,
     stop: Callable[[], bool] = lambda: False,
 ) -> RowFound:
@@ -161,8 +171,8 @@ def pack(row: RowFound) -> bytes:
 def unpack(data: bytes) -> RowFound:
     """What was packed."""
     with np.load(io.BytesIO(data)) as arrays:
-        count = (len(arrays.files) - 2) // len(Found._fields)
-        found = [Found(*(arrays[f"{name}_{index}"] for name in Found._fields)) for index in range(count)]
+        count = (len(arrays.files) - 2) // len(GrowthUpdate._fields)
+        found = [GrowthUpdate(*(arrays[f"{name}_{index}"] for name in GrowthUpdate._fields)) for index in range(count)]
         return RowFound(found, int(arrays["compared"]), str(arrays["device"]))
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from ray.exceptions import RayError
 
-from deployments.growth import Growth
-from jobs.clustering.rows import Plan, RowFound, pack, unpack
+from deployments.clustering.growth import Growth
+from jobs.clustering.rows import RowFound, SearchPlan, pack, unpack
 from jobs.clustering.workers import Pool
-from jobs.errors import JobRefused
-from jobs.output import Output
-from jobs.progress import Progress
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.output import Output
+from jobs.runtime.progress import Progress
 
 FOLDER = "_blocks"
 MILLION = 1_000_000
@@ -38,7 +38,7 @@ class Searched:
             growth.take(found)
 
 
-def search(plan: Plan, pool: Pool, at_a_time: int, output: Output, signature: str) -> Searched:
+def search(plan: SearchPlan, pool: Pool, at_a_time: int, output: Output, signature: str) -> Searched:
     """Search every block row.
 
     Args:
@@ -101,6 +101,6 @@ def _name(signature: str, row: int) -> str:
     return f"{FOLDER}/{signature}/{row:06}.npz"
 
 
-def _counts(plan: Plan, row: int) -> dict[str, int]:
+def _counts(plan: SearchPlan, row: int) -> dict[str, int]:
     before = sum(plan.pairs(earlier) for earlier in range(row))
     return {"million pairs": (before + plan.pairs(row)) // MILLION - before // MILLION, "block rows": 1}

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deployments.components import Indices
-from deployments.dbscan import Floats
-from deployments.growth import NOISE, Flags, Growth
+from deployments.clustering.components import Indices
+from deployments.clustering.dbscan import Floats
+from deployments.clustering.growth import NOISE, Flags, Growth
 from jobs.clustering.vectors import Held, Points
 
 AT_ONCE = 8192  # vectors in float64

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from deployments.components import Indices
-from deployments.dbscan import Floats, Units, has_direction, row_lengths
+from deployments.clustering.components import Indices
+from deployments.clustering.dbscan import Floats, Units, has_direction, row_lengths
 from jobs.clustering.rows import points_a_block
-from jobs.errors import JobRefused
-from jobs.urls import open_url, public_url, refused
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.urls import open_url, public_url, refused
 
 Vectors = NDArray[np.floating]
 

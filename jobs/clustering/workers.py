@@ -18,13 +18,13 @@ from ray.exceptions import AuthenticationError
 from threadpoolctl import threadpool_limits
 
 from configs.threads import cores
-from deployments.dbscan import Floats, Singles, Units
-from deployments.growth import Known
-from deployments.outline import choose_outliner, sampled
-from jobs.clustering.rows import Block, Engine, HostEngine, Plan, RowFound, search_row
+from deployments.clustering.dbscan import Floats, Singles, Units
+from deployments.clustering.growth import GrowthSnapshot
+from deployments.clustering.outline import choose_outliner, sampled
+from jobs.clustering.rows import Block, Engine, HostEngine, RowFound, SearchPlan, search_row
 from jobs.clustering.vectors import Held, Vectors
-from jobs.errors import JobRefused
-from jobs.joining import join
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.joining import join
 
 # A task has one core: as many tasks as cores, not each with as many threads as cores. Ray sets OMP_NUM_THREADS alone.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -116,14 +116,14 @@ class Searching(NamedTuple):
     `width`: numbers of a vector that are multiplied, its outline's or all of them.
     """
 
-    plan: Plan
+    plan: SearchPlan
     vectors: Store
     outlines: Store | None
     lengths: Floats
     width: int
 
 
-def prepare(plan: Plan, store: Store, held: Held, workers: Workers) -> Searching:
+def prepare(plan: SearchPlan, store: Store, held: Held, workers: Workers) -> Searching:
     """Choose the outlines of vectors, and draw them where they help; `store` has the vectors."""
     # A GPU multiplies so fast that looking at open pairs would take longer.
     if not workers.gpus:
@@ -140,7 +140,7 @@ def prepare(plan: Plan, store: Store, held: Held, workers: Workers) -> Searching
 class Pool(Protocol):
     """Searches block rows side by side."""
 
-    def share(self, known: list[Known]) -> Any:
+    def share(self, known: list[GrowthSnapshot]) -> Any:
         """What several `submit` are given of what is known."""
 
     def submit(self, row: int, known: Any) -> Future[RowFound]:
@@ -159,7 +159,7 @@ class RayTasks:
         options: dict[str, Any] = {"num_cpus": workers.cpus, "num_gpus": workers.gpus}
         self._task = ray.remote(_search_row).options(**options, runtime_env={"env_vars": ONE_THREAD})
 
-    def share(self, known: list[Known]) -> Any:
+    def share(self, known: list[GrowthSnapshot]) -> Any:
         return ray.put(known)
 
     def submit(self, row: int, known: Any) -> Future[RowFound]:
@@ -182,7 +182,7 @@ class Threads:
         self._closed = threading.Event()
         self._threads = ThreadPoolExecutor(workers.count, "search", self._begin)
 
-    def share(self, known: list[Known]) -> Any:
+    def share(self, known: list[GrowthSnapshot]) -> Any:
         return known
 
     def submit(self, row: int, known: Any) -> Future[RowFound]:
@@ -196,7 +196,7 @@ class Threads:
     def _begin(self) -> None:
         self._own.engine = _engine(next(self._numbers)) if self._on_gpu else HostEngine()
 
-    def _search(self, row: int, known: list[Known]) -> RowFound:
+    def _search(self, row: int, known: list[GrowthSnapshot]) -> RowFound:
         return search_row(self._plan, row, self._block, known, self._own.engine, self._closed.is_set)
 
     def _block(self, number: int) -> Block:
@@ -205,12 +205,12 @@ class Threads:
 
 
 def _search_row(
-    plan: Plan,
+    plan: SearchPlan,
     vectors: Sequence[Any],
     outlines: Sequence[Any] | None,
     lengths: Floats,
     row: int,
-    known: Sequence[Known],
+    known: Sequence[GrowthSnapshot],
 ) -> RowFound:
     """One task."""
 
@@ -220,7 +220,7 @@ def _search_row(
     return search_row(plan, row, block, known, _engine(0) if ray.get_gpu_ids() else HostEngine())
 
 
-def _block(plan: Plan, number: int, vectors: Vectors, outlines: Singles | None, lengths: Floats) -> Block:
+def _block(plan: SearchPlan, number: int, vectors: Vectors, outlines: Singles | None, lengths: Floats) -> Block:
     """A block of these vectors; `lengths` are of all."""
     return Block(Units(vectors, lengths[plan.points(number)]), outlines)
 
@@ -231,17 +231,17 @@ def _gpus_here() -> int:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
         return 0  # no driver; torch, which takes seconds and half a gigabyte, need not be asked
-    import torch  # noqa: PLC0415
+    import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _engine(number: int) -> Engine:
     """Of a worker with this number, on one of the GPUs that it may use."""
-    import torch  # noqa: PLC0415 - as above
+    import torch
 
     if not torch.cuda.is_available():
         return HostEngine()
-    from jobs.clustering.cuda import CudaEngine  # noqa: PLC0415
+    from jobs.clustering.cuda import CudaEngine
 
     return CudaEngine(f"cuda:{number % torch.cuda.device_count()}")

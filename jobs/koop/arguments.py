@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NoReturn, get_args
 
-from jobs.errors import JobRefused
 from jobs.koop.driver import days_between
-from jobs.koop.endpoints import Endpoints
+from jobs.koop.fetching.pace import BURST, REQUESTS_PER_S
 from jobs.koop.options import Keep, Options
-from jobs.koop.pace import BURST, REQUESTS_PER_S
-from jobs.koop.query import Selection
-from jobs.running import APPLICATION
+from jobs.koop.search.endpoints import Endpoints
+from jobs.koop.search.query import Selection
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.running import APPLICATION
 
 EXAMPLE = """
 example:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.map_rule import Decision, decide
-from deployments.zero_shot import softmax
+from deployments.models.clip.map_rule import Decision, decide
+from deployments.models.clip.zero_shot import softmax
+from deployments.pictures.pixels import Pixels
 
-Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 # (n, size, size, 3) -> embeddings (n, d), logits of the three categories (n, 3)

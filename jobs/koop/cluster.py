@@ -10,17 +10,18 @@ import ray
 from ray import serve
 
 from configs.prompts import CATEGORIES, load_prompts
-from jobs.asking import Asker
+from deployments.pictures.pixels import Pixels
 from jobs.koop.arguments import Arguments
-from jobs.koop.classifier import Classifier, Floats, Pixels
-from jobs.koop.cluster_pace import ClusterPace
+from jobs.koop.classifier import Classifier, Floats
 from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest
-from jobs.koop.documents import Documents
+from jobs.koop.fetching.cluster_pace import ClusterPace
+from jobs.koop.fetching.documents import Documents
+from jobs.koop.fetching.web import Retry, Web
 from jobs.koop.options import Asked
-from jobs.koop.sru import Sru
-from jobs.koop.web import Retry, Web
-from jobs.output import Output
+from jobs.koop.search.sru import Sru
+from jobs.runtime.asking import Asker
+from jobs.runtime.output import Output
 
 # A task waits for others nearly all of the time; four of them fit beside the application on two cores.
 TASK_CPUS = 0.02
@@ -45,26 +46,26 @@ class Job:
     max_batch: int
 
 
-class Clip:
+class ServedClip:
     """The application's CLIP through its handle; every call may raise what `Asker.ask` raises."""
 
     def __init__(self, application: str, prompt_set: str) -> None:
         prompts = load_prompts().classifier[prompt_set]
         self._prompts = tuple(prompts[category] for category in CATEGORIES)
-        handle: Any = serve.get_deployment_handle("Clip", application)
+        handle: Any = serve.get_deployment_handle("ServedClip", application)
         # A large batch does not fit into a message.
         self._handle = handle.options(_by_reference=True)
         self._asker = Asker()
 
     async def asked(self) -> Asked:
         """What is asked now."""
-        weights = await self._asker.ask("Clip", self._handle.weights.remote)
+        weights = await self._asker.ask("ServedClip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
     async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
         """As `classifier.Score` says."""
         classes = [list(prompts) for prompts in self._prompts]
-        scores = await self._asker.ask("Clip", lambda: self._handle.score.remote(pixels, classes))
+        scores = await self._asker.ask("ServedClip", lambda: self._handle.score.remote(pixels, classes))
         return np.asarray(scores.vectors), np.asarray(scores.logits)
 
 
@@ -101,7 +102,7 @@ class Reports:
 async def ingest(job: Job, day: date, board: Any) -> Manifest:
     """Do a day in this process."""
     arguments, retries = job.arguments, list[Retry]()
-    clip = Clip(arguments.application, job.prompt_set)
+    clip = ServedClip(arguments.application, job.prompt_set)
     pace = ClusterPace(arguments.rate, arguments.burst)
     async with Web(arguments.endpoints, pace, on_retry=retries.append) as web:
         services = Services(

@@ -17,15 +17,15 @@ from deployments.catalogue.clock import utc_now
 from jobs.koop import tables
 from jobs.koop.classifier import Classified, Classifier
 from jobs.koop.day_files import DayFiles, Manifest, Tables, kept_path
-from jobs.koop.documents import Documents, Found, Lost, Wanted
+from jobs.koop.fetching.documents import Documents, FetchedFile, Lost, WantedFile
+from jobs.koop.fetching.pages import Unread
+from jobs.koop.fetching.pictures import PublishedPicture, pictures
+from jobs.koop.fetching.web import Retry
 from jobs.koop.options import Asked, Options, signature, stated
-from jobs.koop.pages import Unread
-from jobs.koop.pictures import Picture, pictures
-from jobs.koop.records import Record
-from jobs.koop.sru import Results, Sru
+from jobs.koop.search.records import Record
+from jobs.koop.search.sru import Results, Sru
 from jobs.koop.tables import Row
-from jobs.koop.web import Retry
-from jobs.output import Output
+from jobs.runtime.output import Output
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 PUBLICATIONS_AT_ONCE = 8
@@ -143,7 +143,7 @@ class Day:
         if len(self._publications) >= PART_PUBLICATIONS or len(self._images) >= PART_IMAGES:
             await self._write_part()
 
-    async def _look(self, file: Found | Lost, position: int, rows: list[Row], group: asyncio.TaskGroup) -> None:
+    async def _look(self, file: FetchedFile | Lost, position: int, rows: list[Row], group: asyncio.TaskGroup) -> None:
         """Add the rows of a file, those of pictures when their decision has come."""
         about = self._about(file.wanted, file.url, position)
         if isinstance(file, Lost):
@@ -160,14 +160,14 @@ class Day:
                     await self._room.acquire()
                     group.create_task(self._decide(picture, about, rows))
 
-    async def _decide(self, picture: Picture, about: Row, rows: list[Row]) -> None:
+    async def _decide(self, picture: PublishedPicture, about: Row, rows: list[Row]) -> None:
         try:
             classified = await self._services.classifier.classify(picture.pixels)
             rows.append(about | await asyncio.to_thread(self._done, picture, classified))
         finally:
             self._room.release()
 
-    def _done(self, picture: Picture, classified: Classified) -> Row:
+    def _done(self, picture: PublishedPicture, classified: Classified) -> Row:
         """What a classified picture adds to its row; one that is kept is put aside. For a thread of its own."""
         decision = classified.decision
         keep = self._options.keeps(decision.category, decision.is_map_or_aerial)
@@ -187,7 +187,7 @@ class Day:
             "kept": kept_path(self._day, name) if keep else None,
         }
 
-    def _about(self, wanted: Wanted, url: str, position: int) -> Row:
+    def _about(self, wanted: WantedFile, url: str, position: int) -> Row:
         return {
             "publication": wanted.publication,
             "position": position,

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.koop.tables import IMAGES, PUBLICATIONS, Row, image_table, table
-from jobs.output import Output
+from jobs.runtime.output import Output
 
 PARTS = "_parts"
 PUBLICATIONS_END, IMAGES_END = ".publications.parquet", ".images.parquet"

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from jobs.koop.day import NOT_OVER, Counts
 from jobs.koop.day_files import Manifest, read_manifest
 from jobs.koop.options import Asked, Options, differences, stated
-from jobs.output import Output
-from jobs.progress import Progress
+from jobs.runtime.output import Output
+from jobs.runtime.progress import Progress
 
 ROUNDS = 3  # a day that fails is tried again when the others are done
 READ_EVERY_S = 1.0
@@ -45,7 +45,7 @@ def days_between(start: date, end: date) -> list[date]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class IngestionPlan:
     """Days that are complete already, with their manifests; those to be done; and why some are done again."""
 
     complete: dict[date, Manifest]
@@ -53,7 +53,7 @@ class Plan:
     again: dict[date, str]
 
 
-async def plan(output: Output, days: Iterable[date], options: Options, asked: Asked, *, force: bool) -> Plan:
+async def plan(output: Output, days: Iterable[date], options: Options, asked: Asked, *, force: bool) -> IngestionPlan:
     """What is to be done: every day that is not complete by these options and weights."""
     days, readers = list(days), asyncio.Semaphore(READERS)
 
@@ -75,7 +75,7 @@ async def plan(output: Output, days: Iterable[date], options: Options, asked: As
             again[day] = "incomplete: " + "; ".join(manifest["reasons"])
         else:
             complete[day] = manifest
-    return Plan(complete, tuple(day for day in days if day not in complete), again)
+    return IngestionPlan(complete, tuple(day for day in days if day not in complete), again)
 
 
 class Driver:

@@ -16,23 +16,23 @@ from typing import Any
 import ray
 
 from configs.settings import Settings, SettingsError, load_settings
-from jobs.asking import NoAnswer
-from jobs.errors import JobRefused, command_line
 from jobs.koop.arguments import Arguments, read
-from jobs.koop.cluster import Board, Clip, Job, ingest_day
-from jobs.koop.cluster_pace import ClusterPace
+from jobs.koop.cluster import Board, Job, ServedClip, ingest_day
 from jobs.koop.day import Counts, choose
 from jobs.koop.day_files import Manifest, forget, remove_parts
-from jobs.koop.driver import COLUMNS, Driver, Plan, Run, counts_of, plan
+from jobs.koop.driver import COLUMNS, Driver, IngestionPlan, Run, counts_of, plan
 from jobs.koop.errors import KoopError
+from jobs.koop.fetching.cluster_pace import ClusterPace
+from jobs.koop.fetching.pace import LocalPace, TokenBucket
+from jobs.koop.fetching.web import Web
 from jobs.koop.options import Asked
-from jobs.koop.pace import LocalPace, TokenBucket
-from jobs.koop.sru import Sru
+from jobs.koop.search.sru import Sru
 from jobs.koop.summary import write_report
-from jobs.koop.web import Web
-from jobs.output import Output, open_output
-from jobs.progress import Progress
-from jobs.running import connect, node_count
+from jobs.runtime.asking import NoAnswer
+from jobs.runtime.errors import JobRefused, command_line
+from jobs.runtime.output import Output, open_output
+from jobs.runtime.progress import Progress
+from jobs.runtime.running import connect, node_count
 
 
 def run(words: Sequence[str]) -> int:
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     arguments = read(words, settings.max_pixels)
     if arguments.dry_run:
         return asyncio.run(_count(arguments))
-    connect(arguments.application).handle("Clip")
+    connect(arguments.application).handle("ServedClip")
     return asyncio.run(_ingest(arguments, settings, open_output(arguments.output)))
 
 
@@ -72,7 +72,7 @@ async def _count(arguments: Arguments) -> int:
 
 async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> int:
     try:
-        asked = await Clip(arguments.application, settings.prompt_set).asked()
+        asked = await ServedClip(arguments.application, settings.prompt_set).asked()
     except NoAnswer as error:
         raise JobRefused(f"{error}: see /health of the application {arguments.application!r}.") from error
     planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
@@ -86,7 +86,7 @@ async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> i
     return 0 if done.ok else 1
 
 
-async def _do(job: Job, planned: Plan) -> Run:
+async def _do(job: Job, planned: IngestionPlan) -> Run:
     """Do the days that are left, on the cluster."""
     arguments = job.arguments
     # This process starts the actor, which then lives as long as the run.
@@ -109,7 +109,7 @@ async def _do(job: Job, planned: Plan) -> Run:
         return await driver.run(planned.todo, partial(forget, job.output) if arguments.force else None)
 
 
-def _announce(planned: Plan, asked: Asked, output: Output) -> None:
+def _announce(planned: IngestionPlan, asked: Asked, output: Output) -> None:
     print(f"{len(planned.todo):,} days to do, {len(planned.complete):,} complete already, into {output.shown}")
     for day, why in planned.again.items():
         print(f"{day} is done again: {why}")

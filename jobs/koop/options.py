@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from jobs.koop.query import Selection
+from jobs.koop.search.query import Selection
 
 Keep = Literal["maps", "maps-and-aerial"]
 

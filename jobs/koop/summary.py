@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from jobs.koop.day_files import images_path, publications_path
 from jobs.koop.driver import Run, counts_of
 from jobs.koop.options import Asked
-from jobs.output import Output
-from jobs.report import Bars, Fact, Gallery, Picture, Points, Report, Section, Table, render
+from jobs.report import Bars, Fact, Gallery, Points, Report, ReportPicture, Section, Table, render
+from jobs.runtime.output import Output
 
 SAMPLE_DAYS = 24
 SAMPLES_A_DAY = 2  # of each decision
@@ -59,13 +59,13 @@ def _reasons(run: Run) -> Iterator[tuple[date, str]]:
         yield day, "; ".join(manifest["reasons"])
 
 
-def _samples(output: Output, days: list[date]) -> tuple[list[Picture], list[Picture]]:
+def _samples(output: Output, days: list[date]) -> tuple[list[ReportPicture], list[ReportPicture]]:
     """Pictures that were kept and that were not; the same for the same tables."""
     step = max(1, len(days) // SAMPLE_DAYS)
     chosen = days[::step][:SAMPLE_DAYS]
     each = max(SAMPLES_A_DAY, SAMPLE_DAYS // max(1, len(chosen)))
-    kept: list[Picture] = []
-    dropped: list[Picture] = []
+    kept: list[ReportPicture] = []
+    dropped: list[ReportPicture] = []
     for day in chosen:
         images = output.read_table(images_path(day), SAMPLE_COLUMNS)
         if images is None:
@@ -76,10 +76,12 @@ def _samples(output: Output, days: list[date]) -> tuple[list[Picture], list[Pict
     return kept, dropped
 
 
-def _picture(row: dict[str, Any]) -> Picture:
+def _picture(row: dict[str, Any]) -> ReportPicture:
     page = f", page {row['page']}" if row["page"] else ""
     detail = f"{row['category']} {row['confidence']:.0%}{page}"
-    return Picture(row["seen"], row["publication"], detail, row["url"], "good" if row["outcome"] == "kept" else "")
+    return ReportPicture(
+        row["seen"], row["publication"], detail, row["url"], "good" if row["outcome"] == "kept" else ""
+    )
 
 
 def _places(output: Output, days: list[date]) -> dict[str, list[tuple[float, float]]]:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from configs.prompts import CATEGORIES
-from jobs.koop.records import Area, Record
+from jobs.koop.search.records import Area, Record
 
 Row = dict[str, Any]
 

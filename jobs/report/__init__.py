@@ -18,7 +18,7 @@ from typing import ClassVar, Literal
 import jinja2
 from PIL import Image
 
-from deployments.decoding import decode
+from deployments.pictures.decoding import decode
 from jobs.report.charts import BOTTOM, LEFT, RIGHT, TOP, BarChart, PointChart
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportPicture:
     """A JPEG as `thumbnail` makes it, and what stands below it. `link`: http(s), others are left out."""
 
     jpeg: bytes
@@ -74,7 +74,7 @@ class Gallery:
 
     kind: ClassVar[str] = "gallery"
     title: str
-    pictures: Sequence[Picture]
+    pictures: Sequence[ReportPicture]
     note: str = ""
 
 

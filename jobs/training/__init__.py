@@ -1,1 +1,1 @@
-"""What trains the bundled weights: one module for each model, started by `python -m jobs.train_bundled`."""
+"""What trains the bundled weights: one module for each model, started by `python -m training`."""

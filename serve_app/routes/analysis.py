@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from deployments.clusterer import ClusterRequest, ClusterResponse
-from deployments.photo_assessment import LlmQuestion
-from serve_app.analysis import Analysis
-from serve_app.errors import ValidationFailed
+from deployments.clustering.deployment import ClusterRequest, ClusterResponse
+from deployments.models.llm.assessment import LlmQuestion
+from serve_app.features.analysis import Analysis
+from serve_app.http.errors import ValidationFailed
 from serve_app.routes.responses import FETCH_ERRORS, LLM_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.analysis import (
     AnalyzeRequest,

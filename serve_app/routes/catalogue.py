@@ -14,11 +14,11 @@ from starlette.responses import JSONResponse
 
 from deployments.catalogue.errors import StoreUnavailable
 from deployments.catalogue.records import Facts, Format, Image, Order, Stats, Status
-from deployments.catalogue.store import THUMBNAIL_SIZES, ThumbnailSize
-from serve_app.catalogue_files import original_response, thumbnail_response
-from serve_app.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
-from serve_app.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError
-from serve_app.links import base_url, prefers_image
+from deployments.catalogue.store.base import THUMBNAIL_SIZES, ThumbnailSize
+from serve_app.features.catalogue_files import original_response, thumbnail_response
+from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
+from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError
+from serve_app.http.links import base_url, prefers_image
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
     CATALOGUE_SEARCH_ERRORS,

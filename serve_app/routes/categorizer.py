@@ -11,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
-from serve_app.categories import category_lengths, parse_categories
-from serve_app.errors import InvalidImage, InvalidRequest, PanoptesError, TooLarge
-from serve_app.images import Decoded
-from serve_app.pages import form_page
+from serve_app.features.video import best_frames
+from serve_app.http.errors import InvalidImage, InvalidRequest, PanoptesError, TooLarge
+from serve_app.inputs.categories import category_lengths, parse_categories
+from serve_app.inputs.images import Decoded
+from serve_app.page.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
 from serve_app.services import Services, Wired, counted, gather_bounded, stack
-from serve_app.video import best_frames
 
 router = APIRouter(tags=["Categorizer"])
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Response, UploadFile
 
-from serve_app import classification
-from serve_app.handles import ModelClient, ModelState
+from serve_app.clients.handles import ModelClient, ModelState
+from serve_app.features import classification
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
 from serve_app.services import Services, Wired, counted

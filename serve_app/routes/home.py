@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from serve_app.links import has_current
-from serve_app.pages import ASSETS, home_page
+from serve_app.http.links import has_current
+from serve_app.page.pages import ASSETS, home_page
 from serve_app.services import Wired
 from serve_app.version import VERSION
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from serve_app.descriptions import (
+from serve_app.clients.handles import ModelClient
+from serve_app.features.descriptions import (
     Answered,
     ask_captioner,
     ask_detector,
@@ -13,7 +14,6 @@ from serve_app.descriptions import (
     detected,
     tag_scores,
 )
-from serve_app.handles import ModelClient
 from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.pictures import (
     CaptionResponse,

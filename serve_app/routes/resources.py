@@ -8,11 +8,12 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 
 from configs.prompts import load_prompts
-from deployments.replica import ModelStatus
-from deployments.weights import ClipWeights, Weights
-from deployments.zero_shot import softmax
-from serve_app.errors import InvalidRequest, ModelNotFound, TooLarge
-from serve_app.handles import ModelState
+from deployments.models.clip.zero_shot import softmax
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.replica import ModelStatus
+from deployments.runtime.weights import ClipWeights, Weights
+from serve_app.clients.handles import ModelState
+from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.resources import (
@@ -85,7 +86,7 @@ def _check(request: EmbeddingRequest, count: int, services: Services) -> None:
 
 
 async def _embed_images(services: Services, sources: list[str]) -> NDArray[np.float32]:
-    async def fit(source: str) -> NDArray[np.uint8]:
+    async def fit(source: str) -> Pixels:
         return (await services.fit_for_clip(await _read(services, source))).pixels
 
     async with counted("/v1/embeddings", len(sources)):

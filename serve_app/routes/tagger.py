@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request
 from pydantic import ValidationError
 
-from deployments.work import Job
-from serve_app.errors import InvalidRequest, TooLarge, ValidationFailed
-from serve_app.middleware import request_id
+from deployments.work.deployment import Job
+from serve_app.features.tagging import Tagging
+from serve_app.http.errors import InvalidRequest, TooLarge, ValidationFailed
+from serve_app.http.middleware import request_id
 from serve_app.routes.responses import TAGGER_ERRORS, WORK_ERRORS, answers
 from serve_app.schemas.tagger import Index_Response, ProcessRequest, WorkJob, WorkStatus
 from serve_app.services import Wired
-from serve_app.tagging import Tagging
 
 router = APIRouter(tags=["Tagger"])
 

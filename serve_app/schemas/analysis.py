@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
-from deployments.photo_assessment import LlmPhotoAnalysis
+from deployments.models.llm.assessment import LlmPhotoAnalysis
 from serve_app.schemas.common import ImageInput, plain_base64
 from serve_app.schemas.pictures import (
     CAPTION_EXAMPLE,

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.catalogue.records import Status
-from deployments.catalogue.store import ThumbnailSize
+from deployments.catalogue.store.base import ThumbnailSize
 from serve_app.schemas.pictures import TagScore
 
 _THUMBNAILS: Any = {

@@ -9,11 +9,12 @@ import httpx
 import pytest
 import yaml
 
-from benchmarks.application import ROOT, configure
-from benchmarks.nodes import Node, RayNodes
-from benchmarks.processes import free_port, within
+from configs.project import PROJECT
 from configs.serving import enabled_only
 from serve_app.app import PARTS
+from testbed.application import configure
+from testbed.nodes import Node, RayNodes
+from testbed.processes import free_port, within
 
 QUARTERS = ("Clip", "Tagger", "Captioner", "Quality")
 ON_CPUS = ("Ingress", "Blur", "Cataloguer")
@@ -53,7 +54,7 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.2}
     overrides["Captioner"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 1}
     overrides["Cataloguer"]["autoscaling_config"] = SCALED
-    source = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
+    source = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
     config = configure(source, port, {}, overrides)
     config["applications"][0]["args"] |= {
         **{f"{name.lower()}_enabled": name in kept for name in PARTS},

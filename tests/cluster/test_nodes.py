@@ -9,12 +9,12 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks.processes import within
+from testbed.processes import within
 from tests.cluster.clients import Clients
 from tests.cluster.conftest import ON_CPUS, QUARTERS, Cluster
 from tests.contract.pictures import JPEG, inline
 from tests.contract.test_catalogue import statistics, upload
-from tests.unit.test_images import encoded
+from tests.unit.serving.test_images import encoded
 
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120

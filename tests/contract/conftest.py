@@ -8,15 +8,16 @@ import httpx
 import pytest
 import yaml
 
-from benchmarks.application import REPORT_INTERVAL, ROOT, Application
-from benchmarks.processes import free_port
-from deployments.cataloguer import TAGS
+from configs.project import PROJECT
+from deployments.catalogue.deployment import TAGS
 from serve_app.app import PARTS
+from testbed.application import REPORT_INTERVAL, Application
+from testbed.doubles.images import ImageServer
+from testbed.doubles.llm import LlmServer
+from testbed.doubles.postgres import PostgresServer
+from testbed.doubles.s3 import BUCKET, S3Server
+from testbed.processes import free_port
 from tests.conftest import NO_POSTGRES
-from tests.doubles.images import ImageServer
-from tests.doubles.llm import LlmServer
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import BUCKET, S3Server
 
 API_KEY = "the-key-of-the-guarded-application"
 IMAGE_HOST = "127.0.0.2"
@@ -58,7 +59,7 @@ ON_SQLITE, ON_POSTGRES = "sqlite+folder", "postgresql+s3"
 def shared(variables: dict[str, str]) -> dict[str, Any]:
     """The same code under /shared: the catalogue on PostgreSQL and S3 as a cluster has it, behind two ingresses."""
     kept = ("Clip", "Captioner", "Cataloguer")
-    config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())["applications"][0]
+    config = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())["applications"][0]
     deployments = [entry for entry in config["deployments"] if entry["name"] in {"Ingress", *kept}]
     for entry in deployments:
         entry["ray_actor_options"] = {"num_cpus": 0}

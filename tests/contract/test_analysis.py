@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from benchmarks.application import Application
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
 from tests.contract.pictures import JPEG, UNUSUAL, inline
 from tests.contract.test_cluster import blobs
 from tests.contract.test_vision_llm import ask
-from tests.doubles.images import ImageServer
-from tests.unit.test_images import encoded, png_header
+from tests.unit.serving.test_images import encoded, png_header
 
 NAMES = ("blur", "quality", "emotion", "embedding", "classification", "caption", "tags", "objects")
 ALL = {f"run_{name}": True for name in NAMES}

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks.application import Application
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
 from tests.contract.pictures import JPEG, UNUSUAL
-from tests.doubles.images import ImageServer
-from tests.unit.test_images import encoded, png_header
+from tests.unit.serving.test_images import encoded, png_header
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG
-from tests.unit.test_images import encoded, png_header
+from tests.unit.serving.test_images import encoded, png_header
 
 
 def upload(api: httpx.Client, data: bytes, name: str = "a.jpg") -> int:

@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from sqlalchemy import create_engine, text
 
-from benchmarks.application import Application
-from deployments.catalogue.database import database_url
-from jobs.evaluation import labelled_scenes
+from deployments.catalogue.sql.database import database_url
+from testbed.application import Application
+from testbed.doubles.postgres import PostgresServer
 from tests.contract.conftest import ON_POSTGRES, Catalogued
 from tests.contract.test_catalogue import finished, statistics, upload
-from tests.doubles.postgres import PostgresServer
-from tests.unit.test_images import encoded
+from tests.unit.serving.test_images import encoded
+from training.clip.evaluation import labelled_scenes
 
 UPLOADS, CLIENTS = 200, 4
 KILLED = ("Cataloguer", "Ingress", "Captioner")

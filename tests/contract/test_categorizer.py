@@ -5,9 +5,9 @@ import json
 import httpx
 import pytest
 
-from benchmarks.outcomes import png
 from configs.prompts import load_prompts
-from jobs.evaluation import labelled_scenes
+from testbed.outcomes import png
+from training.clip.evaluation import labelled_scenes
 
 SCENES = [
     (scene.label, png(scene.image))

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.paths import SAMPLES, shared
+from testbed.paths import SAMPLES, shared
 
 FIELDS = [
     "filename", "file_size_bytes", "is_map_or_aerial", "confidence", "classification", "probabilities",

@@ -12,10 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.application import Application
+from configs.project import PROJECT
 from configs.registry import load_registry
-from tests.doubles.images import ImageServer
-from tests.paths import PROJECT, SAMPLES
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
+from testbed.paths import SAMPLES
 
 CHINA, FLOWER = ((SAMPLES / name).read_bytes() for name in ("china.jpg", "flower.jpg"))
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.application import Application
-from benchmarks.processes import within
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
+from testbed.paths import SAMPLES
+from testbed.processes import within
 from tests.contract.pictures import inline
 from tests.contract.test_operations import sample
-from tests.doubles.images import ImageServer
-from tests.paths import SAMPLES
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
 NOT_BLUR = {f"run_{name}": False for name in ("quality", "emotion", "embedding")}

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from benchmarks.application import Application
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
 from tests.contract.conftest import API_KEY
-from tests.doubles.images import ImageServer
 
 
 @pytest.fixture

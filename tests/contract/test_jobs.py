@@ -17,12 +17,13 @@ import pyarrow.dataset as ds
 import pytest
 from PIL import Image
 
-from benchmarks.application import ROOT, Application
-from jobs.evaluation import fresh_scenes
+from configs.project import PROJECT
+from testbed.application import Application
 from tests.contract.pictures import JPEG, inline
 from tests.contract.test_catalogue import finished, upload
 from tests.contract.test_faults import replica
-from tests.unit.test_images import encoded
+from tests.unit.serving.test_images import encoded
+from training.clip.evaluation import fresh_scenes
 
 SCENES = 28
 ANALYSES = "blur,embedding,classification"
@@ -43,7 +44,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(panoptes: Application, command: list[str], **env: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=PROJECT,
         env={**os.environ, **panoptes.joining, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -137,7 +138,7 @@ def test_as_a_submitted_job(panoptes: Application, photos: Path, output: Path, t
     ray = str(Path(sys.executable).parent / "ray")
     entry = [sys.executable, "-m", "jobs.analyze", f"--input={photos}", f"--output={tmp_path}/out", "--analyses=blur"]
     submit = [ray, "job", "submit", "--"]
-    status, out, err = ended(started(panoptes, [*submit, "env", f"PYTHONPATH={ROOT}", *entry]))
+    status, out, err = ended(started(panoptes, [*submit, "env", f"PYTHONPATH={PROJECT}", *entry]))
     assert status == 0, out + err
     assert "30 images in" in out
     assert {path: row["sha256"] for path, row in rows(tmp_path / "out").items()} == {

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
-from benchmarks.application import ROOT, Application
-from tests.doubles.koop import KoopServer
+from configs.project import PROJECT
+from testbed.application import Application
+from testbed.doubles.koop import KoopServer
 
 DECISIONS = {date(2023, 5, 1): 7, date(2023, 5, 2): 0, date(2023, 5, 3): 5}
 LONGEST_S = 240
@@ -38,7 +39,7 @@ def ingested(
     }
     days = (f"--start={min(DECISIONS)}", f"--end={max(DECISIONS)}", "--rate=100")
     command = [*through, sys.executable, "-m", "jobs.koop.ingest", *days, *more]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False)
+    done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True, timeout=LONGEST_S, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -121,7 +122,7 @@ def test_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: P
         f"--attachments-url={koop.address}/externebijlagen",
         "--max-records=2",
     )
-    submit = (ray, "job", "submit", "--", "env", f"PYTHONPATH={ROOT}")
+    submit = (ray, "job", "submit", "--", "env", f"PYTHONPATH={PROJECT}")
     status, out, err = ingested(panoptes, koop, f"--output={tmp_path}", *addresses, through=submit)
     assert status == 0, out + err
     assert "Decisions: 4, 1.3 a day" in out

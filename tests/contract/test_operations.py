@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.application import Application
-from tests.paths import SAMPLES
+from testbed.application import Application
+from testbed.paths import SAMPLES
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
 

@@ -5,10 +5,10 @@ import base64
 import httpx
 import pytest
 
-from benchmarks.evaluate_descriptions import ask_captions, ask_objects, ask_tags, few
+from benchmarks.accuracy.evaluate_descriptions import ask_captions, ask_objects, ask_tags, few
+from testbed.doubles.images import ImageServer
 from tests.contract.pictures import JPEG, UNUSUAL, inline
-from tests.doubles.images import ImageServer
-from tests.unit.test_images import png_header
+from tests.unit.serving.test_images import png_header
 
 SEED = 41
 ROUTES = ("caption", "tags", "objects")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.application import Application
-from tests.paths import PROJECT
+from configs.project import PROJECT
+from testbed.application import Application
 
 EXAMPLES = re.findall(
     r"```bash\n([^\n]*curl -s [^\n]*)\n```\n```json\n(.*?)\n```", (PROJECT / "README.md").read_text(), re.DOTALL

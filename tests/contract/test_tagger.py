@@ -14,13 +14,13 @@ import httpx
 import pytest
 from PIL import Image
 
-from benchmarks.application import Application
-from jobs.evaluation import labelled_scenes
-from jobs.model_card_detector import evaluation_scenes
+from testbed.application import Application
+from testbed.doubles.videos import audio_only, coloured, slideshow
+from testbed.paths import shared
 from tests.contract.pictures import JPEG, UNUSUAL
-from tests.doubles.videos import audio_only, coloured, slideshow
-from tests.paths import shared
-from tests.unit.test_images import encoded, png_header
+from tests.unit.serving.test_images import encoded, png_header
+from training.clip.evaluation import labelled_scenes
+from training.detector.card import evaluation_scenes
 
 UNSUITABLE = "No Image/Video suitable for tagging analysis "
 SCENES = {scene.label: encoded(scene.image, "PNG") for scene in labelled_scenes(12, 9) if scene.label}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.evaluation import labelled_scenes
-from tests.doubles.videos import COLOURS, audio_only, coloured, slideshow
+from testbed.doubles.videos import COLOURS, audio_only, coloured, slideshow
+from training.clip.evaluation import labelled_scenes
 
 SCENES = {scene.label: scene.image for scene in labelled_scenes(12, 5) if scene.label}
 SHOWN = ["a street map", "a page of text", "a traffic sign"]

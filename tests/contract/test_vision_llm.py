@@ -6,12 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
-from benchmarks.application import Application
+from testbed.application import Application
+from testbed.doubles.images import ImageServer
+from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
 from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.pictures import JPEG, inline
-from tests.doubles.images import ImageServer
-from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
-from tests.unit.test_images import png_header
+from tests.unit.serving.test_images import png_header
 
 
 def ask(api: httpx.Client, model: str, **more: Any) -> httpx.Response:

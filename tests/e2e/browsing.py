@@ -54,12 +54,12 @@ class Page:
         self.browser.find_element("css selector", selector).send_keys(text)
 
     def press(self, *keys: str) -> None:
-        from selenium.webdriver import ActionChains  # noqa: PLC0415
+        from selenium.webdriver import ActionChains
 
         ActionChains(self.browser).send_keys(*keys).perform()
 
     def press_shift_tab(self) -> None:
-        from selenium.webdriver import ActionChains  # noqa: PLC0415
+        from selenium.webdriver import ActionChains
 
         ActionChains(self.browser).key_down("\ue008").send_keys("\ue004").key_up("\ue008").perform()
 

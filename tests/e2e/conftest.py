@@ -32,7 +32,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
     if program is None or driver is None:
         pytest.skip("The page is NOT tested in a browser: `apt-get install chromium chromium-driver`.")
     webdriver = pytest.importorskip("selenium.webdriver", reason="The page is NOT tested in a browser: no selenium.")
-    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
+    from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
     options.binary_location = program

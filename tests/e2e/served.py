@@ -13,14 +13,14 @@ import uvicorn
 from configs.settings import Settings
 from deployments.catalogue.preparing import Prepared
 from deployments.catalogue.records import Result
-from deployments.tags import Tag
-from serve_app.fetch import Fetcher
-from serve_app.handles import Models
-from serve_app.images import Decoder
+from deployments.models.tagger.answers import Tag
+from serve_app.clients.handles import Models
 from serve_app.ingress import make_api
+from serve_app.inputs.fetch import Fetcher
+from serve_app.inputs.images import Decoder
 from serve_app.services import Services
-from tests.unit.api import Doubles
-from tests.unit.catalogue import Eyes, located, working
+from tests.unit.catalogue.in_process import Eyes, located, working
+from tests.unit.serving.api import Doubles
 
 START_S = 20
 

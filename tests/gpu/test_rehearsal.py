@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.gpu.__main__ import PARTS, RESULTS
-from tests.paths import PROJECT
+from configs.project import PROJECT
 
 
 @pytest.mark.parametrize("part", ["clip", "captioner", "packing", "cluster"])

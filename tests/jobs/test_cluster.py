@@ -1,4 +1,4 @@
-"""`python -m jobs.cluster` as a user runs it, with and without Ray: scikit-learn's labels, also after it was killed."""
+"""`python -m jobs.clustering` as a user runs it, with and without Ray: scikit-learn's labels, also after it was killed."""
 
 import json
 import os
@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 
-from benchmarks.nodes import Node, RayNodes
-from benchmarks.processes import ProcessTree, outside_ray
-from deployments.dbscan import dbscan
-from tests.paths import PROJECT
-from tests.unit.test_cluster_job import with_noise
-from tests.unit.test_outline import in_few_directions
+from configs.project import PROJECT
+from deployments.clustering.dbscan import dbscan
+from testbed.nodes import Node, RayNodes
+from testbed.processes import ProcessTree, outside_ray
+from tests.unit.clustering.test_job import with_noise
+from tests.unit.clustering.test_outline import in_few_directions
 
 MIN_SAMPLES = 4
 
@@ -36,7 +36,7 @@ def written(path: Path, points: NDArray[np.float64]) -> NDArray[np.float32]:
 def command(folder: Path, eps: float, *more: str) -> list[str]:
     """From `in.parquet` of a folder to its `out`."""
     options = [f"--input={folder}/in.parquet", f"--output={folder}/out", f"--eps={eps}"]
-    return [sys.executable, "-m", "jobs.cluster", *options, f"--min-samples={MIN_SAMPLES}", *more]
+    return [sys.executable, "-m", "jobs.clustering", *options, f"--min-samples={MIN_SAMPLES}", *more]
 
 
 def manifest(output: Path) -> dict[str, Any]:

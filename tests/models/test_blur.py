@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployments.blur import Blur, laplacian_variance, measure
-from tests.paths import SAMPLES
+from deployments.models.blur.deployment import Blur
+from deployments.models.blur.model import laplacian_variance, measure
+from testbed.paths import SAMPLES
 
 
 def china() -> Image.Image:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deployments import clip
-from deployments.clip import Clip
-from deployments.errors import ModelFailed, PromptTooLong
-from deployments.weights import choose_clip
+from deployments.models.clip import deployment as clip
+from deployments.models.clip.deployment import Clip
+from deployments.runtime.errors import ModelFailed, PromptTooLong
+from deployments.runtime.weights import choose_clip
 from tests.models.test_clip_model import ENTRY, OPENAI
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.checkpoints import REPOSITORY, make_clip
 from configs.registry import load_registry
-from deployments import clip_model
-from deployments.clip_model import ClipModel
-from deployments.devices import select
-from deployments.errors import ModelFailed, PromptTooLong, WeightsNotFound
-from deployments.preprocessing import fit
-from deployments.weights import choose_clip
-from tests.paths import SAMPLES
+from deployments.models.clip import model as clip_model
+from deployments.models.clip.model import ClipModel
+from deployments.pictures.preprocessing import fit
+from deployments.runtime.devices import select
+from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
+from deployments.runtime.weights import choose_clip
+from testbed.checkpoints import REPOSITORY, make_clip
+from testbed.paths import SAMPLES
 
 OPENAI = "openai/clip-vit-base-patch32"
 ENTRY = load_registry().clip
@@ -54,7 +54,7 @@ def uncached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache, and a hub that nobody reaches."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("deployments.weights.hf_hub_url", lambda *_a, **_k: "http://127.0.0.1:9/nothing")
+    monkeypatch.setattr("deployments.runtime.weights.hf_hub_url", lambda *_a, **_k: "http://127.0.0.1:9/nothing")
 
 
 def test_a_checkpoint_in_the_hub_s_cache_is_served(cached: Path) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from deployments.growth import Growth
+from deployments.clustering.growth import Growth
 from jobs.clustering.cuda import CudaEngine
-from jobs.clustering.rows import HostEngine, Plan, Threshold, search_row
-from tests.unit.test_cluster_job import blocks, with_noise
+from jobs.clustering.rows import HostEngine, SearchPlan, Threshold, search_row
+from tests.unit.clustering.test_job import blocks, with_noise
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -15,7 +15,7 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 @pytest.mark.parametrize("device", DEVICES)
 def test_torch_finds_the_same(device: str) -> None:
     points = with_noise(np.random.default_rng(2), 3000, 32, 0.4).astype(np.float32)
-    plan = Plan(len(points), 1500, (Threshold(0.25, 5), Threshold(0.05, 2)))
+    plan = SearchPlan(len(points), 1500, (Threshold(0.25, 5), Threshold(0.05, 2)))
     known = [Growth(plan.count, one.min_samples).known() for one in plan.thresholds]
     given = blocks(points, 1500)
     for row in range(plan.rows):

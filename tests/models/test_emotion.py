@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.paths import PROJECT, shared
+from configs.project import PROJECT
+from testbed.paths import shared
 
 PROGRAM = """
 import json, os, sys
@@ -19,9 +20,10 @@ import numpy as np
 from PIL import Image
 from pathlib import Path
 from configs.registry import load_registry
-from deployments.emotion import WEIGHTS_FOLDER, EmotionModel
-from deployments.errors import WeightsNotFound
-from deployments.weights import choose_file, deepface_home
+from deployments.models.emotion.model import WEIGHTS_FOLDER
+from deployments.models.emotion.model import EmotionModel
+from deployments.runtime.errors import WeightsNotFound
+from deployments.runtime.weights import choose_file, deepface_home
 policy, detector, side, *pictures = sys.argv[1:]
 weights = choose_file("deepface", load_registry().emotion.network, deepface_home() / WEIGHTS_FOLDER, policy)
 try:
@@ -82,7 +84,7 @@ def test_real_weights_on_real_faces(detector: str) -> None:
 
 
 def test_regions_are_in_pixels_of_the_picture_itself(tmp_path: Path) -> None:
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     large = tmp_path / "large.png"
     Image.open(shared("images/astronaut.png")).convert("RGB").resize((2048, 2048)).save(large)

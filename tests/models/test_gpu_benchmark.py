@@ -12,15 +12,15 @@ from ray.serve.schema import ServeDeploySchema
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import packing
 from benchmarks.gpu.handles import measure
-from benchmarks.gpu.models import Figures, lines
+from benchmarks.gpu.models import GpuMeasurements, lines
 from benchmarks.gpu.networks import Limit, limit, load, replica
 from benchmarks.gpu.pictures import pictures
 from benchmarks.gpu.scale import BUNDLED, REHEARSAL
 from benchmarks.gpu.serving import config
 from benchmarks.gpu.typed import typed
-from benchmarks.load import Load
 from configs.registry import load_registry
-from deployments.devices import select
+from deployments.runtime.devices import select
+from testbed.load import Load
 
 CPU = torch.device("cpu")
 
@@ -84,7 +84,7 @@ def test_answers_are_counted_within_the_seconds() -> None:
 
 def test_shares_are_of_the_best_limit_and_of_the_replica() -> None:
     http = Load(64, 100, 250.0, 0.1, 0.2)
-    figures = Figures("float16", [Limit(1, 200.0, 10), Limit(32, 1000.0, 20)], 800.0, 500.0, http)
+    figures = GpuMeasurements("float16", [Limit(1, 200.0, 10), Limit(32, 1000.0, 20)], 800.0, 500.0, http)
     row = lines("Clip", REHEARSAL, [figures])[-1]
     assert row == "| float16 | 1000 | 800 | 500 | 0.50 | 0.62 | 250 | 0.25 | 0.31 | 100 | 200 |"
 

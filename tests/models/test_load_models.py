@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from configs.project import PROJECT
 from configs.settings import Settings
 from jobs import load_models
-from tests.paths import PROJECT
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import open_clip
 import pytest
 import torch
 
-from deployments.packed import PackedLinear, PackedSelfAttention, pack
+from deployments.runtime.packed import PackedLinear, PackedSelfAttention, pack
 
 SMALL = {
     "embed_dim": 32,

@@ -14,20 +14,20 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from benchmarks.checkpoints import add_folder
 from configs.registry import load_registry
-from deployments.captioner_model import CaptionerModel
-from deployments.detector import Detector
-from deployments.detector_model import DetectorModel
-from deployments.devices import select
-from deployments.errors import ModelFailed, WeightsNotFound
-from deployments.packed import PackedLinear
-from deployments.pretrained_model import PretrainedModel
-from deployments.tagger import Tagger
-from deployments.tagger_model import TaggerModel
-from deployments.tags import best
-from deployments.weights import PretrainedWeights, choose_pretrained
-from tests.paths import SAMPLES, shared
+from deployments.models.captioner.model import CaptionerModel
+from deployments.models.detector.deployment import Detector
+from deployments.models.detector.model import DetectorModel
+from deployments.models.tagger.answers import best
+from deployments.models.tagger.deployment import Tagger
+from deployments.models.tagger.model import TaggerModel
+from deployments.runtime.devices import select
+from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.packed import PackedLinear
+from deployments.runtime.pretrained_model import PretrainedModel
+from deployments.runtime.weights import PretrainedWeights, choose_pretrained
+from testbed.checkpoints import add_folder
+from testbed.paths import SAMPLES, shared
 
 REGISTRY = load_registry()
 DEVICE = select(REGISTRY.tagger.dtype, threads=2, gpu_fraction=0)
@@ -175,7 +175,7 @@ def test_the_model_is_packed_and_says_the_same(name: str, monkeypatch: pytest.Mo
     if name == "tagger":
         pytest.skip("the bundled tagger has but one linear layer")
     packed = KINDS[name](choose(name))
-    monkeypatch.setattr("deployments.pretrained_model.pack_linears", lambda _model: None)
+    monkeypatch.setattr("deployments.runtime.pretrained_model.pack_linears", lambda _model: None)
     plain = KINDS[name](choose(name))
     assert sum(isinstance(module, PackedLinear) for module in packed._model.modules()) > 10
     assert sum(isinstance(module, nn.Linear) for module in packed._model.modules()) <= 1  # the tied one

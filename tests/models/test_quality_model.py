@@ -10,13 +10,13 @@ import torch
 from PIL import Image
 
 from configs.registry import load_registry
-from deployments.devices import select
-from deployments.errors import ModelFailed, WeightsNotFound
-from deployments.nima import build_nima
-from deployments.quality import Quality
-from deployments.quality_model import QualityModel, _load_brisque
-from deployments.weights import FileWeights, choose_file, torch_home
-from tests.paths import shared
+from deployments.models.quality.deployment import Quality
+from deployments.models.quality.model import QualityModel, _load_brisque
+from deployments.models.quality.nima import build_nima
+from deployments.runtime.devices import select
+from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.weights import FileWeights, choose_file, torch_home
+from testbed.paths import shared
 
 ENTRY = load_registry().quality
 NAMES = ("brisque", "nima_technical", "nima_aesthetic")
@@ -86,7 +86,7 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
     def unreachable(*_args: object, **_options: object) -> None:
         raise OSError("no route to host")
 
-    monkeypatch.setattr("deployments.quality_model.load_file_from_url", unreachable)
+    monkeypatch.setattr("deployments.models.quality.model.load_file_from_url", unreachable)
     weights = choose_file("pyiqa_brisque", ENTRY.brisque, tmp_path, "hub")
     with pytest.raises(WeightsNotFound, match=r"TORCH_HOME.*WEIGHTS=bundled"):
         _load_brisque(weights)

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import deployments.video
-from deployments.errors import ModelFailed
-from deployments.preprocessing import fit
-from deployments.video import FrameBatch, NoFrames, Video, VideoBroken, VideoTooLong
-from tests.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
-from tests.paths import shared
+import deployments.video.deployment
+from deployments.pictures.preprocessing import fit
+from deployments.runtime.errors import ModelFailed
+from deployments.video.deployment import FrameBatch, NoFrames, Video, VideoBroken, VideoTooLong
+from testbed.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
+from testbed.paths import shared
 
 SIZE = 32
 # What a codec may change a channel by.
@@ -269,7 +269,7 @@ async def test_what_was_read_before_a_crash_is_given() -> None:
 
 
 async def test_a_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployments.video, "STALLED_S", 0.01)
+    monkeypatch.setattr(deployments.video.deployment, "STALLED_S", 0.01)
     before = readers()
     with pytest.raises(VideoBroken, match="gave nothing"):
         await frames(coloured(1))
@@ -278,7 +278,7 @@ async def test_a_reader_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(("limit", "value"), [("MEMORY_BYTES", 1 << 28), ("CPU_S", 0)])
 async def test_a_reader_has_limits(monkeypatch: pytest.MonkeyPatch, limit: str, value: int) -> None:
-    monkeypatch.setattr(deployments.video, limit, value)
+    monkeypatch.setattr(deployments.video.deployment, limit, value)
     with pytest.raises(VideoBroken):
         await frames(coloured(1, size=(3840, 2160)))
 

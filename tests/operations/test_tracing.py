@@ -7,12 +7,12 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from benchmarks.application import Application
-from benchmarks.processes import free_port
 from configs.tracing import EXPORTER
 from serve_app.app import PARTS
-from tests.doubles.otlp import Collector, attributes
-from tests.paths import SAMPLES
+from testbed.application import Application
+from testbed.doubles.otlp import Collector, attributes
+from testbed.paths import SAMPLES
+from testbed.processes import free_port
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
 QUESTION = {

@@ -8,15 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.catalogue.migrate import migrate
-from jobs.output import Output
-from tests.doubles.koop import Drawings, KoopServer
-from tests.doubles.koop.faults import Faults
-from tests.doubles.postgres import PostgresServer
-from tests.doubles.s3 import BUCKET, S3Server
-from tests.services.catalogue import Backend, House, opened
-from tests.services.koop import DAYS
-from tests.services.koop_days import DECISIONS, FEW, SEED
+from deployments.catalogue.sql.migrate import migrate
+from jobs.runtime.output import Output
+from testbed.doubles.koop import Drawings, KoopServer
+from testbed.doubles.koop.faults import Faults
+from testbed.doubles.postgres import PostgresServer
+from testbed.doubles.s3 import BUCKET, S3Server
+from tests.services.catalogue.opened import Backend, House, opened
+from tests.services.koop.days import DECISIONS, FEW, SEED
+from tests.services.koop.double import DAYS
 
 TEMPLATE = "catalogue_template"
 BACKENDS = ("sqlite+folder", "postgresql+folder", "postgresql+s3")

@@ -10,10 +10,10 @@ import pytest
 
 from configs.settings import Settings
 from jobs.analyze import __main__ as command
-from jobs.errors import JobRefused
-from jobs.output import Output, open_output
-from tests.doubles.model_handles import handles
-from tests.doubles.s3 import BUCKET, S3Server
+from jobs.runtime.errors import JobRefused
+from jobs.runtime.output import Output, open_output
+from testbed.doubles.model_handles import handles
+from testbed.doubles.s3 import BUCKET, S3Server
 from tests.unit.analyze.run import picture
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from benchmarks.processes import free_port, is_free
-from tests.unit.api import client
+from testbed.processes import free_port, is_free
+from tests.unit.serving.api import client
 
 
 @pytest.fixture

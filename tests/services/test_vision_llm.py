@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from benchmarks.processes import free_port
-from deployments.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
-from deployments.photo_assessment import LlmPhotoAnalysis, LlmQuestion, find_object
-from deployments.vision_llm import TALKATIVE, Llm, LlmConfig, VisionLlm
-from tests.doubles.llm import ANALYSIS, RETRY_AFTER_S, TOKENS, LlmServer
+from deployments.models.llm.assessment import LlmPhotoAnalysis, LlmQuestion, find_object
+from deployments.models.llm.deployment import TALKATIVE, Llm, LlmConfig, VisionLlm
+from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
+from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, TOKENS, LlmServer
+from testbed.processes import free_port
 
 pytestmark = pytest.mark.skipif(find_spec("litellm") is None, reason="litellm is not installed: pip install litellm")
 
@@ -43,7 +43,7 @@ def server() -> Iterator[LlmServer]:
 @pytest.fixture(autouse=True)
 async def _clients_closed() -> AsyncIterator[None]:
     yield
-    import litellm  # noqa: PLC0415 - it takes seconds, and must be imported by the engine first
+    import litellm
 
     await litellm.close_litellm_async_clients()
 

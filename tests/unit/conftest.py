@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.unit.api import client
-from tests.unit.catalogue import Eyes, located, working
+from tests.unit.catalogue.in_process import Eyes, located, working
+from tests.unit.serving.api import client
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import asking
+from jobs.runtime import asking
 from tests.unit.analyze.run import picture
 
 

@@ -9,12 +9,12 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from configs.settings import Settings
-from deployments.weights import ClipWeights
+from deployments.runtime.weights import ClipWeights
 from jobs.analyze import __main__ as command
 from jobs.analyze.analyses import ANALYSES
 from jobs.analyze.working import deployments
-from tests.doubles.model_handles import handles
-from tests.unit.test_images import encoded
+from testbed.doubles.model_handles import handles
+from tests.unit.serving.test_images import encoded
 
 EVERYTHING = ",".join(ANALYSES)
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.errors import JobRefused
+from jobs.runtime.errors import JobRefused
 from tests.unit.analyze.run import analyze
-from tests.unit.test_cluster_job_input import clustered
+from tests.unit.clustering.test_job_input import clustered
 
 
 def test_the_output_of_an_analysis_is_clustered(photos: Path, tmp_path: Path) -> None:

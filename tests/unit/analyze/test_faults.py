@@ -16,15 +16,15 @@ import pytest
 from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError
 
-from deployments.errors import ModelFailed, PromptTooLong
-from jobs import asking
+from deployments.runtime.errors import ModelFailed, PromptTooLong
 from jobs.analyze import working
 from jobs.analyze.plan import Part, parts_of
-from jobs.analyze.source import Found
+from jobs.analyze.source import SourceFile
 from jobs.analyze.working import Done
-from jobs.asking import Asker, ModelAway, Refused
-from jobs.errors import JobRefused
-from tests.doubles.model_handles import Answer, handles
+from jobs.runtime import asking
+from jobs.runtime.asking import Asker, ModelAway, Refused
+from jobs.runtime.errors import JobRefused
+from testbed.doubles.model_handles import Answer, handles
 from tests.unit.analyze.run import analyze, other_weights, picture, rows
 
 
@@ -147,7 +147,7 @@ def as_tasks(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[list[Do
     """What was done, seen and failed of seven parts of two images."""
     monkeypatch.setattr(working, "ray", cluster)
     seen, failed = list[tuple[int, int]](), list[int]()
-    parts = parts_of([Found(str(number), 1) for number in range(14)], 2)
+    parts = parts_of([SourceFile(str(number), 1) for number in range(14)], 2)
     done = working.do_as_tasks(
         None,  # type: ignore[arg-type]
         parts,
@@ -225,7 +225,7 @@ def test_killed_and_given_again_it_ends_with_the_same_rows(tmp_path: Path) -> No
     analyze(folder, tmp_path / "whole", *flags)
     rng = random.Random(seed)
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.doubles.model_handles", f"--input={folder}", f"--output={tmp_path}/killed",
+        [sys.executable, "-m", "testbed.doubles.model_handles", f"--input={folder}", f"--output={tmp_path}/killed",
          f"--analyses={flags[0]}", *flags[1:]],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as job:  # fmt: skip

@@ -1,0 +1,178 @@
+"""The images: added, listed, counted and deleted. How they are processed is `queue.py`."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
+
+from deployments.catalogue.clock import Clock, utc_now
+from deployments.catalogue.errors import ImageNotFound, InvalidCursor
+from deployments.catalogue.records import Facts, Image, Order, Page, Stats, Status
+from deployments.catalogue.sql.database import Database
+from deployments.catalogue.sql.tables import ImageRow
+from deployments.catalogue.sql.texts import clean_name
+from deployments.catalogue.store.base import Store
+from deployments.catalogue.store.content import Content
+from deployments.models.tagger.answers import Tag
+
+MOST_LISTED = 1_000
+# The largest id that an integer column of PostgreSQL holds; SQLite's hold more.
+LARGEST_ID = 2**31 - 1
+
+
+class Catalogue:
+    """Every operation may raise CatalogueUnavailable; those that touch files StoreUnavailable too."""
+
+    def __init__(self, database: Database, store: Store, clock: Clock = utc_now) -> None:
+        self._database, self._clock = database, clock
+        self._content = Content(database, store)
+
+    async def add(self, filename: str | None, data: bytes, facts: Facts) -> Image:
+        """Accept an image that has been decoded once; it is safe, and due to be processed, when this returns.
+
+        Args:
+            filename: as the client calls it; `clean_name` decides what is kept of it.
+            data: the file.
+            facts: what its header says.
+
+        Raises:
+            StoreFull: no room for the file or its row; there is no image then.
+        """
+        sha256 = await self._content.keep(data)
+        now = self._clock()
+        row = ImageRow(
+            filename=clean_name(filename),
+            status="processing",
+            sha256=sha256,
+            size_bytes=len(data),
+            format=facts.format,
+            width=facts.width,
+            height=facts.height,
+            exif={},
+            tags=[],
+            created_at=now,
+            attempts=0,
+            due_at=now,
+        )
+        async with self._database.writing() as session:
+            await self._content.hold(session, sha256, data)
+            session.add(row)
+            await session.flush()
+        return _image(row)
+
+    async def get(self, image_id: int) -> Image:
+        """An image; ImageNotFound without one."""
+        found = await self.find([image_id])
+        if not found:
+            raise ImageNotFound(f"Image {image_id} is not in the catalogue.")
+        return found[0]
+
+    async def find(self, image_ids: Sequence[int]) -> list[Image]:
+        """Those of at most 1,000 images that there are, in the given order."""
+        possible = [each for each in image_ids if 0 < each <= LARGEST_ID]
+        async with self._database.reading() as session:
+            rows = await session.scalars(select(ImageRow).where(ImageRow.id.in_(possible)))
+            images = {row.id: _image(row) for row in rows}
+        return [images[each] for each in possible if each in images]
+
+    async def list(
+        self,
+        *,
+        limit: int = MOST_LISTED,
+        cursor: str | None = None,
+        status: Status | None = None,
+        order: Order = "oldest",
+    ) -> Page:
+        """Some images by their ids.
+
+        Args:
+            limit: at most so many, 1–1,000.
+            cursor: the `next_cursor` of the page before; images that come or go meanwhile repeat or hide no others.
+            status: only those.
+            order: `oldest` or `newest` first.
+
+        Raises:
+            InvalidCursor.
+        """
+        query = select(ImageRow)
+        if status is not None:
+            query = query.where(ImageRow.status == status)
+        if cursor is not None:
+            last = _read_cursor(cursor, order)
+            query = query.where(ImageRow.id > last if order == "oldest" else ImageRow.id < last)
+        query = query.order_by(ImageRow.id if order == "oldest" else ImageRow.id.desc()).limit(limit + 1)
+        async with self._database.reading() as session:
+            images = [_image(row) for row in await session.scalars(query)]
+        more = len(images) > limit
+        return Page(images[:limit], _cursor(images[limit - 1].id, order) if more else None)
+
+    async def stats(self) -> Stats:
+        """Counts and the mean processing time, computed in the database."""
+        query = select(ImageRow.status, func.count(), func.avg(ImageRow.processing_time_s)).group_by(ImageRow.status)
+        async with self._database.reading() as session:
+            counted = {status: (count, mean) for status, count, mean in await session.execute(query)}
+        none = (0, None)
+        return Stats(
+            processed=counted.get("processed", none)[0],
+            failed=counted.get("failed", none)[0],
+            processing=counted.get("processing", none)[0],
+            average_processing_time_s=counted.get("processed", none)[1] or 0.0,
+        )
+
+    async def delete(self, image_id: int) -> None:
+        """Remove an image with its vectors, and its file when no other image has it; ImageNotFound without one.
+
+        The image is gone even when StoreUnavailable says that its file is not: `tidy` removes that later.
+        """
+        if not 0 < image_id <= LARGEST_ID:
+            raise ImageNotFound(f"Image {image_id} is not in the catalogue.")
+        async with self._database.writing() as session:
+            remove = delete(ImageRow).where(ImageRow.id == image_id).returning(ImageRow.sha256)
+            sha256 = await session.scalar(remove)
+        if sha256 is None:
+            raise ImageNotFound(f"Image {image_id} is not in the catalogue.")
+        await self._content.collect(sha256)
+
+    async def tidy(self) -> int:
+        """Finish deletions that were interrupted before their file was removed; how many there were."""
+        abandoned = await self._content.abandoned()
+        for sha256 in abandoned:
+            await self._content.collect(sha256)
+        return len(abandoned)
+
+
+def _image(row: ImageRow) -> Image:
+    return Image(
+        id=row.id,
+        filename=row.filename,
+        status=row.status,
+        sha256=row.sha256,
+        size_bytes=row.size_bytes,
+        facts=Facts(row.format, row.width, row.height),
+        created_at=row.created_at,
+        processed_at=row.processed_at,
+        processing_time_s=row.processing_time_s,
+        exif=row.exif,
+        caption=row.caption,
+        tags=tuple(Tag(**tag) for tag in row.tags),
+        error=row.error,
+        attempts=row.attempts,
+    )
+
+
+def _cursor(image_id: int, order: Order) -> str:
+    return base64.urlsafe_b64encode(f"{order}:{image_id}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str, order: Order) -> int:
+    """The id after which a page begins."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        of, _, number = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition(":")
+        last = int(number)
+    except (binascii.Error, ValueError):
+        of, last = "", 0
+    if of != order or not 0 < last <= LARGEST_ID:
+        raise InvalidCursor("This cursor is not of this list: begin without one.")
+    return last

@@ -1,0 +1,364 @@
+"""The deployment that clusters vectors: POST /v1/cluster from the body's bytes to the answer's.
+
+20,000 vectors of 512 numbers are 200 MB of JSON. As Python objects they would be 330 MB beside the body, so they are
+cut out of it and read row by row into one array; pydantic sees the rest of the body.
+"""
+
+import asyncio
+import logging
+import re
+import threading
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from ray import serve
+
+from configs.threads import threads_for
+from deployments.clustering.components import Indices
+from deployments.clustering.dbscan import Cancelled, Floats, dbscan, has_direction, row_lengths
+from deployments.runtime.batching import Batcher
+from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
+from deployments.runtime.metrics import ModelMetrics
+from deployments.runtime.replica import ModelStatus
+from deployments.runtime.weights import Weights
+
+logger = logging.getLogger("ray.serve.panoptes.clusterer")
+
+CLUSTERER = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
+MOST_PROBLEMS = 20
+PROBE = b'{"embeddings": [[1, 0], [1, 0.1]], "image_ids": ["a", "b"]}'
+
+# What is parsed into objects is bounded before it is: a vector by its text, all ids by theirs together.
+LONGEST_ROW = 1 << 20  # bytes
+BYTES_AN_ID = 512
+BYTES_BESIDE = 4096
+
+Stop = Callable[[], bool]
+
+_EXAMPLE_IDS: list[JsonValue] = ["photo_001", "photo_002", "photo_003"]
+
+
+class ClusterRequest(BaseModel):
+    """Vectors, their ids in the same order, and how dense a cluster is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "embeddings": [[0.021, -0.014, 0.043], [0.019, -0.012, 0.041], [0.95, 0.31, -0.02]],
+                    "image_ids": _EXAMPLE_IDS,
+                    "eps": 0.35,
+                    "min_samples": 2,
+                }
+            ]
+        },
+    )
+
+    embeddings: list[list[float]] = Field(
+        min_length=2, description="One vector an image, all of one length, from one model; they need not be normalised."
+    )
+    image_ids: list[str] = Field(
+        min_length=2, fail_fast=True, description="The id of each vector, in the same order; it comes back unchanged."
+    )
+    eps: float = Field(0.35, ge=0.01, le=2.0, description="Images up to this cosine distance apart are neighbours.")
+    min_samples: int = Field(
+        2, ge=1, le=50, description="An image with so many neighbours, itself included, is the core of a cluster."
+    )
+
+
+class ClusterAssignment(BaseModel):
+    image_id: str
+    cluster_id: int = Field(description="From 0 on; −1 for an image that is in no cluster.")
+    is_noise: bool = Field(description="Whether cluster_id is −1.")
+
+
+class ClusterSummary(BaseModel):
+    cluster_id: int
+    size: int = Field(description="How many images are in it.")
+    image_ids: list[str] = Field(description="Their ids, in the order of the request.")
+
+
+class ClusterResponse(BaseModel):
+    """Which image is in which cluster. Clusters are numbered by their first core image in the request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "api_version": "1.0",
+                    "algorithm": "DBSCAN",
+                    "eps_used": 0.35,
+                    "min_samples_used": 2,
+                    "total_images": 3,
+                    "num_clusters": 1,
+                    "num_noise": 1,
+                    "assignments": [
+                        {"image_id": "photo_001", "cluster_id": 0, "is_noise": False},
+                        {"image_id": "photo_002", "cluster_id": 0, "is_noise": False},
+                        {"image_id": "photo_003", "cluster_id": -1, "is_noise": True},
+                    ],
+                    "clusters": [{"cluster_id": 0, "size": 2, "image_ids": _EXAMPLE_IDS[:2]}],
+                    "processing_time_ms": 1.25,
+                }
+            ]
+        }
+    )
+
+    api_version: str = "1.0"
+    algorithm: str = "DBSCAN"
+    eps_used: float
+    min_samples_used: int
+    total_images: int
+    num_clusters: int = Field(description="Noise is not one.")
+    num_noise: int = Field(description="Images that are in no cluster.")
+    assignments: list[ClusterAssignment] = Field(description="One an image, in the order of the request.")
+    clusters: list[ClusterSummary] = Field(description="Every cluster, by its number.")
+    processing_time_ms: float = Field(description="Reading the vectors and clustering them, without waiting.")
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """A request that was read: all of it but the embeddings is in `request`, they are (n, d) here."""
+
+    request: ClusterRequest
+    embeddings: Floats
+
+
+@serve.deployment
+class Clusterer:
+    """Clusters the vectors of one request after the other, in a thread of its own."""
+
+    def __init__(self, most: int, threads: int) -> None:
+        """Take up to `most` vectors a request and compute with `threads` threads; 0: all cores, at most 8."""
+        started = time.perf_counter()
+        self._most, self._threads = most, threads_for(threads)
+        self._metrics = ModelMetrics(CLUSTERER.id)
+        self._batcher: Batcher[_Job, bytes] = Batcher(lambda jobs: [self._compute(job) for job in jobs], 1)
+        self._failed = False
+        self._cluster(PROBE)
+        self._load_time_ms = (time.perf_counter() - started) * 1000
+
+    async def cluster(self, body: bytes) -> bytes:
+        """The body of POST /v1/cluster -> the body of its answer: a ClusterRequest's JSON -> a ClusterResponse's.
+
+        Raises:
+            InvalidClustering: the request is not valid.
+            ModelFailed: the computation broke, of too little memory for example.
+        """
+        gone = threading.Event()
+        try:
+            (answer,) = await self._batcher.submit([_Job(body, gone.is_set)])
+        finally:
+            gone.set()  # for whoever was cancelled nothing more is computed
+        return answer
+
+    async def status(self) -> tuple[ModelStatus, ...]:
+        """How this replica is; answers while it computes. Its items are requests, one a batch."""
+        batcher = self._batcher
+        return (
+            ModelStatus(CLUSTERER.name, "cpu", self._load_time_ms, batcher.waiting, batcher.items, batcher.batches),
+        )
+
+    async def check_health(self) -> None:
+        """Raises when a computation broke and a small one breaks too, so that Serve replaces the replica."""
+        # Not in the batcher's thread: a large request may take longer there than a check may wait.
+        if self._failed:
+            await asyncio.to_thread(self._cluster, PROBE)
+            self._failed = False
+
+    def _compute(self, job: "_Job") -> bytes:
+        try:
+            with self._metrics.batch(1):
+                return self._cluster(job.body, job.is_gone)
+        except (InvalidClustering, Cancelled):
+            raise
+        except Exception as error:
+            self._failed = True
+            logger.exception("a clustering failed")
+            raise ModelFailed(f"the clustering failed: {type(error).__name__}") from error
+
+    def _cluster(self, body: bytes, stop: Stop | None = None) -> bytes:
+        started = time.perf_counter()
+        vectors = parse(body, self._most, stop)
+        request = vectors.request
+        labels = dbscan(
+            vectors.embeddings, request.eps, request.min_samples, threads=self._threads, overwrite=True, stop=stop
+        )
+        return render(request, labels, (time.perf_counter() - started) * 1000)
+
+
+@dataclass(frozen=True)
+class _Job:
+    body: bytes
+    is_gone: Stop
+
+
+def parse(body: bytes, most: int, stop: Stop | None = None) -> Vectors:
+    """Read a request of 2 to `most` vectors. Beside the body it takes 8 bytes a number.
+
+    Raises:
+        InvalidClustering: anything is wrong with it.
+        Cancelled: `stop` said so; it is asked before each vector.
+    """
+    rest, rows = _cut(body, most, stop)
+    try:
+        request = ClusterRequest.model_validate_json(rest)
+    except ValidationError as error:
+        raise InvalidClustering(_problems(error)) from error
+    if rows is None:
+        raise InvalidClustering([_problem("missing", "Field required", "embeddings")])
+    if rows.count < 2:
+        raise InvalidClustering([_problem("too_short", f"{rows.count} embeddings: send at least 2", "embeddings")])
+    if rows.count != len(request.image_ids):
+        message = f"{rows.count} embeddings and {len(request.image_ids)} image_ids: send one id for each embedding"
+        raise InvalidClustering([_problem("length_mismatch", message)])
+    embeddings: Floats = np.frombuffer(rows.numbers, np.float64).reshape(rows.count, -1)
+    if lost := np.flatnonzero(~has_direction(row_lengths(embeddings)))[:MOST_PROBLEMS].tolist():
+        raise InvalidClustering([_no_direction(row) for row in lost])
+    return Vectors(request, embeddings)
+
+
+def render(request: ClusterRequest, labels: Indices, milliseconds: float) -> bytes:
+    """The answer's JSON, from the (n,) labels that `dbscan` gave."""
+    numbers: list[int] = labels.tolist()
+    members: list[list[str]] = [[] for _ in range(max(numbers, default=-1) + 1)]
+    for image_id, number in zip(request.image_ids, numbers, strict=True):
+        if number >= 0:
+            members[number].append(image_id)
+    response = ClusterResponse(
+        eps_used=request.eps,
+        min_samples_used=request.min_samples,
+        total_images=len(numbers),
+        num_clusters=len(members),
+        num_noise=numbers.count(-1),
+        assignments=[
+            ClusterAssignment(image_id=image_id, cluster_id=number, is_noise=number < 0)
+            for image_id, number in zip(request.image_ids, numbers, strict=True)
+        ],
+        clusters=[
+            ClusterSummary(cluster_id=number, size=len(image_ids), image_ids=image_ids)
+            for number, image_ids in enumerate(members)
+        ],
+        processing_time_ms=round(milliseconds, 3),
+    )
+    return response.model_dump_json().encode()
+
+
+# The key of an array `embeddings`, any other string, or a quote that nothing closes, which ends the search.
+# A key further down counts like the one on top: a request with such a thing in it is refused in any case.
+_TOKEN = re.compile(
+    rb'(?P<key>"embeddings"[ \t\r\n]*+:[ \t\r\n]*+(?=\[))|"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<open>")', re.DOTALL
+)
+_PLACEHOLDER = b"[[],[]]"  # valid in the place of the embeddings
+
+_OPENED = re.compile(rb"[ \t\r\n]*+\[")
+_CLOSED = re.compile(rb"[ \t\r\n]*+\]")
+_AFTER_ROW = re.compile(rb"[ \t\r\n]*+(?:,|(?P<last>\]))")
+_NUMBERS = TypeAdapter(
+    Annotated[list[Annotated[float, Field(strict=True, allow_inf_nan=False)]], Field(fail_fast=True)]
+)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """`count` rows, one after the other in `numbers`; the body goes on at `end`."""
+
+    numbers: "array[float]"
+    count: int
+    end: int
+
+
+def _cut(body: bytes, most: int, stop: Stop | None) -> tuple[bytes, _Rows | None]:
+    """The body with a placeholder for its embeddings, and them; None when it has no array of that name."""
+    room = most * BYTES_AN_ID + BYTES_BESIDE
+    kept: list[bytes] = []
+    rows: _Rows | None = None
+    position = kept_to = cut = 0
+    while (token := _TOKEN.search(body, position, cut + room)) and not token["open"]:
+        position = token.end()
+        if token["key"]:
+            rows = _read_rows(body, position, most, stop)
+            kept += [body[kept_to:position], _PLACEHOLDER]
+            cut += rows.end - position
+            position = kept_to = rows.end
+    if len(body) - cut > room:
+        raise InvalidClustering([_problem("too_long", f"over {room} bytes beside the embeddings: send shorter ids")])
+    return b"".join([*kept, body[kept_to:]]), rows
+
+
+def _read_rows(body: bytes, position: int, most: int, stop: Stop | None) -> _Rows:
+    """The array of arrays of numbers whose bracket opens at `position`."""
+    numbers = array("d")
+    problems: list[Problem] = []
+    count = width = 0
+    position += 1
+    last = _CLOSED.match(body, position)
+    while not last:
+        if stop and stop():
+            raise Cancelled
+        if count == most:
+            raise InvalidClustering([_problem("too_long", f"more than {most} embeddings: send fewer", "embeddings")])
+        opened, end = _OPENED.match(body, position), body.find(b"]", position, position + LONGEST_ROW) + 1
+        after = _AFTER_ROW.match(body, end)
+        # A list of numbers ends at the first bracket. Where this one does not, the next cannot be found.
+        if not (opened and end and after):
+            raise InvalidClustering([*problems, _no_list(count)])
+        try:
+            row = _read_row(body[opened.end() - 1 : end], count, width)
+        except InvalidClustering as error:
+            problems += error.problems
+            if len(problems) == MOST_PROBLEMS:
+                break
+        else:
+            width = len(row)
+            numbers.fromlist(row)
+        count, position, last = count + 1, after.end(), after if after["last"] else None
+    if problems or not last:
+        raise InvalidClustering(problems)
+    return _Rows(numbers, count, last.end())
+
+
+def _read_row(text: bytes, number: int, width: int) -> list[float]:
+    """Row `number`; InvalidClustering unless it has `width` numbers, or any but none where `width` is 0."""
+    try:
+        row = _NUMBERS.validate_json(text)
+    except ValidationError as error:
+        *_, place = _problems(error)[0]["loc"]
+        if not isinstance(place, int):
+            raise InvalidClustering([_no_list(number)]) from error
+        message = f"embeddings[{number}][{place}] is not a finite number: send numbers alone"
+        raise InvalidClustering([_problem("finite_number", message, "embeddings", number, place)]) from error
+    if not row:
+        raise InvalidClustering([_no_direction(number)])
+    if width and len(row) != width:
+        message = f"embeddings[{number}] has {len(row)} numbers, others have {width}: send vectors of one length"
+        raise InvalidClustering([_problem("length_mismatch", message, "embeddings", number)])
+    return row
+
+
+def _problem(kind: str, message: str, *place: str | int) -> Problem:
+    return {"loc": ["body", *place], "msg": message, "type": kind}
+
+
+def _no_list(number: int) -> Problem:
+    message = (
+        f"embeddings[{number}] is not a list of numbers, or over {LONGEST_ROW} bytes: send one list for each image"
+    )
+    return _problem("list_type", message, "embeddings", number)
+
+
+def _no_direction(number: int) -> Problem:
+    message = f"embeddings[{number}] has no direction, its length is 0 or not a usable number: leave it out"
+    return _problem("no_direction", message, "embeddings", number)
+
+
+def _problems(error: ValidationError) -> list[Problem]:
+    errors = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_PROBLEMS]
+    # Where in the JSON it is said to be is not where it is in the body.
+    return [_problem(one["type"], one["msg"].partition(" at line ")[0], *one["loc"]) for one in errors]

@@ -1,0 +1,11 @@
+"""What Blur answers. The ingress and the jobs read this without OpenCV."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class BlurMeasures:
+    """Variances of the Laplacian of grey values 0–255: of the picture itself, and at a long side of 512 pixels."""
+
+    variance: float
+    normalized_variance: float

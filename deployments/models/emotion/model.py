@@ -1,0 +1,106 @@
+"""Emotion: the faces of a picture and what they express, through DeepFace (Serengil and Ozpinar 2021)."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from deployments.models.emotion.answers import Face
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.weights import FileWeights
+
+SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
+WEIGHTS_FOLDER = Path(".deepface", "weights")
+
+
+class EmotionModel:
+    """DeepFace on its onnx engine, with one face detector.
+
+    Attributes:
+        load_time_s: seconds from nothing to warmed up.
+    """
+
+    def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
+        """Load and warm up. Faces are looked for in a picture of at most `max_side` pixels on its long side.
+
+        Raises:
+            WeightsNotFound: a file of the network or of the detector is neither there nor reachable.
+        """
+        started = time.perf_counter()
+        self._weights, self._detector, self._threads, self._max_side = weights, detector, threads, max_side
+        cv2.setNumThreads(threads)
+        os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"  # read when DeepFace is imported
+        try:
+            from deepface import DeepFace
+            from deepface.models.demography.onnx import Emotion as network  # noqa: N813
+            from deepface.modules.exceptions import FaceNotDetected
+
+            self._deepface: Any = DeepFace
+            self._no_face: type[Exception] = FaceNotDetected
+            # DeepFace's own session takes every core, and its file is always the one in its home.
+            network.build_session = self._session
+            DeepFace.build_model(task="facial_attribute", model_name="Emotion")
+            self.warm_up()
+        except (ValueError, OSError) as error:
+            raise WeightsNotFound(
+                f"{weights.id} or the face detector {detector!r} cannot be loaded ({error}). Put the file into "
+                "$DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set WEIGHTS=bundled "
+                "with DEEPFACE_DETECTOR=opencv."
+            ) from error
+        self.load_time_s = time.perf_counter() - started
+
+    def warm_up(self) -> None:
+        """One search for faces and one pass of the network; raises when either is broken."""
+        self.faces(np.zeros((64, 64, 3), np.uint8))
+        self._analyze(np.zeros((64, 64, 3), np.uint8), "skip")
+
+    def faces(self, image: Pixels) -> list[Face]:
+        """The faces of an RGB image (h, w, 3) of 0–255, regions in its own pixels; an empty list when there is none.
+
+        Raises:
+            ModelFailed: the detector failed, or a score is not finite.
+        """
+        height, width = image.shape[:2]
+        if min(height, width) < SMALLEST_FACE:
+            return []
+        scale = min(1.0, self._max_side / max(height, width))
+        size = (max(SMALLEST_FACE, round(width * scale)), max(SMALLEST_FACE, round(height * scale)))
+        small = image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        try:
+            found = self._analyze(np.ascontiguousarray(small[:, :, ::-1]), self._detector)
+        except self._no_face:
+            return []
+        except cv2.error as error:
+            raise ModelFailed(f"OpenCV failed: {error}") from error
+        return [_face(entry, scale) for entry in found]
+
+    def _session(self, file_name: str, source_url: list[str]) -> Any:
+        """The network's session: of our file, or of the one in DeepFace's home, downloaded when it is not there."""
+        import onnxruntime
+        from deepface.commons.weight_utils import download_weights_if_necessary
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        path = self._weights.path or download_weights_if_necessary(file_name, source_url)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def _analyze(self, bgr: Any, detector: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self._deepface.analyze(
+            bgr, actions=("emotion",), detector_backend=detector, silent=True
+        )
+        return found
+
+
+def _face(entry: dict[str, Any], scale: float) -> Face:
+    scores = {name: float(score) for name, score in entry["emotion"].items()}
+    if not np.isfinite(list(scores.values())).all():
+        raise ModelFailed("the emotion network gave a score that is not finite")
+    region = {side: round(entry["region"][side] / scale) for side in ("x", "y", "w", "h")}
+    # Haar cascades give a weight that is not bounded, DeepFace passes it on.
+    confidence = min(1.0, max(0.0, float(entry["face_confidence"])))
+    return Face(str(entry["dominant_emotion"]), scores, confidence, region)

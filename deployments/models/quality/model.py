@@ -1,0 +1,154 @@
+"""Image quality without a reference, through pyiqa: BRISQUE (Mittal et al. 2012) and two NIMA networks. No Ray here.
+
+pyiqa is under the PolyForm Noncommercial licence: QUALITY_ENABLED=false runs without it.
+"""
+
+import math
+import pickle
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pyiqa.archs.brisque_arch import BRISQUE
+from pyiqa.utils.download_util import load_file_from_url
+
+from deployments.models.quality.answers import QualityMeasures
+from deployments.models.quality.nima import build_nima
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.devices import Device, keep_freed_memory
+from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.weights import FileWeights
+
+# Below this BRISQUE's second scale has no neighbourhoods left.
+SMALLEST_SIDE = 16
+LONGEST_RATIO = 2
+NETWORKS = 2
+
+
+class QualityModel:
+    """The three measures on one device.
+
+    Attributes:
+        load_times_s: seconds to load each, in the order of the constructor's weights.
+    """
+
+    def __init__(
+        self, brisque: FileWeights, technical: FileWeights, aesthetic: FileWeights, device: Device, max_pixels: int
+    ) -> None:
+        """Load and warm up. A picture of more than `max_pixels` is scaled down first.
+
+        Raises:
+            WeightsNotFound: a file is neither there nor reachable, or is not what it should be.
+        """
+        cv2.setNumThreads(device.threads)
+        # The measures run side by side, on a half of the threads each: two networks at once keep the cores busier than
+        # one after the other on all of them.
+        torch.set_num_threads(max(1, device.threads // NETWORKS))
+        self._side_by_side = ThreadPoolExecutor(NETWORKS, thread_name_prefix="measure")
+        self.device, self._max_pixels = device, max_pixels
+        self._brisque, brisque_s = _timed(lambda: _load_brisque(brisque))
+        self._technical, technical_s = _timed(lambda: _load_nima(technical, device))
+        self._aesthetic, aesthetic_s = _timed(lambda: _load_nima(aesthetic, device))
+        self.load_times_s = (brisque_s, technical_s, aesthetic_s)
+        self.warm_up()
+        keep_freed_memory()
+
+    def warm_up(self) -> None:
+        """One pass of each; raises ModelFailed when the model or its device is broken."""
+        self.measure(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+
+    def measure(self, image: Pixels) -> QualityMeasures:
+        """Measure an RGB image (h, w, 3) of 0–255.
+
+        Raises:
+            ModelFailed: a pass failed, or a network gave a score that is not finite.
+        """
+        pixels = torch.from_numpy(self._bounded(image)).to(self.device.torch_device)
+        tensor = pixels.permute(2, 0, 1)[None].float() / 255
+        centre = _centre(tensor)
+        try:
+            submit = self._side_by_side.submit
+            networks = [submit(self._score, network, centre) for network in (self._technical, self._aesthetic)]
+            brisque = submit(self._measure_brisque, tensor).result()
+            technical, aesthetic = (network.result() for network in networks)
+        except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
+            raise ModelFailed(f"a quality measure failed: {error}") from error
+        if not math.isfinite(technical + aesthetic):
+            raise ModelFailed("a quality network gave a score that is not finite")
+        # KonIQ-10k's network gives 0–1, AVA's the mean of a distribution over 1 to 10.
+        technical = min(10.0, max(1.0, 1 + 9 * technical))
+        return QualityMeasures(brisque, technical, aesthetic)
+
+    def _score(self, measure: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor) -> float:
+        with torch.inference_mode():
+            return float(measure(tensor))
+
+    def _measure_brisque(self, tensor: torch.Tensor) -> float | None:
+        if min(tensor.shape[-2:]) < SMALLEST_SIDE:
+            return None
+        try:
+            score = self._score(self._brisque, tensor)
+        except AssertionError:  # pyiqa's way to say that all pixels are the same
+            return None
+        return score if math.isfinite(score) else None
+
+    def _bounded(self, image: Pixels) -> Pixels:
+        height, width = image.shape[:2]
+        if height * width <= self._max_pixels:
+            return np.require(image, requirements="W")  # torch wants memory that it could write
+        scale = math.sqrt(self._max_pixels / (height * width))
+        size = (max(1, int(width * scale)), max(1, int(height * scale)))
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _centre(tensor: torch.Tensor) -> torch.Tensor:
+    """The middle of a long picture: NIMA scales the shorter side up to its own, and only then cuts out the square."""
+    height, width = tensor.shape[-2:]
+    longest = LONGEST_RATIO * min(height, width)
+    top, left = max(0, (height - longest) // 2), max(0, (width - longest) // 2)
+    return tensor[..., top : top + longest, left : left + longest]
+
+
+def _timed(load: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.perf_counter()
+    return load(), time.perf_counter() - started
+
+
+def _load_brisque(weights: FileWeights) -> BRISQUE:
+    path = _fetch(weights)
+    _read_tensors(weights, path)  # pyiqa reads with pickle: what is more than tensors is refused before
+    return BRISQUE(pretrained_model_path=path)
+
+
+def _load_nima(weights: FileWeights, device: Device) -> torch.nn.Module:
+    network = build_nima(**weights.options)
+    checkpoint = _read_tensors(weights, _fetch(weights))
+    try:
+        network.load_state_dict(checkpoint["params"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise WeightsNotFound(f"{weights.id}: the file is no checkpoint of this network ({error})") from error
+    return network.eval().requires_grad_(False).to(device.torch_device, device.dtype)
+
+
+def _fetch(weights: FileWeights) -> str:
+    """The path of the file, downloaded into pyiqa's own cache when it is not there."""
+    if weights.path is not None:
+        return weights.path
+    try:
+        return str(load_file_from_url(weights.url))
+    except OSError as error:
+        raise WeightsNotFound(
+            f"{weights.id} is not in TORCH_HOME and {weights.url} cannot be reached ({error}). "
+            "Put the file into $TORCH_HOME/hub/pyiqa, allow the hub, or set WEIGHTS=bundled."
+        ) from error
+
+
+def _read_tensors(weights: FileWeights, path: str) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise WeightsNotFound(f"{weights.id}: {path} cannot be read as plain tensors ({error})") from error

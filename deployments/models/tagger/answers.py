@@ -1,0 +1,21 @@
+"""What the tagger answers. The ingress and the jobs read this without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tag:
+    """`probability` 0–1, among all the labels that the model knows."""
+
+    label: str
+    probability: float
+
+
+def best(labels: Sequence[str], probabilities: NDArray[np.float32], count: int) -> list[Tag]:
+    """The `count` most probable labels, the most probable first; `probabilities` (k,) are those of the k labels."""
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [Tag(labels[index], float(probabilities[index])) for index in order]

@@ -1,0 +1,176 @@
+"""Bytes in, one decoded, upright, size-checked RGB picture out, judged by its bytes alone.
+
+The ingress and the catalogue's worker both come through here. What is refused is said in terms of a picture:
+
+PictureRefused
+├── PictureEmpty       not a single byte
+├── PictureBroken      nothing that can be decoded
+└── PictureTooLarge    more pixels than are accepted
+"""
+
+import io
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import without_ends
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
+
+# A progressive JPEG is decoded once a scan: a megabyte of empty ones would take an hour.
+MOST_SCANS = 100
+TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 322, 323
+
+# What makes a picture upright, by its EXIF orientation.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
+
+# Our own limit stands before any pixel is allocated; Pillow's only warns.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class PictureRefused(Exception):
+    """Base of what is wrong with a file; the message says what to send instead."""
+
+
+class PictureEmpty(PictureRefused):
+    """There is not a single byte."""
+
+
+class PictureBroken(PictureRefused):
+    """The bytes are no picture, or a broken one."""
+
+
+class PictureTooLarge(PictureRefused):
+    """The picture has more pixels than are accepted; none was allocated."""
+
+
+def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
+    """Decode an image to upright RGB; of an animation the first frame, transparency on white.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: refuse larger images, before their pixels are allocated.
+        shortest_side: when the caller will scale the image down to this many pixels, a JPEG may be decoded at a half,
+            a quarter or an eighth of its size, never below twice this.
+
+    Raises:
+        PictureEmpty, PictureBroken, PictureTooLarge.
+    """
+    return decode_with_size(data, max_pixels, shortest_side)[0]
+
+
+def decode_with_size(
+    data: bytes, max_pixels: int, shortest_side: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """As `decode`, and the (width, height) of the upright original, which may be larger."""
+    return _upright(_open(data, max_pixels), shortest_side)
+
+
+def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
+    """The width and height of a file of this format, which is decoded to its end and not kept; raises as `decode`."""
+    image = _open(data, max_pixels, (kind,))
+    size = image.size
+    try:
+        image.draft(None, (1, 1))  # a JPEG at an eighth of its size: as much is read, and less allocated
+        image.load()
+    except Exception as error:  # Pillow's parsers raise whatever broken pixel data makes them raise
+        raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
+    return size
+
+
+def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
+    """A half, a third, … of an RGB picture, (h, w, 3), where neither side gets shorter than `least`.
+
+    No side is needlessly twice as long as that. Each is reduced on its own, which is for a model that squeezes pictures
+    into a square; with `crop`, for one that keeps their shape, both are reduced alike, and of a very long picture the
+    middle is taken.
+    """
+    image = without_ends(image) if crop else image
+    across, down = (max(1, side // least) for side in image.size)
+    if crop:
+        across = down = min(across, down)
+    return np.asarray(image.reduce((across, down)), dtype=np.uint8)
+
+
+def _open(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    if not data:
+        raise PictureEmpty("The file is empty: send an image.")
+    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
+        raise PictureBroken(f"The JPEG has more than {MOST_SCANS} scans: save it again.")
+    try:
+        image = Image.open(io.BytesIO(data), formats=formats)
+    except UnidentifiedImageError:
+        raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
+    except Exception as error:  # Pillow's parsers raise whatever a malformed header makes them raise
+        raise PictureBroken(f"The image's header is broken ({type(error).__name__}): send it again.") from error
+    if max(image.width * image.height, _largest_part(image)) > max_pixels:
+        raise PictureTooLarge(
+            f"The image has {image.width} × {image.height} pixels; at most {max_pixels / 1e6:g} megapixels are "
+            "accepted: scale it down."
+        )
+    return image
+
+
+def _largest_part(image: Image.Image) -> int:
+    """The pixels of a TIFF's tile, which its decoder allocates whole however small the picture is."""
+    if not isinstance(image, TiffImageFile):
+        return 0
+    tags = image.tag_v2
+    return int(tags.get(TIFF_TILE_WIDTH, 0)) * int(tags.get(TIFF_TILE_LENGTH, 0))
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # the EXIF of a good picture may be nonsense
+        return 1
+
+
+def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image, tuple[int, int]]:
+    """The decoded image, and the size of its upright original, which may be larger."""
+    width, height = image.size
+    try:
+        if shortest_side is not None:
+            image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        image.load()
+        turn = UPRIGHT.get(_orientation(image))
+        rgb = _to_rgb(image)
+        size = (height, width) if turn in SIDEWAYS else (width, height)
+        return rgb if turn is None else rgb.transpose(turn), size
+    except Exception as error:  # as above, for broken pixel data
+        raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "1"} and "transparency" not in image.info:
+        return image.convert("RGB")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in {"I", "F"}:
+        return _stretch(image)
+    rgba = image.convert("RGBA")
+    background = Image.new("RGB", rgba.size, "white")
+    background.paste(rgba, mask=rgba.getchannel("A"))
+    return background
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    """32-bit integer and float images have no fixed range: their own becomes 0–255."""
+    values = np.array(image, dtype=np.float32)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    values -= low
+    values *= 255 / (high - low) if high > low else 0
+    return Image.fromarray(values.astype(np.uint8)).convert("RGB")

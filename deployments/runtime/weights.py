@@ -1,0 +1,257 @@
+"""Which weights a model serves: decided once, when the application is built, without loading anything."""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
+
+from configs.project import PROJECT
+from configs.registry import Bundled, ClipEntry, FileEntry, PretrainedEntry
+from deployments.pictures.preprocessing import ImageSpec
+from deployments.runtime.errors import WeightsNotFound
+
+logger = logging.getLogger("ray.serve.panoptes.weights")
+
+Policy = Literal["auto", "hub", "bundled"]
+Source = Literal["hub", "bundled", "folder", "builtin", "provider"]
+
+# open_clip's own names for a checkpoint in a repository, in the order in which it looks for them.
+CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+# transformers' own, in its order.
+PRETRAINED_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_DECISION_S = 5.0
+# Hosts that did not answer: the next model that has its weights there is decided without waiting again.
+_silent: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights that are served as a model.
+
+    `name` is the model's own, whatever its weights are; `id` is what every `model` field says. `source` is `builtin`
+    for a method that has no weights and `provider` for a model that others run.
+    """
+
+    name: str
+    task: str
+    id: str
+    source: Source
+    revision: str | None = None
+    licence: str | None = None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether these are weights which this application loads."""
+        return self.source in {"hub", "bundled", "folder"}
+
+    @property
+    def statement(self) -> str:
+        """What a user must know about these weights, in one sentence."""
+        if self.source == "bundled":
+            return (
+                f"{self.id} was trained on scenes that Panoptes draws itself: it is right about those and nothing "
+                "else. For photographs serve a hub checkpoint (WEIGHTS=hub)."
+            )
+        if self.source == "hub":
+            return f"{self.id} as its authors published it, revision {self.revision or 'newest'}."
+        if self.source == "folder":
+            return f"{self.id}, from a folder of this machine."
+        if self.source == "provider":
+            return f"{self.id} at its provider, by LiteLLM."
+        return f"{self.id}, a method without weights."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipWeights(Weights):
+    """The CLIP weights that are served.
+
+    From the hub `architecture` is open_clip's name and `repository` where its checkpoint lies; bundled weights are a
+    folder with their own config, `architecture` is then open_clip's `local-dir:` name and `repository` is None.
+    """
+
+    name: str = "clip"
+    task: str = "zero-shot image classification and embeddings"
+    architecture: str
+    repository: str | None
+    image: ImageSpec
+    dimensions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileWeights(Weights):
+    """Weights that are one file.
+
+    `path` is the file where it is there; otherwise the model's library fetches it from `url` when it loads.
+    `options` are what the model's class is built with.
+    """
+
+    path: str | None
+    url: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedWeights(Weights):
+    """Weights that transformers loads, with their processor: `location` is a folder or a hub repository."""
+
+    location: str
+
+
+def choose_clip(entry: ClipEntry, model: str, policy: Policy) -> ClipWeights:
+    """Decide between the hub checkpoint `model` and the bundled weights.
+
+    `auto` takes the hub's when they are in the local cache or the hub answers within 5 s, and the bundled ones
+    otherwise. `hub` never falls back: the deployment then fails with a message when the checkpoint is not to be had.
+    """
+    checkpoint = entry.checkpoints[model]
+    hub = ClipWeights(
+        id=model,
+        source="hub",
+        architecture=checkpoint.architecture,
+        repository=checkpoint.repository,
+        revision=checkpoint.revision,
+        image=ImageSpec(checkpoint.image_size, checkpoint.mean, checkpoint.std),
+        dimensions=checkpoint.dimensions,
+    )
+    if policy == "hub" or (policy == "auto" and _available(checkpoint.repository, checkpoint.revision)):
+        chosen = hub
+    else:
+        chosen = _bundled_clip(entry.bundled)
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
+    return chosen
+
+
+def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> FileWeights:
+    """Decide between the published file of a model and the bundled one, as `choose_clip` does.
+
+    Args:
+        name: the model's own name.
+        entry: the model in the registry.
+        cache: the folder in which the model's library keeps its files.
+        policy: where to take the weights from.
+    """
+    cached = cache / entry.file
+    if policy == "hub" or (
+        policy == "auto" and (cached.is_file() or _answers(httpx.URL(entry.url).host, lambda: _url_exists(entry.url)))
+    ):
+        path = str(cached) if cached.is_file() else None
+        chosen = FileWeights(
+            name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
+        )
+    else:
+        directory = _bundled_folder(entry.bundled, entry.bundled.file)
+        chosen = FileWeights(
+            name,
+            entry.task,
+            entry.bundled.id,
+            "bundled",
+            licence=entry.licence,
+            path=str(directory / entry.bundled.file),
+            url=entry.url,
+            options=entry.bundled.options,
+        )
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
+    return chosen
+
+
+def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Policy) -> PretrainedWeights:
+    """Decide between a hub repository of transformers and the bundled weights, as `choose_clip` does.
+
+    Args:
+        name: the model's own name.
+        entry: the model in the registry.
+        model: an id of the registry, or a folder as transformers saves it; a folder is served whatever the policy.
+        policy: where to take the weights from.
+    """
+    checkpoint = entry.checkpoints.get(model)
+    if checkpoint is None:
+        chosen = PretrainedWeights(name, entry.task, Path(model).name, "folder", location=model)
+    elif policy == "hub" or (policy == "auto" and _available(model, checkpoint.revision, PRETRAINED_FILES)):
+        chosen = PretrainedWeights(
+            name, entry.task, model, "hub", checkpoint.revision, checkpoint.licence, location=model
+        )
+    else:
+        folder = _bundled_folder(entry.bundled, "config.json")
+        chosen = PretrainedWeights(name, entry.task, entry.bundled.id, "bundled", location=str(folder))
+    logger.warning("%s serves %s", chosen.name, chosen.statement)
+    return chosen
+
+
+def torch_home() -> Path:
+    """Where torch keeps downloaded files: TORCH_HOME, or `torch` in the user's cache."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+
+
+def deepface_home() -> Path:
+    """Where DeepFace keeps its files: DEEPFACE_HOME, or the user's home."""
+    return Path(os.environ.get("DEEPFACE_HOME", "~")).expanduser()
+
+
+def cached_checkpoint(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> str | None:
+    """The path of a checkpoint in the local Hugging Face cache, None when none of `names` is there."""
+    found = (try_to_load_from_cache(repository, name, revision=revision) for name in names)
+    return next((path for path in found if isinstance(path, str)), None)
+
+
+def _available(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> bool:
+    """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
+    return bool(cached_checkpoint(repository, revision, names)) or _answers(
+        constants.ENDPOINT, lambda: _hub_has(repository, revision, names)
+    )
+
+
+def _answers(host: str, ask: Callable[[], bool]) -> bool:
+    """What `ask` says of a host; False when it says nothing within 5 s, said nothing before, or may not be asked."""
+    if constants.HF_HUB_OFFLINE or host in _silent:
+        return False
+    # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
+    thread = ThreadPoolExecutor(max_workers=1)
+    try:
+        return thread.submit(ask).result(timeout=HUB_DECISION_S)
+    except Exception as error:  # a proxy that cannot be used, a name that does not resolve: each means no hub
+        logger.info("%s does not answer (%s)", host, type(error).__name__)
+        _silent.add(host)
+        return False
+    finally:
+        thread.shutdown(wait=False)
+
+
+def _url_exists(url: str) -> bool:
+    with httpx.Client(timeout=HUB_DECISION_S, follow_redirects=True) as client:
+        return client.head(url).is_success
+
+
+def _hub_has(repository: str, revision: str | None, names: tuple[str, ...]) -> bool:
+    with httpx.Client(timeout=HUB_DECISION_S, follow_redirects=True) as client:
+        return any(client.head(hf_hub_url(repository, name, revision=revision)).is_success for name in names)
+
+
+def _bundled_folder(bundled: Bundled, file: str) -> Path:
+    """The folder of bundled weights; WeightsNotFound when `file` is not in it."""
+    folder = PROJECT / bundled.directory
+    if not (folder / file).is_file():
+        raise WeightsNotFound(f"the bundled weights {bundled.directory} are missing: reinstall, or set WEIGHTS=hub")
+    return folder
+
+
+def _bundled_clip(bundled: Bundled) -> ClipWeights:
+    directory = _bundled_folder(bundled, "open_clip_config.json")
+    config = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))
+    model, preprocess = config["model_cfg"], config["preprocess_cfg"]
+    return ClipWeights(
+        id=bundled.id,
+        source="bundled",
+        architecture=f"local-dir:{directory}",
+        repository=None,
+        revision=None,
+        image=ImageSpec(model["vision_cfg"]["image_size"], tuple(preprocess["mean"]), tuple(preprocess["std"])),
+        dimensions=model["embed_dim"],
+    )

@@ -1,0 +1,58 @@
+"""The record of the jobs of /process: one replica keeps it, so that every ingress replica tells the same."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from ray import serve
+
+from deployments.runtime.weights import Weights
+
+WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
+MOST_JOBS = 1_000
+LATE_S = 10.0  # after its deadline a job that is still running is one whose ingress replica is gone
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request of /process; times are Unix seconds. `treated` and `not_treated` are known when it is finished.
+
+    `id` is its own; `request_id` is the client's word for it, which several may share.
+    """
+
+    id: str
+    request_id: str
+    documents: int
+    started_at: float
+    deadline_at: float
+    status: Literal["running", "done", "failed"] = "running"
+    finished_at: float | None = None
+    treated: int = 0
+    not_treated: int = 0
+    error: str = ""
+
+
+@serve.deployment
+class Work:
+    """The one replica. What it remembers ends with its process."""
+
+    def __init__(self, most: int = MOST_JOBS) -> None:
+        self._most = most
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+
+    async def record(self, job: Job) -> None:
+        """Remember a job as it is now; the oldest is forgotten when there are too many."""
+        self._jobs[job.id] = job
+        while len(self._jobs) > self._most:
+            self._jobs.popitem(last=False)
+
+    async def jobs(self) -> list[Job]:
+        """Every remembered job, the newest first."""
+        return [_as_of(job, time.time()) for job in reversed(self._jobs.values())]
+
+
+def _as_of(job: Job, now: float) -> Job:
+    if job.status == "running" and now > job.deadline_at + LATE_S:
+        return replace(job, status="failed", error="Its ingress replica ended before it had an answer: send it again.")
+    return job

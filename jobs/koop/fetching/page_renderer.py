@@ -1,0 +1,76 @@
+"""Renders the pages of one PDF in a process of its own, which `jobs.koop.fetching.pages` starts: `… page_renderer JOB`.
+
+JOB is a JSON object, the PDF comes by standard input. Standard output carries the messages of
+`deployments.runtime.sandbox`. First `pages`, their number; then for each page `page` (from 1) with `width`, `height`
+and its pixels and PNG as bytes, or with `error`; last `end`. Or `error` alone, and nothing more.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pypdfium2
+from PIL import Image
+
+from deployments.pictures.preprocessing import fit
+from deployments.runtime import sandbox
+
+PNG_LEVEL = 3  # of zlib; a drawn page gets hardly smaller by more
+
+Message = tuple[dict[str, Any], tuple[bytes, ...]]
+
+
+def main() -> None:
+    """Do the job of the first argument."""
+    job: dict[str, Any] = json.loads(sys.argv[1])
+    sandbox.enter(job["memory_bytes"], job["cpu_s"])
+    with sandbox.messages() as send:
+        try:
+            for message, payloads in _messages(sys.stdin.buffer.read(), job):
+                send(message, *payloads)
+        except pypdfium2.PdfiumError as error:
+            send({"error": str(error)})
+        except MemoryError:
+            send({"error": "it needs more memory than its renderer may have"})
+
+
+def _messages(pdf: bytes, job: dict[str, Any]) -> Iterator[Message]:
+    document: Any = pypdfium2.PdfDocument(pdf)
+    yield {"pages": len(document)}, ()
+    for index in range(min(len(document), job["most"])):
+        try:
+            image = _render(document, index, job["shortest_side"], job["max_pixels"])
+        except pypdfium2.PdfiumError as error:
+            yield {"page": index + 1, "error": str(error)}, ()
+        else:
+            facts = {"page": index + 1, "width": image.width, "height": image.height}
+            yield facts, (fit(image, job["size"]).tobytes(), _png(image))
+    yield {"end": True}, ()
+
+
+def _render(document: Any, index: int, shortest_side: int, max_pixels: int) -> Image.Image:
+    """A page with its shorter side of so many pixels; of a very long page less, so that it has `max_pixels` at most."""
+    page = document[index]
+    try:
+        width, height = page.get_size()
+        if min(width, height) <= 0:
+            raise pypdfium2.PdfiumError("the page has no area")
+        scale = min(shortest_side / min(width, height), (max_pixels / (width * height)) ** 0.5)
+        bitmap = page.render(scale=scale, rev_byteorder=True)
+        image: Image.Image = bitmap.to_pil().convert("RGB")
+        bitmap.close()
+        return image
+    finally:
+        page.close()
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=PNG_LEVEL)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The pages of a PDF as pictures, one at a time, drawn by PDFium in a process of its own.
+
+PDFium is not safe in threads, and the files are anybody's: one that crashes it, hangs or takes too much memory costs
+its own pages and nothing else.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from configs.project import PROJECT
+from deployments.pictures.pixels import Pixels
+
+RENDERER = "jobs.koop.fetching.page_renderer"
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")  # all that the renderer gets: no keys, no addresses
+
+MEMORY_BYTES = 2_000_000_000
+CPU_S = 600
+STALLED_S = 60.0
+# A page of extreme shape, or a picture that is bounded by nothing else.
+MAX_PIXELS = 16_000_000
+LARGEST_PAYLOAD = 4 * MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class PageSpec:
+    """How pages are drawn.
+
+    Args:
+        size: side of the square that the model sees.
+        shortest_side: pixels of a drawn page's shorter side.
+        most: pages of a file that are drawn, from the first.
+    """
+
+    size: int
+    shortest_side: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its `number` from 1, what the model sees (size, size, 3), and the picture as a PNG, width × height."""
+
+    number: int
+    pixels: Pixels
+    png: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A page that could not be read, and why; `number` is None when that is so of a file, or of the rest of it."""
+
+    number: int | None
+    error: str
+
+
+class _Crashed(Exception):
+    """A renderer ended, or had to be ended, before it was done."""
+
+
+async def pages(pdf: bytes, spec: PageSpec) -> AsyncGenerator[Page | Unread]:
+    """Every page in order, each once, drawn or not. The renderer is hardly further than a page ahead of its reader."""
+    renderer = await _start(spec)
+    feeding = asyncio.create_task(_feed(renderer, pdf))
+    total = number = 0
+    try:
+        while (said := await _receive(renderer, spec.size)) is not None:
+            if isinstance(said, int):
+                total = said
+                continue
+            yield said
+            if said.number is None:
+                return
+            number = said.number
+        if total > number or total == 0:
+            yield Unread(None, f"the PDF has {total} pages, of which the first {number} were looked at")
+    except _Crashed as crash:
+        yield Unread(None, f"the PDF cannot be read from page {number + 1} on: its renderer {crash}")
+    finally:
+        feeding.cancel()
+        with suppress(ProcessLookupError):
+            renderer.kill()
+        await asyncio.gather(feeding, return_exceptions=True)
+        await _drained(renderer)
+
+
+async def _start(spec: PageSpec) -> Process:
+    job = {**vars(spec), "max_pixels": MAX_PIXELS, "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S}
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", RENDERER, json.dumps(job)),
+        env=environment | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+async def _feed(renderer: Process, pdf: bytes) -> None:
+    assert renderer.stdin is not None  # noqa: S101 - it was started with a pipe
+    with suppress(ConnectionError):  # it ended early: its last word, or the lack of one, says why
+        renderer.stdin.write(pdf)
+        await renderer.stdin.drain()
+        renderer.stdin.close()
+
+
+async def _drained(renderer: Process) -> None:
+    """Take what is left in the pipe of a renderer that was killed: with a full one `wait` would never end."""
+    assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
+    while await renderer.stdout.read(1 << 16):
+        pass
+    await renderer.wait()
+
+
+async def _receive(renderer: Process, size: int) -> int | Page | Unread | None:
+    """What the renderer says next: the number of pages, a page, what it cannot draw, or that this was all."""
+    assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
+    try:
+        async with asyncio.timeout(STALLED_S):
+            try:
+                message: dict[str, Any] = json.loads(await renderer.stdout.readline())
+                length = int(message["bytes"])
+                if not 0 <= length <= LARGEST_PAYLOAD:
+                    raise ValueError(length)
+                return _parse(message, await renderer.stdout.readexactly(length), size)
+            except (ValueError, KeyError, TypeError, EOFError):
+                # Nothing in a message is trusted: the PDF may have taken the renderer over.
+                if not renderer.stdout.at_eof():
+                    raise _Crashed("said nonsense") from None
+                code = await renderer.wait()
+                raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+    except TimeoutError:
+        raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
+
+
+def _parse(message: dict[str, Any], payload: bytes, size: int) -> int | Page | Unread | None:
+    if "end" in message:
+        return None
+    if "pages" in message:
+        return int(message["pages"])
+    if "page" not in message:
+        return Unread(None, f"the PDF cannot be read: {message['error']}")
+    number = int(message["page"])
+    if "error" in message:
+        return Unread(number, f"page {number} cannot be drawn: {message['error']}")
+    seen = size * size * 3
+    pixels = np.frombuffer(payload[:seen], np.uint8).reshape(size, size, 3)
+    return Page(number, pixels, payload[seen:], int(message["width"]), int(message["height"]))

@@ -1,0 +1,67 @@
+"""What there is to look at in a file: the image itself, or each page of a PDF; ready for the model."""
+
+import asyncio
+import io
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from PIL import Image
+
+from deployments.pictures.decoding import FORMATS, PictureRefused, decode_with_size
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import fit
+from jobs.koop.fetching.documents import FetchedFile
+from jobs.koop.fetching.pages import PageSpec, Unread, pages
+from jobs.koop.options import Options
+
+SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # others are called as their format
+SEEN_QUALITY = 75
+
+
+@dataclass(frozen=True)
+class PublishedPicture:
+    """One picture: of `page` of a PDF (from 1), or an image (None).
+
+    Args:
+        page: as above.
+        pixels: what the model sees, (size, size, 3).
+        data: the file to keep: the image as it was published, or the drawn page as a PNG.
+        suffix: its usual ending.
+        width, height: of the upright picture.
+    """
+
+    page: int | None
+    pixels: Pixels
+    data: bytes
+    suffix: str
+    width: int
+    height: int
+
+    def seen(self) -> bytes:
+        """`pixels` as a JPEG."""
+        file = io.BytesIO()
+        Image.fromarray(self.pixels).save(file, "JPEG", quality=SEEN_QUALITY)
+        return file.getvalue()
+
+
+async def pictures(found: FetchedFile, size: int, options: Options) -> AsyncGenerator[PublishedPicture | Unread]:
+    """Every picture of a file, one at a time; `size` is the side of the model's input."""
+    if found.kind == "image":
+        yield await asyncio.to_thread(_image, found.data, size, options.max_pixels)
+        return
+    spec = PageSpec(size, max(size, options.page_side), options.max_pages)
+    async for page in pages(found.data, spec):
+        if isinstance(page, Unread):
+            yield page
+        else:
+            yield PublishedPicture(page.number, page.pixels, page.png, "png", page.width, page.height)
+
+
+def _image(data: bytes, size: int, max_pixels: int) -> PublishedPicture | Unread:
+    try:
+        image, (width, height) = decode_with_size(data, max_pixels, size)
+    except PictureRefused as error:
+        return Unread(None, str(error))
+    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        name = str(opened.format)
+    return PublishedPicture(None, fit(image, size), data, SUFFIXES.get(name, name.lower()), width, height)

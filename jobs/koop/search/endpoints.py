@@ -1,0 +1,92 @@
+"""Where KOOP's services are, and the addresses that are built there."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from urllib.parse import quote, urljoin, urlsplit
+
+from jobs.runtime.urls import public_url
+
+IDENTIFIER = re.compile(r"(?P<journal>[a-z]+(?:-[a-z]+)*)-(?P<year>\d{4})-[\w-]+", re.ASCII)
+
+# Where KOOP's own answers may point to, besides the configured endpoints.
+KOOP_HOSTS = frozenset(
+    {
+        "repository.overheid.nl",
+        "zoek.officielebekendmakingen.nl",
+        "repository.officiele-overheidspublicaties.nl",
+        "officielebekendmakingen.nl",
+        "www.officielebekendmakingen.nl",
+    }
+)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """The three services, as http(s) URLs. The defaults are KOOP's own.
+
+    Args:
+        sru: the search service; documents lie beside it, under `frbr/`.
+        site: the site that shows publications, with the images of their texts.
+        attachments: the folder of attachments.
+
+    Raises:
+        ValueError: one is no http(s) URL, or has credentials.
+    """
+
+    sru: str = "https://repository.overheid.nl/sru"
+    site: str = "https://zoek.officielebekendmakingen.nl"
+    attachments: str = "https://repository.officiele-overheidspublicaties.nl/externebijlagen"
+
+    def __post_init__(self) -> None:
+        for name in ("sru", "site", "attachments"):
+            url = getattr(self, name).rstrip("/")
+            if _origin(url) is None:
+                raise ValueError(f"{public_url(url)!r} is not an http(s) URL without credentials")
+            object.__setattr__(self, name, url)
+
+    def document_url(self, identifier: str) -> str | None:
+        """Where the XML of a publication such as `stcrt-2021-100` lies; None for a name that tells no year."""
+        found = IDENTIFIER.fullmatch(identifier)
+        if found is None:
+            return None
+        folder = f"frbr/officielepublicaties/{found['journal']}/{found['year']}"
+        return urljoin(self.sru, f"{folder}/{identifier}/1/xml/{identifier}.xml")
+
+    def image_url(self, name: str) -> str:
+        """Where an image of a publication's text is: `name` is the `naam` of its `illustratie`."""
+        return f"{self.site}/{quote(name, safe='')}"
+
+    def attachment_urls(self, number: str, filename: str = "") -> tuple[str, ...]:
+        """Where an attachment may be, likeliest first: all but one answer with a redirect to themselves.
+
+        Args:
+            number: `exb-YYYY-NNNN`.
+            filename: its name as the publisher gave it, whose suffix is tried too.
+        """
+        suffixes = dict.fromkeys([PurePath(filename).suffix, ".pdf", ".PDF"])
+        variants = [f"bijlage/{number}{suffix}" for suffix in suffixes if suffix]
+        variants.append(f"pdf/{number}.pdf")  # those of about 2014
+        return tuple(quote(f"{self.attachments}/{number}/1/{variant}", safe=":/") for variant in variants)
+
+    def allows(self, url: str) -> bool:
+        """Whether a URL is of one of these services, or of KOOP's own hosts on their usual ports."""
+        origin = _origin(url)
+        if origin is None:
+            return False
+        host, port = origin
+        configured = {_origin(endpoint) for endpoint in (self.sru, self.site, self.attachments)}
+        return origin in configured or (host in KOOP_HOSTS and port in DEFAULT_PORTS.values())
+
+
+def _origin(url: str) -> tuple[str, int] | None:
+    """Host and port of an http(s) URL without credentials; None for any other."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username is not None:
+        return None
+    return parts.hostname.lower().rstrip("."), DEFAULT_PORTS[parts.scheme] if port is None else port

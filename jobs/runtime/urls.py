@@ -1,0 +1,43 @@
+"""Folders and files by any URL that fsspec knows: a path, `s3://bucket/prefix`, `memory://…`."""
+
+import re
+from typing import Any
+
+import fsspec
+
+from jobs.runtime.errors import JobRefused
+
+USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
+QUERY = re.compile(r"(?<=\?)\S*")
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it, absolute and without a slash at its end.
+
+    S3 is configured as everywhere: by the `AWS_…` variables, `AWS_ENDPOINT_URL` included.
+
+    Raises:
+        JobRefused: no library for this URL is installed, or it is malformed.
+    """
+    if not url.strip():
+        raise JobRefused("A folder or URL is empty: name one, such as data/photos or s3://bucket/prefix.")
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+    except Exception as error:  # each file system has its own ways to refuse a URL
+        raise refused(url, "cannot be used", error) from error
+    return files, str(path).rstrip("/") or "/"
+
+
+def refused(url: str, what: str, error: Exception) -> JobRefused:
+    """The one line for a URL that failed: `what` says what cannot be done with it."""
+    why = " ".join(str(error).split())
+    for secret in USER_INFO.findall(url):
+        why = why.replace(secret, "").replace(secret.rstrip("@"), "…")
+    return JobRefused(
+        f"{public_url(url)} {what} ({type(error).__name__}: {public_url(why)}): check the URL and access."
+    )
+
+
+def public_url(text: str) -> str:
+    """A URL, or a text with URLs in it, without the user names, passwords and queries of them."""
+    return QUERY.sub("…", USER_INFO.sub("", text)) if "://" in text else text

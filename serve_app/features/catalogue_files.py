@@ -1,0 +1,58 @@
+"""The files of the catalogue as responses: never whole in memory, with ETag, and harmless to whoever opens them."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from deployments.catalogue.errors import ContentMissing
+from deployments.catalogue.records import Image
+from deployments.catalogue.store.base import MISSING, Store, ThumbnailSize, original_key, thumbnail_key
+from serve_app.http.links import has_current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# An id is never another image's, and its file never changes: a client may keep it, but not a proxy for others.
+CACHED = "private, max-age=3600"
+# It is a stranger's file: a browser shows it as the picture it is, and runs nothing that may be in it.
+HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+
+
+async def original_response(request: Request, store: Store, image: Image) -> Response:
+    """The uploaded file, or 304; ContentMissing when the store has lost it."""
+    headers = {"Content-Disposition": f"inline; filename*=UTF-8''{quote(image.filename, safe='')}"}
+    kind = f"image/{image.facts.format.lower()}"
+    return await _response(request, store, original_key(image.sha256), f'"{image.sha256}"', kind, headers)
+
+
+async def thumbnail_response(request: Request, store: Store, image: Image, size: ThumbnailSize) -> Response:
+    """A thumbnail, or 304; as `original_response`."""
+    etag = f'"{image.sha256}-{size}"'
+    return await _response(request, store, thumbnail_key(image.sha256, size), etag, "image/jpeg", {})
+
+
+async def _response(
+    request: Request, store: Store, key: str, etag: str, kind: str, headers: "Mapping[str, str]"
+) -> Response:
+    cached = {"ETag": etag, "Cache-Control": CACHED}
+    if has_current(request, etag):
+        return Response(status_code=304, headers=cached)
+    size = await store.size(key)
+    if size is None:
+        raise ContentMissing(MISSING)
+    every = {**cached, **HARMLESS, **headers}
+    if (path := store.path(key)) is not None:
+        return FileResponse(path, headers=every, media_type=kind)
+    # The first part is read before the answer begins, so that a store that is away can still be told.
+    parts = store.stream(key, end=size)
+    first = await anext(parts, b"")
+    return StreamingResponse(_joined(first, parts), headers={**every, "Content-Length": str(size)}, media_type=kind)
+
+
+async def _joined(first: bytes, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for part in parts:
+        yield part

@@ -1,0 +1,76 @@
+"""The ingress's way into the catalogue: opened at its first use, with what it raises told as our errors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from configs.settings import Settings
+from deployments.catalogue import errors as catalogue_errors
+from deployments.catalogue.config import CatalogueConfig
+from serve_app.clients.handles import CataloguerClient
+from serve_app.http import errors
+
+if TYPE_CHECKING:
+    from deployments.catalogue.opened import Opened, Opener
+
+RETRY_AFTER_S = 5
+NOT_FOUND = "Image not found"
+
+
+def catalogue_config(settings: Settings) -> CatalogueConfig:
+    """Where the catalogue of these settings is."""
+    return CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts)
+
+
+class CatalogueDoor:
+    """The catalogue of one ingress replica."""
+
+    def __init__(self, settings: Settings, client: CataloguerClient) -> None:
+        """Nothing is connected yet."""
+        self._settings, self._client = settings, client
+        self._opener: Opener | None = None
+        self._waking: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Opened"]:
+        """The catalogue.
+
+        Raises:
+            ModelDisabled: it is switched off.
+            Unavailable, OutOfSpace, ImageNotFound, InvalidRequest: what it says, here or inside.
+            ContentMissing: our fault, which is logged and answered as any other.
+        """
+        self._client.announce()
+        if self._opener is None:
+            # Without the catalogue nobody needs its libraries.
+            from deployments.catalogue.opened import Opener
+
+            self._opener = Opener(catalogue_config(self._settings))
+        try:
+            yield await self._opener.get()
+        except catalogue_errors.ContentMissing:
+            raise
+        except catalogue_errors.CatalogueError as error:
+            raise _ours(error) from error
+
+    def wake(self) -> None:
+        """Tell a worker that there is an upload, without waiting for it."""
+        task = asyncio.create_task(self._client.wake())
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        if self._opener is not None:
+            await self._opener.close()
+
+
+def _ours(error: catalogue_errors.CatalogueError) -> errors.PanoptesError:
+    if isinstance(error, catalogue_errors.ImageNotFound):
+        return errors.ImageNotFound(NOT_FOUND)
+    if isinstance(error, catalogue_errors.StoreFull):
+        return errors.OutOfSpace(str(error))
+    if isinstance(error, catalogue_errors.CatalogueUnavailable | catalogue_errors.StoreUnavailable):
+        return errors.Unavailable(str(error), retry_after_s=RETRY_AFTER_S)
+    return errors.InvalidRequest(str(error))

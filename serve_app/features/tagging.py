@@ -1,0 +1,215 @@
+"""/process: many documents side by side, each with its own answer or its own reason."""
+
+import asyncio
+import logging
+import time
+import uuid
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psutil
+from pydantic import JsonValue
+from pydantic_core import PydanticSerializationError, to_json
+
+from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import DETECTOR_LEAST, TAGGER_LEAST
+from deployments.work.deployment import Job
+from serve_app.features.descriptions import ask_detector, ask_tagger, counts
+from serve_app.http.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable, Untreated
+from serve_app.http.middleware import until
+from serve_app.schemas.common import decode_base64
+from serve_app.schemas.tagger import Index_Response, ProcessRequest
+from serve_app.services import Services, counted, gather_bounded
+
+logger = logging.getLogger("ray.serve.panoptes.tagging")
+
+IMAGE_TYPES = frozenset({"jpg", "jpeg", "jfif", "png", "gif", "bmp", "tif", "tiff", "webp"})
+VIDEO_TYPES = frozenset({"mp4", "mov", "avi", "wmv", "flv", "webm"})
+OBJECT_PROMPTS = frozenset({"OD", "<OD>"})
+
+# As the clients of the earlier tagger know them.
+WRONG_TYPE = "File type not valid"
+UNSUITABLE = "No Image/Video suitable for tagging analysis "
+LATE = "No answer in time: try again, or send fewer documents at once"
+
+SHARE = 0.95  # of a request's time, for its documents: what is there by then is still answered
+LARGEST_ECHO = 1_000_000  # bytes of a document beside its file, which all comes back
+LONGEST_ID = 128  # characters of a request's id that are remembered
+
+
+class Tagging:
+    """One request of /process."""
+
+    def __init__(self, services: Services, request: ProcessRequest) -> None:
+        """TooLarge for too many documents, ModelDisabled when what has to answer is switched off."""
+        self._services, self._request = services, request
+        if len(request.documents) > services.settings.max_files:
+            raise TooLarge(f"At most {services.settings.max_files} documents at once: send several requests.")
+        asked = (request.prompt or "").strip() in OBJECT_PROMPTS
+        self._counts = asked or services.settings.tagger_backend == "florence2"
+        (services.models.detector if self._counts else services.models.tagger).announce()
+        self._until = until(SHARE)
+        self._failures: list[PanoptesError] = []
+
+    async def answer(self, request_id: str) -> Index_Response:
+        """Treat the documents, and keep a record of the job.
+
+        Raises:
+            Unavailable, DeadlineExceeded: not a single document was treated, and not for its own sake.
+        """
+        now = time.time()
+        deadline = now + self._services.settings.process_timeout_s
+        job = Job(uuid.uuid4().hex, request_id[:LONGEST_ID], len(self._request.documents), now, deadline)
+        ended = replace(job, status="failed", error="The client went away, or its time was over.")
+        try:
+            await self._record(job)
+            answer = await self._treat_all()
+            treated, others = answer.number_documents_treated, answer.number_documents_non_treated
+            ended = replace(job, status="done", treated=treated, not_treated=others)
+        except PanoptesError as error:
+            ended = replace(ended, error=error.message)
+            raise
+        except Exception:
+            ended = replace(ended, error="Something broke here: see the logs.")
+            raise
+        finally:
+            await self._record(replace(ended, finished_at=time.time()))
+        return answer
+
+    async def _record(self, job: Job) -> None:
+        """Remember how a job is. A record that cannot be kept costs no document its answer."""
+        if not self._services.models.work.enabled:
+            return
+        try:
+            await self._services.models.work.record(job)
+        except Unavailable as error:
+            logger.warning("The job %s is not recorded: %s", job.id, error.message)
+
+    async def _treat_all(self) -> Index_Response:
+        numbered = list(enumerate(self._request.documents))
+        outcomes = await gather_bounded(numbered, self._treat, len(numbered))
+        treated = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+        reasons = [
+            {_name(document, number): outcome}
+            for (number, document), outcome in zip(numbered, outcomes, strict=True)
+            if isinstance(outcome, str)
+        ]
+        if self._failures and not treated:
+            raise self._failures[0]
+        memory = psutil.virtual_memory()
+        return Index_Response(
+            status={"code": 200, "message": "Success"},
+            data=treated,
+            number_documents_treated=len(treated),
+            number_documents_non_treated=len(reasons),
+            list_id_not_treated=reasons,
+            memory_used=f"{memory.percent:g}",
+            ram_used=f"{memory.used / 1e9:.2f}",
+        )
+
+    async def _treat(self, numbered: tuple[int, Any]) -> dict[str, Any] | str:
+        """A document with its new content, or why it is left out: it never takes the others with it."""
+        try:
+            async with asyncio.timeout_at(self._until), self._services.documents, counted("/process"):
+                return await self._treated(numbered[1])
+        except TimeoutError:
+            self._failures.append(DeadlineExceeded(f"{LATE}."))
+            return LATE
+        except Untreated as reason:
+            return reason.message
+        except InvalidRequest as error:  # of what claims to be an image or a video
+            logger.info("A document cannot be read: %s", error.message)
+            return UNSUITABLE
+        except PanoptesError as error:
+            if isinstance(error, Unavailable):
+                self._failures.append(error)
+            return error.message
+        except Exception as error:
+            logger.exception("A document failed")
+            return f"Something broke here ({type(error).__name__}): report it with the X-Request-ID"
+
+    async def _treated(self, document: Any) -> dict[str, Any]:
+        data, others = await asyncio.to_thread(_open, document)
+        if not _is_video(data):
+            content = await self._image(data)
+        else:
+            most = self._services.settings
+            if len(data) > most.max_video_bytes:
+                raise TooLarge(f"A video may have at most {most.max_video_mb:g} MB: send a smaller one.")
+            async with self._services.videos:
+                content = await self._video(data)
+        return {**others, "source": {**others["source"], "content": content}}
+
+    async def _image(self, data: bytes) -> list[JsonValue]:
+        if self._counts:
+            return _counted(counts((await ask_detector(self._services, data)).value))
+        return [vars(tag) for tag in (await ask_tagger(self._services, data, self._request.num_labels)).value]
+
+    async def _video(self, data: bytes) -> list[JsonValue]:
+        models = self._services.models
+        models.video.announce()
+        if not self._counts:
+            frames = await self._frames(data, TAGGER_LEAST)
+            return [vars(tag) for tag in await models.tagger.analyze_frames(frames, self._request.num_labels)]
+        most: dict[str, int] = {}
+        for found in await models.detector.analyze_frames(await self._frames(data, DETECTOR_LEAST)):
+            most |= {label: max(count, most.get(label, 0)) for label, count in counts(found).items()}
+        return _counted(most)
+
+    async def _frames(self, data: bytes, side: int) -> Pixels:
+        """Frames (n, h, w, 3), spread evenly over a video."""
+        video, settings = self._services.models.video, self._services.settings
+        batches = video.frames(
+            await video.put(data), settings.video_step_s, settings.process_video_frames, side, crop=False
+        )
+        async with aclosing(batches):
+            return np.concatenate([batch.pixels async for batch in batches])
+
+
+def _open(document: Any) -> tuple[bytes, dict[str, Any]]:
+    """The file in a document, and everything else in it; Untreated when it has none, or what cannot be given back."""
+    source = document.get("source") if isinstance(document, dict) else None
+    content = source.get("content") if isinstance(source, dict) else None
+    if not isinstance(source, dict) or not isinstance(content, str):
+        raise Untreated("The document has no source.content: send the file there, in base64")
+    others = {**document, "source": {key: value for key, value in source.items() if key != "content"}}
+    kind = str(source.get("file_type") or source.get("file_name") or "").rpartition(".")[2].strip().lower()
+    if kind not in IMAGE_TYPES | VIDEO_TYPES:
+        raise Untreated(WRONG_TYPE)
+    if not _can_be_said(others):
+        raise Untreated("The document cannot be given back: it has no Unicode text, is nested too deeply or too large")
+    try:
+        return decode_base64(content), others
+    except ValueError:
+        raise Untreated(UNSUITABLE) from None
+
+
+def _can_be_said(value: Any) -> bool:
+    """Whether a part of a request can be a part of its answer: JSON admits halves of characters, UTF-8 does not."""
+    try:
+        return len(to_json([[[[value]]]])) <= LARGEST_ECHO  # the answer nests it further
+    except (PydanticSerializationError, RecursionError):
+        return False
+
+
+def _is_video(data: bytes) -> bool:
+    """Whether a file begins as the containers of videos do: judged by its bytes, as images are."""
+    head = data[:16]
+    return (
+        head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # MP4, MOV
+        or head.startswith((b"\x1a\x45\xdf\xa3", b"FLV", b"\x30\x26\xb2\x75"))  # WebM, FLV, WMV
+        or (head[:4] == b"RIFF" and head[8:11] == b"AVI")
+    )
+
+
+def _counted(found: dict[str, int]) -> list[JsonValue]:
+    return [{label: found[label]} for label in sorted(found)]
+
+
+def _name(document: Any, number: int) -> str:
+    """What a document is reported by: its id, or its place in the request when it has none that can be said."""
+    identity = document.get("id") if isinstance(document, dict) else None
+    named = isinstance(identity, str | int) and not isinstance(identity, bool) and _can_be_said(identity)
+    return str(identity) if named else f"documents[{number}]"

@@ -1,0 +1,110 @@
+"""What happens around every request: its id, its deadline, its weights header, and an answer whatever breaks."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serve_app.http.errors import DeadlineExceeded, PanoptesError, UploadTimeout, render, route_path
+from serve_app.http.metrics import cancelled_total
+
+logger = logging.getLogger("ray.serve.panoptes.requests")
+
+# The weights that helped to answer the current request, as `model=id`.
+weights_used: ContextVar[set[str]] = ContextVar("weights_used")
+# When the current request has to be answered, on the event loop's clock, and how many seconds it had in all.
+_deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
+
+
+def until(share: float) -> float:
+    """When this share (0–1) of the current request's time is over, on the event loop's clock; uploading it counts."""
+    end, seconds = _deadline.get()
+    return end - (1 - share) * seconds
+
+
+def request_id(scope: Scope) -> str:
+    """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve echoes it and logs it."""
+    return Headers(scope=scope).get("x-request-id", "unknown")
+
+
+class RequestMiddleware:
+    """The outermost layer: the `X-Panoptes-Weights` header, and a 500 without a stack trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        used, started = set[str](), False
+        weights_used.set(used)
+
+        async def with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                if used:
+                    MutableHeaders(scope=message)["X-Panoptes-Weights"] = ", ".join(sorted(used))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, with_headers)
+        except asyncio.CancelledError:
+            cancelled_total().inc(tags={"route": getattr(scope.get("route"), "path", "none")})
+            logger.info("The client of %s %s went away", scope["method"], scope["path"])
+            raise
+        except Exception:
+            identity = request_id(scope)
+            logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], identity)
+            if started:
+                raise
+            error = PanoptesError(
+                f"Something broke here, not in your request. Report it with the request id {identity}.",
+                detail={"request_id": identity},
+            )
+            await render(error, scope)(scope, receive, with_headers)
+
+
+class DeadlineMiddleware:
+    """Cancels a request that takes too long: 408 while its body still arrives, 504 afterwards."""
+
+    def __init__(self, app: ASGIApp, seconds: float, by_route: Mapping[str, float]) -> None:
+        """`seconds` for a request, or its route's own of `by_route`."""
+        self._app, self._seconds, self._by_route = app, seconds, by_route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        uploading, started = True, False
+        seconds = self._by_route.get(route_path(scope), self._seconds)
+
+        async def watched_receive() -> Message:
+            nonlocal uploading
+            message = await receive()
+            uploading = bool(message.get("more_body", False))
+            return message
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(seconds) as deadline:
+                _deadline.set((asyncio.get_running_loop().time() + seconds, seconds))
+                await self._app(scope, watched_receive, watched_send)
+        except TimeoutError:
+            if started or not deadline.expired():
+                raise
+            await render(_late(uploading, seconds), scope)(scope, receive, send)
+
+
+def _late(uploading: bool, seconds: float) -> PanoptesError:
+    if uploading:
+        return UploadTimeout(f"The request did not arrive within {seconds:g} s: send less at once.")
+    return DeadlineExceeded(f"No answer within {seconds:g} s: try again, or send less at once.")

@@ -1,0 +1,61 @@
+"""The categories of a request, from a .json or .csv file."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serve_app.http.errors import InvalidPrompt, InvalidRequest
+
+
+def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
+    """The categories of a file, trimmed, without empty ones, each once, in order.
+
+    Args:
+        name: the file's name, for the messages.
+        extension: `json` (`{"categories": […]}` or a plain list of texts) or `csv` (every cell is one).
+        data: the file's bytes, UTF-8 with or without a byte order mark.
+
+    Raises:
+        InvalidRequest: not UTF-8, not JSON, not of this shape, or no category left.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"Invalid encoding in file {name}, valid encodings are UTF-8 and US-ASCII") from None
+    items = _from_json(name, text) if extension == "json" else _from_csv(name, text)
+    categories = list(dict.fromkeys(item.strip() for item in items if item.strip()))
+    if not categories:
+        raise InvalidRequest(f"No category found in file {name}, please give at least one")
+    return categories
+
+
+@contextmanager
+def category_lengths() -> Iterator[None]:
+    """Say that a category is too long as the categorizer's clients know it."""
+    try:
+        yield
+    except InvalidPrompt as error:
+        raise InvalidPrompt(
+            "One of your categories is too long, maximum number of characters per category is 77"
+        ) from error
+
+
+def _from_json(name: str, text: str) -> list[str]:
+    broken = InvalidRequest(f"Invalid json file, please check the syntax of {name}")
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise broken from None
+    items = value.get("categories") if isinstance(value, dict) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise broken
+    return items
+
+
+def _from_csv(name: str, text: str) -> list[str]:
+    try:
+        return [cell for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) for cell in row]
+    except csv.Error:
+        raise InvalidRequest(f"Invalid csv file, please check the syntax of {name}") from None

@@ -1,0 +1,118 @@
+"""The pages for people: the catalogue with what is served here, and forms to try it. Nothing from another host.
+
+The catalogue's page is `page/index.html` with its styles and scripts beside it, served as they are: no build step.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from starlette.responses import HTMLResponse, Response
+
+from deployments.runtime.weights import Weights
+
+FOLDER = Path(__file__).parent
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+# Of the forms, which load nothing at all.
+CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
+# The catalogue's page loads its own files and asks its own server; nothing that stands in its HTML runs.
+HOME_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+# Another version of the application brings other files under the same names: always asked for, rarely sent.
+REVALIDATE = "no-cache"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file that the page loads."""
+
+    body: bytes
+    media_type: str
+    etag: str
+
+    def response(self, *, current: bool) -> Response:
+        """The file, or 304 for a browser that has the current one."""
+        headers = {"ETag": self.etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
+        if current:
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, media_type=self.media_type, headers=headers)
+
+
+def _read(file: Path) -> Asset:
+    body = file.read_bytes()
+    return Asset(body, MEDIA_TYPES[file.suffix], f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+
+
+ASSETS = {file.name: _read(file) for file in sorted(FOLDER.iterdir()) if file.suffix in MEDIA_TYPES}
+# As public as `/` itself: without them it cannot ask for the key.
+ASSET_ROUTES = frozenset(f"/page/{name}" for name in ASSETS)
+HOME = (FOLDER / "index.html").read_text(encoding="utf-8")
+
+STYLE = """
+  body { font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }
+  code { background: #8882; padding: .1em .3em; border-radius: .2em; }
+  form { border: 1px solid #8886; border-radius: .5rem; padding: 1rem; margin: 1rem 0; }
+  label { display: block; margin-bottom: .75rem; } input { max-width: 100%; }
+  td { padding: .2rem 1rem .2rem 0; vertical-align: top; }
+  :root { color-scheme: light dark; }
+"""
+
+
+IMAGES_INPUT = """<label>Images (png, jpg, jpeg)<br>
+<input type="file" name="files" accept="image/png,image/jpeg" multiple required></label>"""
+VIDEO_INPUT = """<label>Video (mp4)<br><input type="file" name="video" accept="video/mp4" required></label>"""
+
+
+def _page(title: str, body: str) -> HTMLResponse:
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>{escape(title)}</h1>
+{body}
+</body>
+</html>
+"""
+    return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+
+def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
+    """The page at `/`: the catalogue, and the weights that are served, a form for /classify, the routes."""
+    statements = "".join(f"<li><b>{escape(model.name)}</b> {escape(model.statement)}</li>" for model in weights)
+    rows = "".join(
+        f"<tr><td><code>{escape(route)}</code></td><td>{escape(what)}</td></tr>" for route, what in routes.items()
+    )
+    none = "<li>Every model is switched off here.</li>"
+    page = HOME.replace("<!-- weights -->", statements or none).replace("<!-- routes -->", rows)
+    headers = {
+        "Content-Security-Policy": HOME_POLICY,
+        "Cache-Control": REVALIDATE,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Vary": "Accept",
+    }
+    return HTMLResponse(page, headers=headers)
+
+
+def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:
+    """A form that posts images, or a video, and categories to a route of family B."""
+    required = " required" if categories_required else ""
+    files = VIDEO_INPUT if route == "video" else IMAGES_INPUT
+    return _page(
+        title,
+        f"""<form action="{escape(route)}" method="post" enctype="multipart/form-data">
+{files}
+<label>Categories (json, csv)<br><input type="file" name="categories" accept=".json,.csv"{required}></label>
+<button>Send</button>
+</form>
+<p><a href="./">Panoptes</a></p>""",
+    )

@@ -1,0 +1,107 @@
+"""The ingestion without Ray or a model: days in this process, and a classifier that draws lots."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from datetime import date
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from deployments.pictures.pixels import Pixels
+from jobs.koop import day as day_module
+from jobs.koop.classifier import Classifier, Floats
+from jobs.koop.day import Counts, Day, Services
+from jobs.koop.day_files import Manifest, forget, remove_parts
+from jobs.koop.driver import COLUMNS, Driver, IngestionPlan, Run, plan
+from jobs.koop.fetching.documents import Documents
+from jobs.koop.fetching.pace import LocalPace, TokenBucket
+from jobs.koop.fetching.web import Limits, Retry, Web
+from jobs.koop.options import Asked, Options
+from jobs.koop.search.endpoints import Endpoints
+from jobs.koop.search.sru import Sru
+from jobs.runtime.output import Output
+from jobs.runtime.progress import Progress
+
+ASKED = Asked("test/lots", bundled=True, size=32, prompts=(("maps",), ("aerial",), ("other",)))
+QUICK = Limits(tries=6, first_delay_s=0.01, longest_delay_s=0.1, timeout_s=10)
+
+
+def by_lot(pixels: Pixels) -> tuple[Floats, Floats]:
+    """Embeddings are mean colours; the sum of a picture's pixels draws its category: always the same one."""
+    vectors = pixels.reshape(len(pixels), -1, 3).mean(axis=1, dtype=np.float64).astype(np.float32)
+    drawn = pixels.reshape(len(pixels), -1).sum(axis=1, dtype=np.int64) % 3
+    return vectors, 4 * np.eye(3, dtype=np.float32)[drawn]
+
+
+class Lots:
+    """A classifier that counts what it is asked; `asked` and `score` may be replaced."""
+
+    def __init__(self) -> None:
+        self.calls = self.pictures = 0
+        self.asked_for = ASKED
+
+    async def asked(self) -> Asked:
+        """What is served."""
+        return self.asked_for
+
+    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """As CLIP answers."""
+        self.calls += 1
+        self.pictures += len(pixels)
+        await asyncio.sleep(0.002)
+        return by_lot(pixels)
+
+
+async def ingest(
+    output: Output,
+    url: str,
+    days: Sequence[date],
+    options: Options | None = None,
+    *,
+    lots: Lots | None = None,
+    force: bool = False,
+    limits: Limits = QUICK,
+) -> tuple[IngestionPlan, Run]:
+    """Do the days of a KOOP at `url` that are to be done."""
+    options, lots = options or Options(), lots or Lots()
+    endpoints = Endpoints(f"{url}/sru", url, f"{url}/externebijlagen")
+    pace = LocalPace(TokenBucket(1e6, 1_000_000))
+
+    async def work(day: date) -> Manifest:
+        retries: list[Retry] = []
+        async with Web(endpoints, pace, limits, on_retry=retries.append) as web:
+            services = Services(
+                sru=Sru(web, endpoints.sru, page_size=5),
+                documents=Documents(web, endpoints),
+                classifier=Classifier(lots.score, 16),
+                asked=lots.asked,
+                retries=retries,
+            )
+            return await Day(day, options, services, output, lambda _: None).run()
+
+    async def read_board() -> dict[date, Counts]:
+        return {}
+
+    planned = await plan(output, days, options, await lots.asked(), force=force)
+    remove_parts(output, planned.complete)
+    with Progress(COLUMNS, len(planned.todo)) as progress:
+        driver = Driver(work, read_board, progress, at_once=2)
+        run = await driver.run(planned.todo, partial(forget, output) if force else None)
+    return planned, run
+
+
+def rows(output: Output, table: str, day: date) -> list[dict[str, Any]]:
+    """A table of a finished day, `publications` or `images`."""
+    found = output.read_table(f"{table}/date={day}/{table}.parquet")
+    assert found is not None, f"there are no {table} of {day}"
+    listed: list[dict[str, Any]] = found.to_pylist()
+    return listed
+
+
+def work(folder: str, url: str, days: Sequence[date]) -> None:
+    """What a process does that is killed: writes small parts, and exits with 0 when every day is complete."""
+    day_module.PART_PUBLICATIONS = 2
+    _, run = asyncio.run(ingest(Output(folder), url, days))
+    sys.exit(0 if run.ok else 1)

@@ -1,0 +1,129 @@
+"""A language model's server in OpenAI's wire format that behaves as the name of the asked model says."""
+
+import base64
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from testbed.doubles.loopback import LoopbackServer, QuietHandler
+
+ANALYSIS: dict[str, Any] = {
+    "overall_score": 8.5,
+    "discard_reason": None,
+    "best_in_group": True,
+    "composition": "rule of thirds",
+    "pose_quality": None,
+    "background_quality": "soft, not distracting",
+    "highlights": ["good light", "sharp subject"],
+    "issues": [],
+    "summary": "A calm landscape in evening light.",
+}
+WRONG = ANALYSIS | {"overall_score": "very good", "highlights": "the light"}
+TOKENS = 120  # of every answer
+RETRY_AFTER_S = 17
+
+
+@dataclass(frozen=True)
+class LlmRequest:
+    """What the server was asked: the header fields in lower case, and the JSON of the body."""
+
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def prompt(self) -> str:
+        """The text of the first message."""
+        return "".join(part["text"] for part in self.body["messages"][0]["content"] if part["type"] == "text")
+
+    @property
+    def image(self) -> bytes:
+        """The image of the first message, which has to be a JPEG as a data URI."""
+        (part,) = [part for part in self.body["messages"][0]["content"] if part["type"] == "image_url"]
+        head, _, data = part["image_url"]["url"].partition(",")
+        assert head == "data:image/jpeg;base64"
+        return base64.b64decode(data, validate=True)
+
+
+class _Handler(QuietHandler):
+    server: "LlmServer"
+
+    def do_POST(self) -> None:  # noqa: N802 (the name that http.server calls)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.requests.append(LlmRequest(headers, body))
+        repairing, analysis = len(body["messages"]) > 1, json.dumps(ANALYSIS)
+        texts = {
+            "fenced": f"```json\n{json.dumps(ANALYSIS, indent=2)}\n```",
+            "prose": f"I looked at {{everything}}. My verdict: {analysis} I hope that this helps.",
+            "repairable": analysis if repairing else json.dumps(WRONG),
+            "hopeless": json.dumps(WRONG),
+            "mute": "",
+            "cut-off": analysis[:40],
+            "repair-broken": json.dumps(WRONG),
+        }
+        deeds = {"silent": self._hang, "slow": self._drip, "garbled": self._garble}
+        statuses = {"limited": 429, "broken": 500, "leaky": 500, "forbidden": 401, "unknown": 404}
+        name = body["model"]
+        if name in deeds:
+            deeds[name]()
+        elif name in statuses or (name == "repair-broken" and repairing):
+            self._refuse(statuses.get(name, 500), name)
+        else:
+            self._answer(name, texts.get(name, analysis))
+
+    def _answer(self, name: str, text: str) -> None:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "message": message, "finish_reason": "length" if name == "cut-off" else "stop"}
+        usage = {"prompt_tokens": TOKENS - 20, "completion_tokens": 20, "total_tokens": TOKENS}
+        answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1795234239, "model": f"{name}-2026-01-31"}
+        self._send(200, answer | {"choices": [choice], "usage": usage})
+
+    def _refuse(self, status: int, name: str) -> None:
+        """An error; it repeats the key where the model is leaky or forbidden."""
+        said = self.headers.get("Authorization") if name in {"leaky", "forbidden"} else "something went wrong"
+        headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 429 else {}
+        self._send(status, {"error": {"message": f"The server says: {said}", "type": "error", "code": None}}, headers)
+
+    def _send(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        for name, value in ({"Content-Type": "application/json"} | (headers or {})).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _hang(self) -> None:
+        self.server.stop.wait(20)
+
+    def _drip(self) -> None:
+        """An answer whose bytes keep coming and never make an end."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        deadline = time.monotonic() + 20
+        try:
+            while time.monotonic() < deadline and not self.server.stop.wait(0.05):
+                self.wfile.write(b" " * 64)
+        except OSError:
+            self.server.cut.set()
+
+    def _garble(self) -> None:
+        self._send(200, ["not", "a", "completion"])
+
+
+class LlmServer(LoopbackServer):
+    """Answers well, unless the model's name is one of these.
+
+    `fenced`, `prose`: the answer is wrapped · `repairable`, `hopeless`: wrong types, once or always · `mute`, `cut-off`
+    · `silent`: no answer · `slow`: an endless one · `garbled`: no completion · `limited`: 429 with Retry-After ·
+    `broken`, `repair-broken` (at the repair alone), `unknown` · `leaky` (500), `forbidden` (401): repeat the key.
+
+    `requests` are all it got; `cut` is set when a client left a slow answer.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        super().__init__(host, _Handler)
+        self.url = f"{self.address}/v1"
+        self.requests: list[LlmRequest] = []

@@ -1,0 +1,69 @@
+"""Pictures go to the model in batches, and everybody who waits hears what came of it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from deployments.pictures.pixels import Pixels
+from jobs.koop.classifier import Classified, Classifier, Floats
+
+
+def picture(value: int) -> Pixels:
+    return np.full((4, 4, 3), value, np.uint8)
+
+
+class Model:
+    """Answers with the value of each picture, when it may; is away for 255. `batches` are their sizes."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.may = asyncio.Event()
+
+    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        self.batches.append(len(pixels))
+        await self.may.wait()
+        if (pixels == 255).any():
+            raise RuntimeError("away")
+        values = pixels[:, 0, 0, :1].astype(np.float32)
+        return values, np.concatenate([values, np.zeros((len(values), 2), np.float32)], axis=1)
+
+
+def values(classified: list[Classified]) -> list[float]:
+    return [float(one.embedding[0]) for one in classified]
+
+
+async def test_what_waits_goes_together_and_each_gets_its_own() -> None:
+    model = Model()
+    classifier = Classifier(model.score, 4)
+    waiting = [asyncio.create_task(classifier.classify(picture(value))) for value in range(10)]
+    await asyncio.sleep(0)
+    model.may.set()
+    assert values(await asyncio.gather(*waiting)) == list(range(10))
+    assert model.batches == [4, 4, 2]
+    assert (await classifier.classify(picture(3))).decision.category == "maps"
+    assert (await classifier.classify(picture(0))).decision.confidence == pytest.approx(1 / 3)
+
+
+async def test_an_error_reaches_all_of_its_batch_and_no_other() -> None:
+    model = Model()
+    classifier = Classifier(model.score, 2)
+    first = [asyncio.create_task(classifier.classify(picture(value))) for value in (255, 2)]
+    await asyncio.sleep(0.01)
+    second = asyncio.create_task(classifier.classify(picture(3)))
+    await asyncio.sleep(0)
+    model.may.set()
+    outcomes = await asyncio.gather(*first, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["away", "away"]
+    assert values([await second]) == [3]
+
+
+async def test_who_has_left_is_not_asked_for() -> None:
+    model = Model()
+    classifier = Classifier(model.score, 1)
+    first, left, last = (asyncio.create_task(classifier.classify(picture(value))) for value in (1, 2, 3))
+    await asyncio.sleep(0.01)
+    left.cancel()
+    model.may.set()
+    assert values(await asyncio.gather(first, last)) == [1, 3]
+    assert model.batches == [1, 1]

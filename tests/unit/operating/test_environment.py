@@ -1,0 +1,50 @@
+"""What is installed and locked is what the project means: one OpenCV, exact pins, no index in the lock."""
+
+import re
+from importlib.metadata import distributions, requires
+from pathlib import Path
+
+import cv2
+from packaging.requirements import Requirement
+
+from configs.project import PROJECT
+
+LOCK = (PROJECT / "requirements.lock").read_text()
+LINES = [Requirement(line) for line in LOCK.splitlines() if line and not line.startswith("#")]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_exactly_one_opencv_is_installed() -> None:
+    installed = [normal(dist.name) for dist in distributions()]
+    assert [name for name in installed if name.startswith("opencv")] == ["opencv-python-headless"]
+    owners = {normal(dist.name) for dist in distributions() for file in dist.files or [] if file.parts[0] == "cv2"}
+    assert owners == {"opencv-python-headless"}
+    assert cv2.__version__.startswith("4.14.")
+    assert Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml").is_file()
+
+
+def pins() -> dict[str, str]:
+    """What the lock installs on this machine, by name."""
+    here = [line for line in LINES if line.marker is None or line.marker.evaluate()]
+    return {normal(line.name): next(iter(line.specifier)).version for line in here}
+
+
+def test_the_lock_holds_one_opencv_and_pins_everything() -> None:
+    assert [line.name for line in LINES if "opencv" in line.name] == ["opencv-python-headless"]
+    assert all([pin.operator for pin in line.specifier] == ["=="] for line in LINES)
+    assert "://" not in LOCK
+    assert "--index" not in LOCK
+
+
+def test_the_lock_fits_the_ranges_of_the_project() -> None:
+    for line in requires("panoptes") or []:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(pins()[normal(requirement.name)]), line
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    installed = {normal(dist.name): dist.version for dist in distributions()}
+    assert {name: installed.get(name) for name in pins()} == pins()

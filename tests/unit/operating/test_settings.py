@@ -1,0 +1,150 @@
+"""Impossible settings are refused with a message that names the variable."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from configs.project import PROJECT
+from configs.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The developer's own .env and environment have no say here."""
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEIGHTS", "downloaded"),
+        ("CLIP_MODEL_NAME", "openai/clip-vit-base-patch99"),
+        ("CLIP_THREADS", "-1"),
+        ("CLIP_THREADS", "two"),
+        ("PROMPT_SET", "mine"),
+        ("ENVIRONMENT", "prod"),
+        ("RATE_LIMIT_PER_MINUTE", "0"),
+        ("RATE_LIMIT_REDIS_URL", "localhost:6379"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("MAX_IMAGE_MB", "nan"),
+        ("FETCH_ALLOW_PRIVATE", "10.0.0.0/33"),
+        ("RATE_LIMIT_REDIS_URL", "redis://host:notaport"),
+        ("API_KEY", "with a space"),
+        ("MAX_MEGAPIXELS", "-5"),
+        ("REQUEST_TIMEOUT_S", "0"),
+        ("DATABASE_URL", "catalogue.db"),
+        ("DATABASE_URL", "mysql://host/catalogue"),
+        ("DATABASE_URL", "sqlite://"),
+        ("STORE_URL", "s3://"),
+        ("STORE_URL", "sftp://me:a-secret@host/pictures"),
+        ("STORE_URL", "simplecache::sftp://:a-secret@host/pictures"),
+        ("MAX_ATTEMPTS", "0"),
+    ],
+)
+def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    assert "a-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "store", ["sftp://me@host:22/p", "abfs://box@account/p", "file:///a:b@c", "a:b@c", "s3://b/a:b@c"]
+)
+def test_a_store_without_a_password_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    monkeypatch.setenv("STORE_URL", store)
+    assert load_settings().store_url == store
+
+
+def test_unknown_name_in_env_file_is_refused(no_env_file: Path) -> None:
+    no_env_file.write_text("RATE_LIMT_ENABLED=false\n")
+    with pytest.raises(SettingsError, match="RATE_LIMT_ENABLED is not a setting"):
+        load_settings()
+
+
+def test_unknown_argument_of_the_serve_config_is_refused() -> None:
+    with pytest.raises(SettingsError, match="WIEGHTS is not a setting"):
+        load_settings({"wieghts": "hub"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "WEIGHTS", "CLIP_MODEL_NAME", "TAGGER_MODEL_NAME", "PROMPT_SET", "LLM_MODEL", "LLM_FALLBACKS", "LLM_BASE_URL",
+        "TRUSTED_PROXIES", "DATABASE_URL", "RATE_LIMIT_REDIS_URL", "MAX_FILES",
+    ],
+)  # fmt: skip
+def test_a_refused_value_is_not_shown(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "sk-secret-key")
+    with pytest.raises(SettingsError, match=name) as refused:
+        load_settings()
+    assert "sk-secret-key" not in str(refused.value)
+
+
+def test_environment_wins_over_env_file_wins_over_arguments(monkeypatch: pytest.MonkeyPatch, no_env_file: Path) -> None:
+    arguments = {"weights": "hub", "clip_threads": 1, "max_files": 7}
+    no_env_file.write_text("WEIGHTS=auto\nCLIP_THREADS=2\n")
+    monkeypatch.setenv("WEIGHTS", "bundled")
+    settings = load_settings(arguments)
+    assert (settings.weights, settings.clip_threads, settings.max_files) == ("bundled", 2, 7)
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FETCH_ALLOW_PRIVATE", "images.internal, 10.1.0.0/16")
+    assert load_settings().fetch_allow_private == ("images.internal", "10.1.0.0/16")
+
+
+def test_request_limit_below_image_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_REQUEST_MB", "10")
+    with pytest.raises(SettingsError, match="MAX_REQUEST_MB must be at least MAX_IMAGE_MB"):
+        load_settings()
+
+
+def test_the_check_command_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLIP_MAX_BATCH", "many")
+    monkeypatch.setenv("API_KEY", "top-secret")
+    refused = subprocess.run([sys.executable, "-m", "configs"], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert "CLIP_MAX_BATCH" in refused.stderr
+    monkeypatch.delenv("CLIP_MAX_BATCH")
+    accepted = subprocess.run([sys.executable, "-m", "configs"], capture_output=True, text=True, check=True)
+    assert "API_KEY=**********" in accepted.stdout
+    assert "top-secret" not in accepted.stdout
+
+
+def test_example_file_lists_every_setting_with_its_default() -> None:
+    example = (PROJECT / ".env.example").read_text()
+    lines = dict(line.lstrip("# ").split("=", 1) for line in example.splitlines() if "=" in line.split(" ")[-1])
+    assert set(lines) == {name.upper() for name in Settings.model_fields}
+    defaults = Settings.model_construct()
+    for name in Settings.model_fields:
+        written, default = lines[name.upper()], getattr(defaults, name)
+        shown = {"True": "true", "False": "false", "()": "", "None": "", "**********": ""}.get(
+            str(default), str(default)
+        )
+        assert written == shown, name
+
+
+@pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key", "database_url"])
+def test_a_secret_in_the_args_of_a_serve_config_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name.upper()} must come from the environment") as refused:
+        load_settings({name: "a-secret-value"})
+    assert "a-secret-value" not in str(refused.value)
+
+
+def test_the_catalogue_lies_in_the_project_unless_it_is_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().catalogue_database == f"sqlite:///{PROJECT}/data/catalogue.db"
+    assert load_settings().catalogue_store == f"{PROJECT}/data/pictures"
+    monkeypatch.setenv("DATABASE_URL", "sqlite:////var/lib/catalogue.db")
+    monkeypatch.setenv("STORE_URL", "s3://bucket/prefix")
+    assert load_settings().catalogue_database == "sqlite:////var/lib/catalogue.db"
+    assert load_settings().catalogue_store == "s3://bucket/prefix"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@host/catalogue")
+    assert load_settings().catalogue_database == "postgresql://me:secret@host/catalogue"
+    assert "secret" not in repr(load_settings())

@@ -1,0 +1,258 @@
+"""The HTTP application over doubles of the models, without Ray: for what happens around them."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+
+from configs.settings import Settings
+from deployments.models.blur.answers import BlurMeasures
+from deployments.models.clip.answers import ImageScores, TextEmbeddings
+from deployments.models.detector.answers import FoundObject
+from deployments.models.emotion.answers import Face
+from deployments.models.llm.assessment import LlmPhotoAnalysis, LlmQuestion
+from deployments.models.llm.deployment import LlmAnswer
+from deployments.models.quality.answers import QualityMeasures
+from deployments.models.tagger.answers import Tag
+from deployments.pictures.preprocessing import ImageSpec
+from deployments.runtime.replica import ModelStatus
+from deployments.runtime.weights import ClipWeights, Weights
+from deployments.video.deployment import FrameBatch, VideoFacts
+from deployments.work.deployment import Job, Work
+from serve_app.clients.handles import (
+    AnalyzerClient,
+    CataloguerClient,
+    ClipClient,
+    ClustererClient,
+    LlmClient,
+    Models,
+    ModelState,
+    SharedPicture,
+    VideoClient,
+    WorkClient,
+)
+from serve_app.ingress import make_api
+from serve_app.inputs.fetch import Fetcher
+from serve_app.inputs.images import Decoder
+from serve_app.services import Services
+
+WEIGHTS = ClipWeights(
+    id="test/double",
+    source="bundled",
+    architecture="none",
+    repository=None,
+    image=ImageSpec(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    dimensions=4,
+)
+
+
+class Scripted:
+    """What every double can be told: `fails` is raised instead of an answer, `before` is awaited first."""
+
+    fails: Exception | None = None
+    before: Callable[[], Any] | None = None
+
+    async def prepare(self) -> None:
+        if self.before is not None:
+            await self.before()
+        if self.fails is not None:
+            raise self.fails
+
+    async def state(self) -> ModelState:
+        names = [model.name for model in self.models]  # type: ignore[attr-defined]
+        return ModelState(tuple(ModelStatus(name, "cpu", 1.0, queue=0, items=0, batches=0) for name in names), 1, None)
+
+
+class ClipDouble(Scripted, ClipClient):
+    """Answers at once: an image is its mean colour, a text its length."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (WEIGHTS,)
+
+    async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        await self.prepare()
+        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1) + 1
+        vectors = np.concatenate([means, np.ones((len(pixels), 1))], axis=1)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+    async def embed_texts(self, texts: list[str]) -> TextEmbeddings:
+        await self.prepare()
+        vectors = np.array([[len(text), 1, 1, 1] for text in texts], np.float32)
+        return TextEmbeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts))
+
+    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
+        logits = np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
+        return ImageScores(await self.embed_images(pixels), logits)
+
+
+class AnalyzerDouble(Scripted, AnalyzerClient[Any]):
+    """Answers with `figures`, and remembers the shapes of the pictures that it saw, and what else it was told."""
+
+    def __init__(self, name: str, *models: str, figures: object) -> None:
+        super().__init__(name, models, None)
+        self.models = tuple(Weights(model, "a double", f"test/{model}", "bundled") for model in models)
+        self.figures, self.seen = figures, list[tuple[int, ...]]()
+        self.told: list[tuple[object, ...]] = []
+
+    async def analyze(self, picture: SharedPicture, *arguments: object) -> Any:
+        self.announce()
+        await self.prepare()
+        self.seen.append((await picture.hand_over()).shape)
+        self.told.append(arguments)
+        return self.figures
+
+    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+        await self.prepare()
+        self.seen.append(frames.shape)
+        self.told.append(arguments)
+        return self.figures
+
+
+class DetectorDouble(AnalyzerDouble):
+    """In the second frame of a video there is one thing more."""
+
+    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+        found = await super().analyze_frames(frames, *arguments)
+        return [found, [*found, found[0]], found][: len(frames)]
+
+
+class WorkDouble(Scripted, WorkClient):
+    """Keeps the jobs as the real record does."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("work", "a double", "test/work", "builtin"),)
+        self._work = Work.func_or_class(most=3)
+
+    async def record(self, job: Job) -> None:
+        await self.prepare()
+        await self._work.record(job)
+
+    async def jobs(self) -> list[Job]:
+        await self.prepare()
+        return await self._work.jobs()  # type: ignore[no-any-return]
+
+
+class CataloguerDouble(Scripted, CataloguerClient):
+    """Counts how often it is woken."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("cataloguer", "a double", "test/cataloguer", "builtin"),)
+        self.woken = 0
+
+    async def wake(self) -> None:
+        await self.prepare()
+        self.woken += 1
+
+
+class VideoDouble(Scripted, VideoClient):
+    """A video of as many grey frames as it has bytes, each as bright as its byte, a second apart."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("video", "a double", "test/video", "builtin"),)
+        self.asked: list[float] = []
+
+    async def put(self, data: bytes) -> Any:
+        return data
+
+    async def frames(
+        self, video: Any, step_s: float, most: int, size: int, *, crop: bool = True
+    ) -> AsyncGenerator[FrameBatch]:
+        await self.prepare()
+        facts = VideoFacts(len(video), 4, 4, step_s, complete=True, reader="pyav")
+        for second, value in enumerate(video):
+            yield FrameBatch(facts, [float(second)], np.full((1, size, size, 3), value, np.uint8))
+
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
+        self.asked += times_s
+        return [b"jpeg of %d" % video[int(moment)] for moment in times_s]
+
+
+class ClustererDouble(Scripted, ClustererClient):
+    """Answers with the length of what it got."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("clusterer", "a double", "test/clusterer", "builtin"),)
+
+    async def cluster(self, body: bytes) -> bytes:
+        await self.prepare()
+        return b'{"bytes": %d}' % len(body)
+
+
+class LlmDouble(Scripted, LlmClient):
+    """Likes every picture, and remembers the questions."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.models = (Weights("llm", "a double", "test/llm", "provider"),)
+        self.questions: list[LlmQuestion] = []
+
+    async def analyze(self, question: LlmQuestion) -> LlmAnswer:
+        await self.prepare()
+        self.questions.append(question)
+        analysis = LlmPhotoAnalysis(overall_score=8, composition="centered", background_quality="calm", summary="Fine.")
+        return LlmAnswer(analysis, "test/llm-1", 42, 7)
+
+
+CUP, TABLE = FoundObject("cup", (0.25, 0.5, 0.75, 1.0)), FoundObject("table", (0.0, 0.5, 1.0, 1.0))
+HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 30, "h": 40})
+
+
+class Doubles(Models):
+    """Every model as a double."""
+
+    clip: ClipDouble
+    blur: AnalyzerDouble
+    quality: AnalyzerDouble
+    emotion: AnalyzerDouble
+    tagger: AnalyzerDouble  # type: ignore[assignment]
+    captioner: AnalyzerDouble
+    detector: DetectorDouble  # type: ignore[assignment]
+    video: VideoDouble
+    clusterer: ClustererDouble
+    llm: LlmDouble
+    work: WorkDouble
+    cataloguer: CataloguerDouble
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.clip = ClipDouble()
+        self.blur = AnalyzerDouble("Blur", "blur", figures=BlurMeasures(312.5, 150.0))
+        self.quality = AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityMeasures(14.0, 6.5, 5.5))
+        self.emotion = AnalyzerDouble("Emotion", "deepface", figures=[HAPPY])
+        self.tagger = AnalyzerDouble("Tagger", "tagger", figures=[Tag("espresso", 0.75), Tag("cup", 0.125)])
+        self.captioner = AnalyzerDouble("Captioner", "captioner", figures="a cup on a table")
+        self.detector = DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP])
+        self.video, self.clusterer, self.llm = VideoDouble(), ClustererDouble(), LlmDouble()
+        self.work, self.cataloguer = WorkDouble(), CataloguerDouble()
+
+
+@asynccontextmanager
+async def client(
+    clip: ClipClient | None = None, models: Models | None = None, **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of an application with these settings, without a rate limit unless they say so."""
+    chosen = Settings.model_construct(**{"rate_limit_enabled": False, **settings})
+    chosen_models = models or Doubles()
+    if clip:
+        chosen_models.clip = clip
+    services = Services(
+        settings=chosen,
+        models=chosen_models,
+        decoder=Decoder(1, chosen.max_pixels),
+        fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
+    )
+    application = make_api(services)
+    transport = httpx.ASGITransport(cast("Any", application))
+    async with (
+        application.router.lifespan_context(application),
+        httpx.AsyncClient(transport=transport, base_url="http://panoptes") as connected,
+    ):
+        yield connected

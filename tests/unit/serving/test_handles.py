@@ -1,0 +1,202 @@
+"""What a deployment raises becomes an answer that says what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Generator
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+from grpc.aio import AioRpcError, Metadata
+from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from deployments.catalogue.deployment import CATALOGUER
+from deployments.runtime.errors import ModelFailed, PromptTooLong
+from deployments.video.deployment import VIDEO
+from serve_app.clients import calls, handles
+from serve_app.clients.calls import answer
+from serve_app.clients.handles import CataloguerClient, Deployed, VideoClient
+from serve_app.http.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
+from serve_app.http.middleware import weights_used
+
+
+class Failing:
+    """A call through a handle that raises, or never ends when there is nothing to raise."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error, self.cancelled = error, False
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        if self._error is not None:
+            raise self._error
+        return asyncio.sleep(60).__await__()
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class Told:
+    """A call that is answered."""
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        yield from asyncio.sleep(0).__await__()
+        return "told"
+
+    def cancel(self) -> None:
+        raise AssertionError("nobody left")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "PAUSE_S", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("raised", "answered", "retry_after_s"),
+    [
+        (BackPressureError(num_queued_requests=9, max_queued_requests=9), Overloaded, 1),
+        (RayActorError(), ModelUnavailable, 5),
+        (ModelFailed("out of memory"), ModelUnavailable, 5),
+        (PromptTooLong("word word", 77), InvalidPrompt, None),
+    ],
+)
+async def test_errors_of_a_model_become_ours(
+    raised: Exception, answered: type[PanoptesError], retry_after_s: int | None
+) -> None:
+    with pytest.raises(answered) as caught:
+        await answer("Clip", lambda: Failing(raised))
+    assert caught.value.retry_after_s == retry_after_s
+
+
+async def test_an_error_that_ray_wrapped_keeps_its_message_and_shows_no_stack_trace() -> None:
+    wrapped = RayTaskError("score", "Traceback: File /srv/x.py", PromptTooLong("word word", 77)).as_instanceof_cause()
+    with pytest.raises(InvalidPrompt) as caught:
+        await answer("Clip", lambda: Failing(wrapped))
+    assert caught.value.message.endswith("is too long: the model reads at most 77 tokens, shorten it.")
+    assert "Traceback" not in caught.value.message
+
+
+async def test_an_unavailable_deployment_is_said() -> None:
+    class Gone(DeploymentUnavailableError):
+        def __init__(self) -> None:
+            """The real one wants an id that only Serve makes."""
+
+    with pytest.raises(ModelUnavailable):
+        await answer("Clip", lambda: Failing(Gone()))
+
+
+async def test_a_call_is_cancelled_with_its_caller() -> None:
+    call = Failing(None)
+    asked = asyncio.create_task(answer("Clip", lambda: call))
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    assert call.cancelled
+
+
+@pytest.mark.parametrize(("ended", "retries", "told"), [(2, 2, True), (3, 2, False), (1, 0, False)])
+async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int, retries: int, told: bool) -> None:
+    outcomes = iter([*[Failing(RayActorError()) for _ in range(ended)], Told()])
+    asked = answer("Clip", lambda: next(outcomes), retries)
+    if told:
+        assert await asked == "told"
+    else:
+        with pytest.raises(ModelUnavailable):
+            await asked
+        assert isinstance(next(outcomes), Told)
+
+
+def by_grpc(code: StatusCode) -> AioRpcError:
+    return AioRpcError(code, Metadata(), Metadata())
+
+
+@pytest.mark.parametrize("ended", [by_grpc(StatusCode.CANCELLED), ObjectLostError("ff" * 28, None, "")])
+async def test_a_call_by_value_that_was_cut_off_and_an_answer_that_was_lost_are_asked_again(ended: Exception) -> None:
+    outcomes = iter([Failing(ended), Told()])
+    assert await answer("Clip", lambda: next(outcomes)) == "told"
+
+
+async def test_a_message_that_is_too_large_is_our_own_mistake_and_not_the_models() -> None:
+    with pytest.raises(AioRpcError):
+        await answer("Clip", lambda: Failing(by_grpc(StatusCode.RESOURCE_EXHAUSTED)))
+
+
+@pytest.mark.parametrize("raised", [PromptTooLong("word word", 77), ModelFailed("out of memory")])
+async def test_what_a_model_said_is_not_asked_again(raised: Exception) -> None:
+    outcomes = iter([Failing(raised), Told()])
+    with pytest.raises(PanoptesError):
+        await answer("Clip", lambda: next(outcomes))
+    assert isinstance(next(outcomes), Told)
+
+
+class Silent:
+    """A deployment whose every call raises."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error, self.status, self.wake = error, self, self
+
+    def options(self, **_: Any) -> "Silent":
+        return self
+
+    def remote(self, *_: Any) -> Failing:
+        return Failing(self._error)
+
+
+@pytest.mark.parametrize("error", [RayActorError(), by_grpc(StatusCode.UNAVAILABLE), TimeoutError()])
+async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def running() -> dict[str, int]:
+        return {"Cataloguer": 1}
+
+    monkeypatch.setattr(handles.running_replicas, "get", running)
+    weights_used.set(set())
+    client = CataloguerClient(Deployed(Silent(error), (CATALOGUER,)))  # type: ignore[arg-type]
+    await client.wake()
+    state = await client.state()
+    assert (state.statuses, state.replicas, state.error) == (None, 1, f"does not answer ({type(error).__name__})")
+
+
+class Frames:
+    """A deployment whose streams end after some batches, the last one whole."""
+
+    def __init__(self, *given: int) -> None:
+        self._given, self.frames, self.cancelled = iter(given), self, 0
+
+    def options(self, **_: Any) -> "Frames":
+        return self
+
+    def remote(self, *_: Any) -> "Stream":
+        return Stream(self, next(self._given))
+
+
+class Stream:
+    """Batches 1 to 5, cut off after `given` of them."""
+
+    def __init__(self, frames: Frames, given: int) -> None:
+        self._frames, self._given = frames, given
+
+    async def __aiter__(self) -> AsyncIterator[int]:
+        for number in range(1, 6):
+            if number > self._given:
+                raise RayActorError
+            yield number
+
+    def cancel(self) -> None:
+        self._frames.cancelled += 1
+
+
+async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
+    frames = Frames(2, 0, 5)
+    client = VideoClient(Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
+    assert [batch async for batch in client.frames(None, 1.0, 9, 224)] == [1, 2, 3, 4, 5]
+    assert frames.cancelled == 3
+
+
+async def test_a_stream_that_is_always_cut_off_is_said() -> None:
+    client = VideoClient(Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
+    stream = client.frames(None, 1.0, 9, 224)
+    assert [await anext(stream) for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(ModelUnavailable):
+        await anext(stream)

@@ -1,0 +1,89 @@
+"""/video over doubles: which frame is chosen, the two forms of the answer, what is refused."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from deployments.models.clip.answers import ImageScores
+from serve_app.clients.handles import Models
+from serve_app.http.errors import InvalidVideo, VideoTooLarge
+from tests.unit.serving.api import ClipDouble, Doubles, client
+
+CATEGORIES = ("categories", ("c.json", b'["dark", "bright"]'))
+VIDEO = ("video", ("a.MP4", bytes([100, 7, 250, 90])))
+
+
+class Brightness(ClipDouble):
+    """The darker a frame the more it is the first category, the brighter the more the second."""
+
+    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
+        means = pixels.reshape(len(pixels), -1).mean(axis=1)
+        return ImageScores(np.zeros((len(pixels), 4), np.float32), np.stack([-means, means], axis=1) / 100)
+
+
+def dark_and_bright() -> Doubles:
+    models = Doubles()
+    models.clip = Brightness()
+    return models
+
+
+async def test_each_category_gets_its_best_frame() -> None:
+    models = dark_and_bright()
+    async with client(models=models) as api:
+        answer = await api.post("/video", files=[VIDEO, CATEGORIES])
+    assert answer.status_code == 201
+    assert answer.json() == {
+        "dark": ["frame_000001.000s.jpg", base64.b64encode(b"jpeg of 7").decode()],
+        "bright": ["frame_000002.000s.jpg", base64.b64encode(b"jpeg of 250").decode()],
+    }
+    assert models.video.asked == [1.0, 2.0]
+
+
+async def test_details_tell_the_second_and_the_probability() -> None:
+    async with client(models=dark_and_bright()) as api:
+        dark = (await api.post("/video?details=true", files=[VIDEO, CATEGORIES])).json()["dark"]
+    assert (dark["filename"], dark["timestamp_s"]) == ("frame_000001.000s.jpg", 1.0)
+    assert base64.b64decode(dark["image"]) == b"jpeg of 7"
+    assert dark["score"] == pytest.approx(1 / (1 + np.exp(0.14)))
+
+
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ([CATEGORIES], "No file selected, please select a video file"),
+        ([("video", ("a.avi", b"x")), CATEGORIES], "Invalid extension, allowed extensions are: {'mp4'}"),
+        ([VIDEO], "No file selected, please select a categories file"),
+    ],
+)
+async def test_what_is_missing_is_said(files: list[tuple[str, tuple[str, bytes]]], text: str) -> None:
+    async with client() as api:
+        answer = await api.post("/video", files=files)
+    assert (answer.status_code, answer.json()) == (400, {"error": text})
+
+
+@pytest.mark.parametrize(("error", "status"), [(InvalidVideo("It is broken."), 400), (VideoTooLarge("Too long."), 413)])
+async def test_what_the_reader_says_is_answered(error: InvalidVideo | VideoTooLarge, status: int) -> None:
+    models = Doubles()
+    models.video.fails = error
+    async with client(models=models) as api:
+        answer = await api.post("/video", files=[VIDEO, CATEGORIES])
+    assert (answer.status_code, answer.json()) == (status, {"error": error.message})
+
+
+async def test_a_video_has_a_limit_and_can_be_switched_off() -> None:
+    async with client(max_video_mb=0.000001) as api:
+        assert (await api.post("/video", files=[VIDEO, CATEGORIES])).status_code == 413
+    models = Doubles()
+    models.video = Models({}).video  # type: ignore[assignment]
+    async with client(models=models) as api:
+        answer = await api.post("/video", files=[VIDEO, CATEGORIES])
+    assert answer.status_code == 503
+    assert "VIDEO_ENABLED" in json.dumps(answer.json())
+
+
+async def test_a_video_has_a_deadline_of_its_own() -> None:
+    async with client(models=dark_and_bright(), request_timeout_s=0.000001, video_timeout_s=30) as api:
+        assert (await api.post("/video", files=[VIDEO, CATEGORIES])).status_code == 201

@@ -1,0 +1,168 @@
+"""One to five separate things side by side, and the box of each."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from training.drawing.chance import Box, Rng, between, canvas_size, maybe, pick
+from training.drawing.colours import NAMED, Colour, named
+from training.drawing.effects import Size, light_map, lit
+from training.drawing.families.drawings import drawing_colour, ground, shadow, textured, turned
+
+NAMES = ("circle", "star", "square", "triangle", "heart", "car", "house", "tree", "flower", "cup", "fish")
+MOST = 5
+# Longer edge of a thing in shorter sides of the picture, by the number of things
+EXTENTS = {1: (0.34, 0.72), 2: (0.3, 0.52), 3: (0.25, 0.44), 4: (0.22, 0.38), 5: (0.2, 0.34)}
+REPEATED = 0.4  # of the things after the first have the name of one before
+APART = 150  # least difference to the ground, summed over the channels
+GAP = 3  # pixels between two things
+DRAWN, STOCKED = 192, 112  # pixels that a thing is drawn large before it is brought to size
+
+
+class Thing(NamedTuple):
+    """What one thing is, the name of its colour, and the box of what is visible of it in pixels."""
+
+    name: str
+    colour: str
+    box: Box
+
+
+class Arrangement(NamedTuple):
+    """An RGB picture before its camera effects, and the things in it."""
+
+    image: Image.Image
+    things: tuple[Thing, ...]
+
+
+class Sprite(NamedTuple):
+    """A thing cut out along its edges.
+
+    Attributes:
+        shade: what goes by the name of `colour` here.
+        solid: whether it has texture, and throws a shadow.
+        image: RGBA.
+    """
+
+    name: str
+    colour: str
+    shade: Colour
+    solid: bool
+    image: Image.Image
+
+
+class Stock(NamedTuple):
+    """Sprites by their names, and grounds to put them on: drawn once for many pictures."""
+
+    sprites: dict[str, tuple[Sprite, ...]]
+    grounds: tuple[Image.Image, ...]
+
+
+def sprite(rng: Rng, name: str, side: int = DRAWN) -> Sprite:
+    """Draw one thing, `side` pixels large, and cut it out."""
+    colour, shade = drawing_colour(rng, name)
+    margin = side // 4
+    canvas = side + 2 * margin
+    layer = turned(rng, (canvas, canvas), name, shade, (margin, margin, margin + side, margin + side))
+    mask, solid = layer.getchannel("A"), maybe(rng, 0.45)
+    if solid:
+        layer = textured(rng, layer.convert("RGB"), mask)
+        layer.putalpha(mask)
+    return Sprite(name, colour, shade, solid, layer.crop(mask.point(lambda alpha: 255 * (alpha > 96)).getbbox()))
+
+
+def stocked(rng: Rng, each: int, grounds: int) -> Stock:
+    """Draw so many sprites of each name, and so many grounds."""
+    sprites = {name: tuple(sprite(rng, name, STOCKED) for _ in range(each)) for name in NAMES}
+    return Stock(sprites, tuple(_ground(rng, (320, 320)) for _ in range(grounds)))
+
+
+def arranged(rng: Rng, count: int | None = None, stock: Stock | None = None) -> Arrangement:
+    """One to five things of any names and colours that hardly overlap and lie within the picture.
+
+    Args:
+        count: number of things; any when None.
+        stock: take sprites and grounds from here instead of drawing them, which is faster.
+    """
+    count = count or int(rng.integers(1, MOST + 1))
+    size = canvas_size(rng)
+    image = _ground(rng, size) if stock is None else _piece(rng, pick(rng, stock.grounds), size)
+    things: list[Thing] = []
+    for one in _chosen(rng, count, _tone(image), stock):
+        box = _free(rng, size, _fitted(rng, one.image.size, count, min(size)), [thing.box for thing in things])
+        things.append(Thing(one.name, one.colour, _paste(rng, image, one, box)))
+    if maybe(rng, 0.2):
+        image = lit(image, light_map(rng, size, 0.12))
+    return Arrangement(image, tuple(things))
+
+
+def _ground(rng: Rng, size: Size) -> Image.Image:
+    return ground(rng, size, named(rng, pick(rng, tuple(NAMED))))
+
+
+def _piece(rng: Rng, whole: Image.Image, size: Size) -> Image.Image:
+    shrink = max(1.0, size[0] / whole.width, size[1] / whole.height)
+    width, height = int(size[0] / shrink), int(size[1] / shrink)
+    x, y = int(rng.integers(whole.width - width + 1)), int(rng.integers(whole.height - height + 1))
+    return whole.resize(size, Image.Resampling.BILINEAR, (x, y, x + width, y + height))
+
+
+def _tone(image: Image.Image) -> Colour:
+    red, green, blue = np.asarray(image.resize((1, 1), Image.Resampling.BOX))[0, 0].tolist()
+    return red, green, blue
+
+
+def _chosen(rng: Rng, count: int, behind: Colour, stock: Stock | None) -> list[Sprite]:
+    """Things that stand out from what is behind them; some have the name of one before, half of those its looks."""
+    chosen: list[Sprite] = []
+    for _ in range(count):
+        like = pick(rng, chosen) if chosen and maybe(rng, REPEATED) else None
+        if like is not None and maybe(rng, 0.5):
+            chosen.append(like)
+        else:
+            chosen.append(_standing_out(rng, like.name if like else pick(rng, NAMES), behind, stock))
+    return chosen
+
+
+def _standing_out(rng: Rng, name: str, behind: Colour, stock: Stock | None) -> Sprite:
+    for _ in range(20):
+        one = sprite(rng, name) if stock is None else pick(rng, stock.sprites[name])
+        if sum(abs(a - b) for a, b in zip(one.shade, behind, strict=True)) > APART:
+            break
+    return one
+
+
+def _fitted(rng: Rng, size: Size, count: int, short: int) -> tuple[float, float]:
+    """Width and height of a thing in a picture of so many, its shape kept."""
+    scale = between(rng, *EXTENTS[count]) * short / max(size)
+    return size[0] * scale, size[1] * scale
+
+
+def _free(rng: Rng, size: Size, extent: tuple[float, float], taken: list[Box]) -> Box:
+    """A box of this width and height at a free place, a little smaller where there is none."""
+    width, height = extent
+    while True:
+        for _ in range(20):
+            x, y = between(rng, 0, size[0] - width), between(rng, 0, size[1] - height)
+            box = (x, y, x + width, y + height)
+            if all(_apart(box, other) for other in taken):
+                return box
+        width, height = width * 0.93, height * 0.93
+
+
+def _apart(one: Box, other: Box) -> bool:
+    return any(one[axis] > other[axis + 2] + GAP or other[axis] > one[axis + 2] + GAP for axis in (0, 1))
+
+
+def _paste(rng: Rng, image: Image.Image, one: Sprite, box: Box) -> Box:
+    """Put a sprite into a box of the picture, perhaps mirrored; returns the box in whole pixels."""
+    x, y, width, height = round(box[0]), round(box[1]), round(box[2] - box[0]), round(box[3] - box[1])
+    thing = one.image.resize((width, height), Image.Resampling.BILINEAR)
+    if maybe(rng, 0.5):
+        thing = thing.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    mask = thing.getchannel("A")
+    if one.solid:
+        offset = round(max(width, height) * 0.05)
+        image.paste((0, 0, 0), (x + offset, y + offset), shadow(mask))
+    image.paste(thing, (x, y), mask)
+    return x, y, x + width, y + height
