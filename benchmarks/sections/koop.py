@@ -195,7 +195,7 @@ async def classify(count: int) -> float:
     from jobs.runtime.running import APPLICATION, connect
 
     settings = load_settings()
-    connect(APPLICATION).handle("ServedClip")
+    connect(APPLICATION).handle("Clip")
     clip = ServedClip(APPLICATION, settings.prompt_set)
     size, drawings = (await clip.asked()).size, Drawings(count=settings.clip_max_batch)
     files = [drawings.image(number, "png", "") for number in range(drawings.count)]

@@ -52,20 +52,20 @@ class ServedClip:
     def __init__(self, application: str, prompt_set: str) -> None:
         prompts = load_prompts().classifier[prompt_set]
         self._prompts = tuple(prompts[category] for category in CATEGORIES)
-        handle: Any = serve.get_deployment_handle("ServedClip", application)
+        handle: Any = serve.get_deployment_handle("Clip", application)
         # A large batch does not fit into a message.
         self._handle = handle.options(_by_reference=True)
         self._asker = Asker()
 
     async def asked(self) -> Asked:
         """What is asked now."""
-        weights = await self._asker.ask("ServedClip", self._handle.weights.remote)
+        weights = await self._asker.ask("Clip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
     async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
         """As `classifier.Score` says."""
         classes = [list(prompts) for prompts in self._prompts]
-        scores = await self._asker.ask("ServedClip", lambda: self._handle.score.remote(pixels, classes))
+        scores = await self._asker.ask("Clip", lambda: self._handle.score.remote(pixels, classes))
         return np.asarray(scores.vectors), np.asarray(scores.logits)
 
 

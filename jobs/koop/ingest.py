@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
     arguments = read(words, settings.max_pixels)
     if arguments.dry_run:
         return asyncio.run(_count(arguments))
-    connect(arguments.application).handle("ServedClip")
+    connect(arguments.application).handle("Clip")
     return asyncio.run(_ingest(arguments, settings, open_output(arguments.output)))
 
 

@@ -150,7 +150,7 @@ def handles() -> dict[str, Any]:
         return Weights(name, "test", f"test/{name}", "hub")
 
     return {
-        "ClipHandle": ClipHandle(CLIP),
+        "Clip": ClipHandle(CLIP),
         "Blur": Blur(hub("blur")),
         "Quality": Quality(tuple(hub(name) for name in ("brisque", "technical", "aesthetic"))),
         "Emotion": Emotion(hub("emotion")),
