@@ -160,7 +160,8 @@ def _clusterer(settings: Settings, registry: Registry) -> Deployed:
 
 
 def _llm(settings: Settings, registry: Registry) -> Deployed:
-    from deployments.models.llm.deployment import Llm, LlmConfig
+    from deployments.models.llm.deployment import Llm
+    from deployments.models.llm.engine import LlmConfig
 
     keys = {
         "anthropic": settings.anthropic_api_key.get_secret_value(),

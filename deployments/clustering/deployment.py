@@ -25,11 +25,11 @@ from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
 from deployments.runtime.metrics import ModelMetrics
 from deployments.runtime.replica import ModelStatus
+from deployments.clustering.spec import CLUSTERER
 from deployments.runtime.weights import Weights
 
 logger = logging.getLogger("ray.serve.panoptes.clusterer")
 
-CLUSTERER = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
 MOST_PROBLEMS = 20
 PROBE = b'{"embeddings": [[1, 0], [1, 0.1]], "image_ids": ["a", "b"]}'
 

@@ -2,9 +2,9 @@
 
 import os
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.model import Model
 from deployments.runtime.packed import pack_linears
 from deployments.runtime.weights import PRETRAINED_FILES, PretrainedWeights, cached_checkpoint
 
@@ -23,17 +24,12 @@ Value = TypeVar("Value")
 
 LONGEST_REASON = 300  # characters of another library's words
 
-# Asked for at each load: a checkpoint without safetensors would make transformers ask the hub for a conversion.
-os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
-disable_progress_bar()  # type: ignore[no-untyped-call]
 
-
-class PretrainedModel(ABC, Generic[Result]):
+class PretrainedModel(Model[Tensor, Result]):
     """A model and its processor.
 
     Attributes:
         weights: what is loaded.
-        load_time_s: seconds from nothing to warmed up.
     """
 
     MODEL: ClassVar[Any]  # the class of transformers
@@ -46,7 +42,7 @@ class PretrainedModel(ABC, Generic[Result]):
             WeightsNotFound: they are not there, cannot be reached, or are not all of the model's.
         """
         started = time.perf_counter()
-        self.weights, self.device = weights, device
+        self.weights, self.device, self.device_name = weights, device, device.name
         self._processor = _pretrained(self.PROCESSOR, weights)
         self._image_processor = getattr(self._processor, "image_processor", self._processor)
         model, report = _pretrained(self.MODEL, weights, dtype=torch.float32, output_loading_info=True)
@@ -59,7 +55,7 @@ class PretrainedModel(ABC, Generic[Result]):
         self._loaded()
         self.warm_up()
         keep_freed_memory()
-        self.load_time_s = time.perf_counter() - started
+        self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def _loaded(self) -> None:
         """What a model reads off its configuration."""
@@ -77,13 +73,13 @@ class PretrainedModel(ABC, Generic[Result]):
         pixels: Tensor = made["pixel_values"][0]
         return pixels
 
-    def results(self, images: list[Tensor]) -> list[Result]:
+    def results(self, items: list[Tensor]) -> list[Result]:
         """The results of prepared images, in their order.
 
         Raises:
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
-        return self._guarded(self._compute, images)
+        return self._guarded(self._compute, items)
 
     def _guarded(self, compute: Callable[[Tensor], Value], images: list[Tensor]) -> Value:
         try:
@@ -145,6 +141,9 @@ def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
     # As for CLIP: what is cached is taken as it is, without asking the hub; what of it is missing is then fetched.
     cached = weights.source != "hub" or cached_checkpoint(weights.location, weights.revision, PRETRAINED_FILES)
     options |= {"revision": weights.revision or "main"}
+    # Read at each load: without it transformers asks the hub to convert a checkpoint that has no safetensors.
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         try:
             return kind.from_pretrained(weights.location, local_files_only=bool(cached), **options)

@@ -1,6 +1,7 @@
-"""What every model's replica has in common: requests gathered into batches, figures about itself, and its health."""
+"""What every model's replica has in common: requests gathered into batches, metrics, status and health."""
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from configs import tracing
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import ModelFailed
+from deployments.runtime.metrics import ModelMetrics
+from deployments.runtime.model import Model
+from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.runtime.tracing import BatchTracer
+
+logger = logging.getLogger("ray.serve.panoptes.models")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -92,6 +98,38 @@ class Worker(Generic[Item, Result]):
             raise
         self._last_success = time.monotonic()
         return value
+
+
+class ModelReplica(Generic[Item, Result]):
+    """A model in its replica. A deployment adds the methods that its callers ask."""
+
+    def __init__(self, model: Model[Item, Result], max_batch: int = 1) -> None:
+        """`max_batch`: most items of one pass; 1 where a batch gains nothing, as with pictures of many sizes."""
+        self._served = model
+        self._metrics = ModelMetrics(" + ".join(part.id for part in model.parts))
+        self._worker: Worker[Item, Result] = Worker(self._measured, model.warm_up, max_batch)
+        for part, seconds in zip(model.parts, model.load_times_s, strict=True):
+            logger.info("%s is ready on %s after %.1f s", part.id, model.device_name, seconds)
+
+    async def weights(self) -> tuple[Weights, ...]:
+        """The weights of each model that this replica serves."""
+        return self._served.parts
+
+    async def status(self) -> tuple[ModelStatus, ...]:
+        """The status of each model; answers while a batch is computed. Models of one replica share a queue."""
+        model = self._served
+        return tuple(
+            self._worker.status(part.name, model.device_name, seconds)
+            for part, seconds in zip(model.parts, model.load_times_s, strict=True)
+        )
+
+    async def check_health(self) -> None:
+        """Raises when the model or its device fails, so that Serve replaces the replica."""
+        await self._worker.check_health()
+
+    def _measured(self, items: list[Item]) -> Sequence[Result]:
+        with self._metrics.batch(len(items)):
+            return self._served.results(items)
 
 
 def _batch_tracer() -> "BatchTracer | None":

@@ -30,13 +30,13 @@ from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
 from deployments.runtime.replica import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.runtime.weights import Weights
+from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")
 
 # An array of bytes is not copied out of the object store, `bytes` are.
 Data = bytes | Pixels
 
-VIDEO = Weights("video", "frames of videos by time", "decord/pyav", "builtin")
 BATCH = 16
 READER = "deployments.video.reader"
 # 1080p takes 0.8 GB of addresses, a larger picture more; CPU seconds enough for ten minutes of 4K.

@@ -9,7 +9,6 @@ from ray import serve
 
 from deployments.runtime.weights import Weights
 
-WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
 MOST_JOBS = 1_000
 LATE_S = 10.0  # after its deadline a job that is still running is one whose ingress replica is gone
 

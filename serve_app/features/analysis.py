@@ -1,25 +1,21 @@
-"""The composition of an analysis: one decode, one hand-over, and every analyser side by side.
+"""The composition of an analysis: one decode, one hand-over, and every model side by side.
 
-A failure of one analyser is a part of the answer; a failure of one image is that image's alone.
+A failure of one model is a part of the answer; a failure of one image is that image's alone.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Literal
+from typing import Any
 
-from deployments.models.blur.answers import BlurMeasures
-from deployments.models.detector.answers import FoundObject
-from deployments.models.emotion.answers import Face
-from deployments.models.quality.answers import QualityMeasures
-from deployments.models.tagger.answers import Tag
+from deployments.pictures.inputs import Fitted, PictureInput, Whole
 from deployments.pictures.pixels import Pixels
-from serve_app.clients.handles import AnalyzerClient, ModelClient, SharedPicture
-from serve_app.features.classification import classify
-from serve_app.features.descriptions import counts, detected, tag_scores
+from deployments.runtime.spec import AnalysisSpec, ModelSpec
+from deployments.specs import analyses
+from serve_app.clients.client import ModelClient, SharedPicture
+from serve_app.features.classification import prompt_set
 from serve_app.http.errors import (
     DeadlineExceeded,
     FetchFailed,
@@ -31,36 +27,24 @@ from serve_app.http.errors import (
 )
 from serve_app.http.metrics import analyzer_failures_total
 from serve_app.http.middleware import until
-from serve_app.schemas.analysis import (
-    AestheticResult,
-    AnalysisFlags,
-    BlurResult,
-    ClassificationResult,
-    EmbeddingResult,
-    EmotionEntry,
-    EmotionResult,
-    ImageAnalysisResult,
-    QualityResult,
-)
+from serve_app.schemas.analysis import AnalysisFlags, ImageAnalysisResult
+from serve_app.schemas.answers import view
+from serve_app.schemas.answers.view import Answered
 from serve_app.schemas.common import ImageInput
-from serve_app.schemas.pictures import LABELS, CaptionResult, ObjectsResult, TagsResult
 from serve_app.services import Services, counted
 
 logger = logging.getLogger("ray.serve.panoptes.analysis")
 
 # Of a request's time, for the analysers and then for the images of a batch: what is there by then is still answered.
 ANALYZER_SHARE, IMAGE_SHARE = 0.9, 0.95
-# The measures stand for quality as the analysis API that people know has them.
-HIGH_BRISQUE, MEDIUM_BRISQUE = 25, 50
-HIGH_TECHNICAL, MEDIUM_TECHNICAL = 6.0, 4.5
-HIGH_AESTHETIC, MEDIUM_AESTHETIC = 6.5, 5.0
+CLIP = "Clip"
 
 
 @dataclass
 class Seen:
-    """What the analysers found in one picture so far: fields of its result, and what went wrong.
+    """What the models said of one picture so far: fields of its result, and what went wrong.
 
-    `width` and `height` are of the picture that they look at.
+    `width` and `height` are of the upright picture, in pixels.
     """
 
     width: int
@@ -71,50 +55,31 @@ class Seen:
     answered: bool = False
 
 
-Render = Callable[[Any, Seen], None]
-Look = Callable[[SharedPicture, Seen], Coroutine[Any, Any, None]]
-
-
 class Analysis:
-    """Which analysers a request wants, and how each of them looks at a picture."""
+    """Which analyses a request wants, and how each picture goes through their models."""
 
     def __init__(self, services: Services, flags: AnalysisFlags, route: str) -> None:
         """ModelDisabled when everything that is asked for is switched off."""
         self._services, self._route = services, route
         self._analyzers_until, self._until = until(ANALYZER_SHARE), until(IMAGE_SHARE)
-        models = services.models
-        clients: dict[str, ModelClient] = {
-            "blur": models.blur,
-            "quality": models.quality,
-            "emotion": models.emotion,
-            "embedding": models.clip,
-            "classification": models.clip,
-            "caption": models.captioner,
-            "tags": models.tagger,
-            "objects": models.detector,
-        }
-        wanted = [name for name in clients if getattr(flags, f"run_{name}")]
-        runs = [name for name in wanted if clients[name].enabled]
+        wanted = {name: found for name, found in analyses().items() if flags.wants(name)}
+        runs = {name: found for name, found in wanted.items() if self._client(found[1]).enabled}
         if wanted and not runs:
             raise ModelDisabled(f"Switched off here: {', '.join(wanted)}. Ask the operator to enable one of them.")
-        for name in runs:
-            clients[name].announce()
+        for _, spec in runs.values():
+            self._client(spec).announce()
         # Who left a flag out gets what is there; who asked for what is off is told.
         self._off = [
-            f"{name}: {clients[name].deployment} is switched off here"
-            for name in wanted
+            f"{name}: {spec.name} is switched off here"
+            for name, (_, spec) in wanted.items()
             if name not in runs and flags.asked(name)
         ]
-        whole: dict[str, Look] = {
-            "blur": partial(_look, models.blur, self._blur),
-            "quality": partial(_look, models.quality, _quality),
-            "emotion": partial(_look, models.emotion, _emotion),
-            "caption": partial(_look, models.captioner, self._caption),
-            "tags": partial(_look, models.tagger, self._tags, arguments=(LABELS,)),
-            "objects": partial(_look, models.detector, self._objects),
-        }
-        self._whole = {name: whole[name] for name in runs if name in whole}
-        self._clip = [name for name in runs if name not in whole]
+        # CLIP says all that it is asked in one pass, of the picture that it is fitted to; the others see it whole.
+        self._whole = [found for found in runs.values() if found[1].name != CLIP]
+        self._clip = [name for name, (_, spec) in runs.items() if spec.name == CLIP]
+
+    def _client(self, spec: ModelSpec) -> ModelClient:
+        return self._services.models[spec.name]
 
     async def of(self, image: ImageInput) -> ImageAnalysisResult:
         """Analyse one image; what is wrong with it, or with some of its analysers, is its result's `error`.
@@ -158,36 +123,53 @@ class Analysis:
             data = await self._services.read(image)
             self._services.check_size(len(data))
             async with self._services.pictures:
-                size, picture, fitted = await self._open(data)
+                decoded = await self._services.decoder.inputs(data, *self._inputs())
                 del data
-                seen = await self._see(picture, fitted)
-        seen.fields |= {"width_px": size[0], "height_px": size[1]}
-        return seen
+                size = decoded[0].width, decoded[0].height
+                return await self._see(Seen(*size, problems=list(self._off)), [one.pixels for one in decoded])
 
-    async def _open(self, data: bytes) -> tuple[tuple[int, int], SharedPicture, Pixels]:
-        """The size of the upright image, the whole picture, and what CLIP sees of it."""
-        size = self._services.clip.weights.image.size if self._clip else None
-        if size is not None and not self._whole:
-            # Nobody looks at the whole picture: a JPEG may be scaled down while it is decoded.
-            decoded = await self._services.decoder.fit(data, size)
-            return (decoded.width, decoded.height), SharedPicture(decoded.pixels), decoded.pixels
-        decoded, fitted = await self._services.decoder.whole(data, size)
-        return (decoded.width, decoded.height), SharedPicture(decoded.pixels), fitted
+    def _inputs(self) -> list[PictureInput]:
+        """The whole picture where anybody looks at it, then what CLIP sees of it."""
+        fitted = [Fitted(self._services.clip.weights.image.size)] if self._clip else []
+        return [Whole(), *fitted] if self._whole or not fitted else [*fitted]
 
-    async def _see(self, picture: SharedPicture, fitted: Pixels) -> Seen:
-        seen = Seen(picture.width, picture.height, problems=list(self._off))
+    async def _see(self, seen: Seen, inputs: list[Pixels]) -> Seen:
+        picture = SharedPicture(inputs[0])
+        seen.fields |= {"width_px": seen.width, "height_px": seen.height}
         async with asyncio.TaskGroup() as group:
-            for name, look in self._whole.items():
-                group.create_task(self._guarded(name, look(picture, seen), seen))
+            for analysis, spec in self._whole:
+                group.create_task(self._guarded(analysis.name, self._look(analysis, spec, picture, seen), seen))
             if self._clip:
-                group.create_task(self._guarded(" and ".join(self._clip), self._look_with_clip(fitted, seen), seen))
+                group.create_task(self._guarded(" and ".join(self._clip), self._look_with_clip(inputs[-1], seen), seen))
         if seen.unavailable and not seen.answered:
             raise seen.unavailable[0]
         return seen
 
+    async def _look(self, analysis: AnalysisSpec, spec: ModelSpec, picture: SharedPicture, seen: Seen) -> None:
+        value = await self._services.models.analyzer(spec.name).analyze(picture, *analysis.arguments)
+        self._render(analysis.name, self._client(spec), value, seen)
+
+    async def _look_with_clip(self, fitted: Pixels, seen: Seen) -> None:
+        """One forward pass for the embedding and the classification."""
+        clip = self._services.clip
+        if "classification" not in self._clip:
+            self._render("embedding", clip, (await clip.embed_images(fitted[None]))[0], seen)
+            return
+        found = await clip.classify(fitted[None], prompt_set(self._services.settings), vectors="embedding" in self._clip)
+        self._render("classification", clip, found.decisions[0], seen)
+        if found.vectors is not None:
+            self._render("embedding", clip, found.vectors[0], seen)
+
+    def _render(self, name: str, client: ModelClient, value: Any, seen: Seen) -> None:
+        settings = self._services.settings
+        rendered = view(name).render(Answered(value, client.models[0].id, seen.width, seen.height, settings))
+        seen.fields |= rendered.fields
+        if rendered.problem:
+            seen.problems.append(f"{name}: {rendered.problem}")
+
     async def _guarded(self, name: str, looking: Awaitable[None], seen: Seen) -> None:
         """One analyser within its deadline; what goes wrong with it is said, and the others go on."""
-        own = asyncio.get_running_loop().time() + self._services.settings.analyzer_timeout_s
+        own = asyncio.get_running_loop().time() + self._services.settings.analysis.timeout_s
         try:
             async with asyncio.timeout_at(min(own, self._analyzers_until)):
                 await looking
@@ -206,86 +188,6 @@ class Analysis:
     def _note(self, seen: Seen, name: str, reason: str, message: str) -> None:
         seen.problems.append(f"{name}: {message}")
         analyzer_failures_total().inc(tags={"analyzer": name, "reason": reason})
-
-    async def _look_with_clip(self, fitted: Pixels, seen: Seen) -> None:
-        """One forward pass for the embedding and the classification."""
-        clip = self._services.clip
-        if "classification" in self._clip:
-            decision, vector = await classify(self._services, fitted)
-            seen.fields["classification"] = ClassificationResult(
-                model=clip.weights.id,
-                classification=decision.category,
-                confidence=decision.confidence,
-                is_map_or_aerial=decision.is_map_or_aerial,
-                probabilities=decision.probabilities,
-            )
-        else:
-            vector = (await clip.embed_images(fitted[None]))[0]
-        if "embedding" in self._clip:
-            seen.fields["embedding"] = EmbeddingResult(
-                model=clip.weights.id, dimensions=len(vector), vector=vector.tolist()
-            )
-
-    def _blur(self, figures: BlurMeasures, seen: Seen) -> None:
-        threshold = self._services.settings.blur_threshold
-        seen.fields["blur"] = BlurResult(
-            laplacian_variance=figures.variance,
-            normalized_laplacian_variance=figures.normalized_variance,
-            is_blurry=figures.variance < threshold,
-            blur_threshold=threshold,
-        )
-
-    def _caption(self, text: str, seen: Seen) -> None:
-        seen.fields["caption"] = CaptionResult(model=self._services.models.captioner.models[0].id, text=text)
-
-    def _tags(self, tags: list[Tag], seen: Seen) -> None:
-        model = self._services.models.tagger.models[0].id
-        seen.fields["tags"] = TagsResult(model=model, tags=tag_scores(tags))
-
-    def _objects(self, found: list[FoundObject], seen: Seen) -> None:
-        model = self._services.models.detector.models[0].id
-        objects = detected(found, seen.width, seen.height)
-        seen.fields["objects"] = ObjectsResult(model=model, objects=objects, counts=counts(found))
-
-
-async def _look(
-    client: AnalyzerClient[Any], render: Render, picture: SharedPicture, seen: Seen, arguments: tuple[object, ...] = ()
-) -> None:
-    render(await client.analyze(picture, *arguments), seen)
-
-
-def _quality(figures: QualityMeasures, seen: Seen) -> None:
-    aesthetic = _grade(figures.aesthetic >= HIGH_AESTHETIC, figures.aesthetic >= MEDIUM_AESTHETIC)
-    seen.fields["aesthetic"] = AestheticResult(nima_aesthetic_score=figures.aesthetic, aesthetic_label=aesthetic)
-    if figures.brisque is None:
-        seen.problems.append("quality: the image is too small or has no texture: BRISQUE has no value for it")
-        return
-    seen.fields["quality"] = QualityResult(
-        brisque_score=figures.brisque,
-        nima_technical_score=figures.technical,
-        overall_quality=_grade(
-            figures.brisque < HIGH_BRISQUE and figures.technical >= HIGH_TECHNICAL,
-            figures.brisque < MEDIUM_BRISQUE and figures.technical >= MEDIUM_TECHNICAL,
-        ),
-    )
-
-
-def _emotion(faces: list[Face], seen: Seen) -> None:
-    if faces:
-        entries = [
-            EmotionEntry(
-                dominant_emotion=face.dominant_emotion,
-                scores=face.scores,
-                face_confidence=face.confidence,
-                region=face.region,
-            )
-            for face in faces
-        ]
-        seen.fields["emotion"] = EmotionResult(faces_detected=len(faces), faces=entries)
-
-
-def _grade(high: bool, medium: bool) -> Literal["low", "medium", "high"]:
-    return "high" if high else "medium" if medium else "low"
 
 
 def _describe(error: PanoptesError) -> str:

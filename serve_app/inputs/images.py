@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from deployments.pictures import decoding
+from deployments.pictures.inputs import PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
-from deployments.pictures.preprocessing import fit
 from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.http.metrics import decode_seconds
 
@@ -61,34 +61,16 @@ class Decoder:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._max_pixels = max_pixels
 
-    async def fit(self, data: bytes, size: int) -> Decoded:
-        """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
+    async def inputs(self, data: bytes, *wanted: PictureInput) -> tuple[Decoded, ...]:
+        """Decode an image once and make each of these inputs from it; a JPEG no larger than they need.
 
-        def work() -> Decoded:
-            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, size)
-            return Decoded(fit(image, size), width, height)
-
-        return await self._run(work)
-
-    async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, Pixels]:
-        """Decode an image at its full size, `pixels` being (h, w, 3), and make it what CLIP wants to see.
-
-        Without `size` that is nothing, (0, 0, 3).
+        Raises:
+            EmptyFile, InvalidImage, ImageTooLarge: it cannot be decoded.
         """
 
-        def work() -> tuple[Decoded, Pixels]:
-            image = decode(data, self._max_pixels)
-            fitted = np.empty((0, 0, 3), np.uint8) if size is None else fit(image, size)
-            return Decoded(np.asarray(image, dtype=np.uint8), image.width, image.height), fitted
-
-        return await self._run(work)
-
-    async def reduced(self, data: bytes, least: int, *, crop: bool = False) -> Decoded:
-        """Decode an image and scale it down as `decoding.reduced` does; a JPEG while it is decoded."""
-
-        def work() -> Decoded:
-            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, least // 2)
-            return Decoded(decoding.reduced(image, least, crop=crop), width, height)
+        def work() -> tuple[Decoded, ...]:
+            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, shortest_side(wanted))
+            return tuple(Decoded(one.of(image), width, height) for one in wanted)
 
         return await self._run(work)
 

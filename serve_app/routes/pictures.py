@@ -1,64 +1,46 @@
-"""The new routes of one model each: a caption, tags, objects."""
+"""POST /v1/<analysis> for one picture and one model: a route for each view that has one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter
 
-from serve_app.clients.handles import ModelClient
-from serve_app.features.descriptions import (
-    Answered,
-    ask_captioner,
-    ask_detector,
-    ask_tagger,
-    counts,
-    detected,
-    tag_scores,
-)
+from deployments.runtime.spec import ModelSpec
+from deployments.specs import analyses
+from serve_app.features.looking import look
 from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
-from serve_app.schemas.pictures import (
-    CaptionResponse,
-    ObjectsResponse,
-    PictureRequest,
-    TagsRequest,
-    TagsResponse,
-)
+from serve_app.schemas.answers import view
+from serve_app.schemas.answers.view import PictureRequest, PictureResponse, PictureRoute
 from serve_app.services import Wired, counted
 
 router = APIRouter(prefix="/v1", tags=["Resources"], responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS)
 
 
-@router.post("/caption", summary="Describe one image in a sentence")
-async def caption(request: PictureRequest, services: Wired) -> CaptionResponse:
-    """BLIP, the most probable word at each place."""
-    services.models.captioner.announce()
-    async with counted("/v1/caption"):
-        found = await ask_captioner(services, await services.read(request.image))
-    return CaptionResponse(**_about(services.models.captioner, request, found), caption=found.value)
+def _endpoint(spec: ModelSpec, route: PictureRoute) -> Callable[..., Any]:
+    async def endpoint(request: PictureRequest, services: Wired) -> PictureResponse:
+        services.models[spec.name].announce()
+        async with counted(f"/v1{route.path}"):
+            data = await services.read(request.image)
+            answered = await look(services, spec, data, *request.arguments())
+        return route.response(
+            model=answered.model,
+            image_id=request.image.image_id,
+            width_px=answered.width,
+            height_px=answered.height,
+            **route.fields(answered),
+        )
+
+    # FastAPI reads the body's type here.
+    endpoint.__annotations__["request"] = route.request
+    return endpoint
 
 
-@router.post("/tags", summary="The most probable labels of one image")
-async def tags(request: TagsRequest, services: Wired) -> TagsResponse:
-    """An image classifier's labels, ImageNet's with the default weights."""
-    services.models.tagger.announce()
-    async with counted("/v1/tags"):
-        found = await ask_tagger(services, await services.read(request.image), request.num_labels)
-    return TagsResponse(**_about(services.models.tagger, request, found), tags=tag_scores(found.value))
-
-
-@router.post("/objects", summary="The things in one image, with their places")
-async def objects(request: PictureRequest, services: Wired) -> ObjectsResponse:
-    """Florence-2's object detection."""
-    services.models.detector.announce()
-    async with counted("/v1/objects"):
-        found = await ask_detector(services, await services.read(request.image))
-    return ObjectsResponse(
-        **_about(services.models.detector, request, found),
-        objects=detected(found.value, found.width, found.height),
-        counts=counts(found.value),
-    )
-
-
-def _about(client: ModelClient, request: PictureRequest, found: Answered[Any]) -> dict[str, Any]:
-    """What every answer about one image says."""
-    size = {"width_px": found.width, "height_px": found.height}
-    return {"model": client.models[0].id, "image_id": request.image.image_id, **size}
+for _analysis, _spec in analyses().values():
+    if _route := view(_analysis.name).route:
+        router.post(
+            _route.path,
+            name=_analysis.name,
+            summary=_route.summary,
+            description=_route.description,
+            response_model=_route.response,
+        )(_endpoint(_spec, _route))

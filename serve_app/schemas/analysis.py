@@ -1,52 +1,20 @@
 """Family C: photo analysis, one image or a batch, and a vision language model's word on one."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model, field_validator, model_validator
 
 from deployments.models.llm.assessment import LlmPhotoAnalysis
+from deployments.specs import analyses
+from serve_app.schemas.answers import views
 from serve_app.schemas.common import ImageInput, plain_base64
-from serve_app.schemas.pictures import (
-    CAPTION_EXAMPLE,
-    OBJECTS_EXAMPLE,
-    TAGS_EXAMPLE,
-    CaptionResult,
-    ObjectsResult,
-    TagsResult,
-)
 
-HAPPY: dict[str, JsonValue] = {
-    "angry": 0.8, "disgust": 0.0, "fear": 0.1, "happy": 92.1, "sad": 1.3, "surprise": 0.3, "neutral": 5.4,
-}  # fmt: skip
 RESULT_EXAMPLE: dict[str, JsonValue] = {
     "image_id": "photo_001",
     "source_url": "https://example.com/photo.jpg",
     "width_px": 640,
     "height_px": 427,
-    "blur": {
-        "laplacian_variance": 312.5,
-        "normalized_laplacian_variance": 148.2,
-        "is_blurry": False,
-        "blur_threshold": 100.0,
-    },
-    "quality": {"brisque_score": 14.3, "nima_technical_score": 6.8, "overall_quality": "high"},
-    "aesthetic": {"nima_aesthetic_score": 7.2, "aesthetic_label": "high"},
-    "emotion": {
-        "faces_detected": 1,
-        "faces": [
-            {
-                "dominant_emotion": "happy",
-                "scores": HAPPY,
-                "face_confidence": 0.97,
-                "region": {"x": 120, "y": 45, "w": 210, "h": 215},
-            }
-        ],
-    },
-    "embedding": {"model": "openai/clip-vit-base-patch32", "dimensions": 512, "vector": [0.021, -0.014]},
-    "classification": None,
-    "caption": CAPTION_EXAMPLE,
-    "tags": TAGS_EXAMPLE,
-    "objects": OBJECTS_EXAMPLE,
+    **{name: example for one in views().values() for name, example in one.examples.items()},
     "processing_time_ms": 843.2,
     "error": None,
 }
@@ -72,23 +40,30 @@ LLM_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class AnalysisFlags(BaseModel):
-    """Which analysers look at an image. One that is left out runs where its model is switched on."""
+class _Flags(BaseModel):
+    """Which analyses look at an image. One that is left out runs where its model is switched on."""
 
     model_config = ConfigDict(extra="forbid")
 
-    run_blur: bool = Field(True, description="Sharpness by the variance of the Laplacian.")
-    run_quality: bool = Field(True, description="Technical quality and aesthetics: BRISQUE and two NIMA networks.")
-    run_emotion: bool = Field(True, description="Faces and their emotions.")
-    run_embedding: bool = Field(True, description="CLIP embedding.")
-    run_classification: bool = Field(False, description="Map, aerial photo or neither, as in /classify.")
-    run_caption: bool = Field(False, description="A sentence that describes it, as /v1/caption.")
-    run_tags: bool = Field(False, description="The five most probable labels, as /v1/tags.")
-    run_objects: bool = Field(False, description="The things in it, as /v1/objects.")
+    def wants(self, analysis: str) -> bool:
+        """Whether an analysis is to run."""
+        return bool(getattr(self, f"run_{analysis}"))
 
-    def asked(self, analyzer: str) -> bool:
-        """Whether a client asked for an analyser itself, and not by leaving its flag out."""
-        return bool(getattr(self, f"run_{analyzer}")) and f"run_{analyzer}" in self.model_fields_set
+    def asked(self, analysis: str) -> bool:
+        """Whether a client asked for an analysis itself, and not by leaving its flag out."""
+        return self.wants(analysis) and f"run_{analysis}" in self.model_fields_set
+
+
+if TYPE_CHECKING:
+
+    class AnalysisFlags(_Flags):
+        """With `run_<name>` of every analysis."""
+
+else:
+    _flags = {
+        f"run_{name}": (bool, Field(one.default, description=one.description)) for name, (one, _) in analyses().items()
+    }
+    AnalysisFlags = create_model("AnalysisFlags", __base__=_Flags, __doc__=_Flags.__doc__, **_flags)
 
 
 class AnalyzeRequest(AnalysisFlags):
@@ -123,53 +98,7 @@ class BatchAnalyzeRequest(AnalysisFlags):
     images: list[ImageInput] = Field(min_length=1, description="At most MAX_BATCH_SIZE images (20 by default).")
 
 
-class BlurResult(BaseModel):
-    laplacian_variance: float = Field(description="Of the image as it is; higher is sharper.")
-    normalized_laplacian_variance: float = Field(description="At a long side of 512 pixels: comparable between sizes.")
-    is_blurry: bool = Field(description="laplacian_variance < blur_threshold.")
-    blur_threshold: float
-
-
-class QualityResult(BaseModel):
-    brisque_score: float = Field(description="BRISQUE, about 0–150; lower is better.")
-    nima_technical_score: float = Field(description="NIMA trained on technical quality (KonIQ-10k), 1–10.")
-    overall_quality: Literal["low", "medium", "high"] = Field(
-        description="high: BRISQUE < 25 and technical ≥ 6.0; medium: < 50 and ≥ 4.5; otherwise low."
-    )
-
-
-class AestheticResult(BaseModel):
-    nima_aesthetic_score: float = Field(description="NIMA trained on what people like (AVA), 1–10.")
-    aesthetic_label: Literal["low", "medium", "high"] = Field(description="high ≥ 6.5, medium ≥ 5.0, otherwise low.")
-
-
-class EmotionEntry(BaseModel):
-    dominant_emotion: str
-    scores: dict[str, float] = Field(description="Per emotion 0–100; they sum to 100.")
-    face_confidence: float = Field(description="The detector's, 0–1.")
-    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
-
-
-class EmotionResult(BaseModel):
-    faces_detected: int
-    faces: list[EmotionEntry]
-
-
-class EmbeddingResult(BaseModel):
-    model: str = Field(description="The exact weights: vectors of two of them do not compare.")
-    dimensions: int
-    vector: list[float] = Field(description="L2-normalised.")
-
-
-class ClassificationResult(BaseModel):
-    model: str
-    classification: Literal["maps", "aerial_satellite", "miscellaneous"]
-    confidence: float
-    is_map_or_aerial: bool
-    probabilities: dict[str, float]
-
-
-class ImageAnalysisResult(BaseModel):
+class _ImageOfAnalysis(BaseModel):
     """What was found out about one image.
 
     A null field was not asked for, is switched off, or has its reason in `error`.
@@ -181,17 +110,32 @@ class ImageAnalysisResult(BaseModel):
     source_url: str | None = None
     width_px: int | None = Field(None, description="Of the upright image.")
     height_px: int | None = None
-    blur: BlurResult | None = None
-    quality: QualityResult | None = None
-    aesthetic: AestheticResult | None = None
-    emotion: EmotionResult | None = Field(None, description="Also null when no face was found.")
-    embedding: EmbeddingResult | None = None
-    classification: ClassificationResult | None = None
-    caption: CaptionResult | None = None
-    tags: TagsResult | None = None
-    objects: ObjectsResult | None = None
-    processing_time_ms: float
-    error: str | None = Field(None, description="What went wrong with this image or with some of its analysers.")
+
+
+ERROR = "What went wrong with this image or with some of its analysers."
+
+if TYPE_CHECKING:
+
+    class ImageAnalysisResult(_ImageOfAnalysis):
+        """With the fields of every analysis."""
+
+        processing_time_ms: float
+        error: str | None = None
+
+else:
+    _results = {
+        name: (kind | None, Field(None, description=said or None))
+        for one in views().values()
+        for name, (kind, said) in one.results.items()
+    }
+    ImageAnalysisResult = create_model(
+        "ImageAnalysisResult",
+        __base__=_ImageOfAnalysis,
+        __doc__=_ImageOfAnalysis.__doc__,
+        **_results,
+        processing_time_ms=(float, ...),
+        error=(str | None, Field(None, description=ERROR)),
+    )
 
 
 class AnalyzeResponse(BaseModel):

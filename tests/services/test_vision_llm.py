@@ -15,7 +15,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from deployments.models.llm.assessment import LlmPhotoAnalysis, LlmQuestion, find_object
-from deployments.models.llm.deployment import TALKATIVE, Llm, LlmConfig, VisionLlm
+from deployments.models.llm.deployment import Llm
+from deployments.models.llm.engine import TALKATIVE, LlmConfig, VisionLlm
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, TOKENS, LlmServer
 from testbed.processes import free_port

@@ -1,5 +1,6 @@
 """Blur: how much fine detail a picture has, by the variance of its Laplacian (Pech-Pacheco et al. 2000)."""
 
+import time
 from typing import Any
 
 import cv2
@@ -7,10 +8,10 @@ import numpy as np
 from PIL import Image
 
 from deployments.models.blur.answers import BlurMeasures
+from deployments.models.blur.spec import BLUR
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.weights import Weights
+from deployments.runtime.model import Model
 
-BLUR = Weights("blur", "blur by the variance of the Laplacian", "opencv/laplacian-variance", "builtin")
 # The long side at which two pictures of the same scene compare, whatever their resolution.
 NORMAL_SIDE = 512
 STRIP_ROWS = 512
@@ -41,5 +42,20 @@ def laplacian_variance(grey: Pixels) -> float:
     return max(0.0, squares / grey.size - mean * mean)
 
 
-def probe() -> None:
-    measure(np.zeros((8, 8, 3), np.uint8))
+class BlurModel(Model[Pixels, BlurMeasures]):
+    """`measure` as a model."""
+
+    def __init__(self, threads: int) -> None:
+        """`threads`: OpenCV's."""
+        started = time.perf_counter()
+        cv2.setNumThreads(threads)
+        self.warm_up()
+        self.parts, self.load_times_s = (BLUR,), (time.perf_counter() - started,)
+
+    def warm_up(self) -> None:
+        """Measure a blank picture."""
+        measure(np.zeros((8, 8, 3), np.uint8))
+
+    def results(self, items: list[Pixels]) -> list[BlurMeasures]:
+        """Measure images one by one."""
+        return [measure(image) for image in items]

@@ -18,7 +18,7 @@ class Captioner(PretrainedReplica[str]):
     ) -> None:
         from deployments.models.captioner.model import CaptionerModel
 
-        self._start(partial(CaptionerModel, weights, max_tokens=max_tokens), dtypes, threads, max_batch)
+        super().__init__(partial(CaptionerModel, weights, max_tokens=max_tokens), dtypes, threads, max_batch)
 
     async def analyze(self, image: Pixels) -> str:
         """Describe an image; images that arrive together are described together."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.models.clip.map_rule import Decision
+
 Floats = NDArray[np.float32]
 
 
@@ -17,8 +19,8 @@ class TextEmbeddings:
 
 
 @dataclass(frozen=True)
-class ImageScores:
-    """`vectors`: (images, d), L2-normalised; `logits`: (images, classes), cosine similarities times the temperature."""
+class Classified:
+    """The decision on each of n images, and where they were asked for their embeddings, (n, d), L2-normalised."""
 
-    vectors: Floats
-    logits: Floats
+    decisions: list[Decision]
+    vectors: Floats | None

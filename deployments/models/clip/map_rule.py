@@ -1,4 +1,7 @@
-"""The rule of the map classifier: from three probabilities to a decision."""
+"""The rule of the map classifier: from the probabilities of three categories to a decision.
+
+CLIP's replica applies it, so that the route, the analysis and the jobs are told the decision and cannot differ in it.
+"""
 
 from dataclasses import dataclass
 

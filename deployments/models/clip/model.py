@@ -8,28 +8,26 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-from numpy.typing import NDArray
 from open_clip.pretrained import download_pretrained_from_hf
 
+from deployments.models.clip.answers import Floats
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
+from deployments.runtime.model import Model
 from deployments.runtime.packed import pack
 from deployments.runtime.weights import ClipWeights, cached_checkpoint
 
 TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: no batch needs more memory than one of images
 LONGEST_TEXT = 2_000  # characters
 
-Floats = NDArray[np.float32]
 
-
-class ClipModel:
+class ClipModel(Model[Pixels, Floats]):
     """One CLIP model on one device.
 
     Attributes:
         weights: what is loaded.
         logit_scale: the model's temperature; probabilities are softmax(logit_scale × cosine).
-        load_time_s: seconds from nothing to warmed up.
     """
 
     def __init__(self, weights: ClipWeights, device: Device) -> None:
@@ -39,7 +37,7 @@ class ClipModel:
             WeightsNotFound: the checkpoint is neither cached nor reachable, or has another shape than it says.
         """
         started = time.perf_counter()
-        self.weights, self.device = weights, device
+        self.weights, self.device, self.device_name = weights, device, device.name
         self._model: Any = _load(weights).eval().requires_grad_(False).to(device.torch_device, device.dtype)
         if device.torch_device.type == "cpu" and device.dtype == torch.float32:
             pack(self._model)
@@ -50,13 +48,17 @@ class ClipModel:
         self.logit_scale = float(self._model.logit_scale.exp())
         self.warm_up()
         keep_freed_memory()
-        self.load_time_s = time.perf_counter() - started
+        self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def warm_up(self) -> None:
         """One forward pass of each tower; raises ModelFailed when the model or its device is broken."""
         size = self.weights.image.size
         self.encode_images([np.zeros((size, size, 3), np.uint8)])
         self.encode_texts(["a photo"])
+
+    def results(self, items: list[Pixels]) -> list[Floats]:
+        """As `encode_images`, one by one."""
+        return list(self.encode_images(items))
 
     def encode_images(self, images: list[Pixels]) -> Floats:
         """Embed images that `preprocessing.fit` made.

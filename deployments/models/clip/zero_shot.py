@@ -1,9 +1,8 @@
 """Zero-shot classification: image and text embeddings in, probabilities out (Radford et al. 2021, arXiv:2103.00020)."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from deployments.models.clip.answers import Floats
 
 
 def ensemble(prompt_embeddings: Floats) -> Floats:

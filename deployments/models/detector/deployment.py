@@ -19,7 +19,7 @@ class Detector(PretrainedReplica[list[FoundObject]]):
     ) -> None:
         from deployments.models.detector.model import DetectorModel
 
-        self._start(partial(DetectorModel, weights, max_tokens=max_tokens), dtypes, threads, max_batch)
+        super().__init__(partial(DetectorModel, weights, max_tokens=max_tokens), dtypes, threads, max_batch)
 
     async def analyze(self, image: Pixels) -> list[FoundObject]:
         """The things in an image, in the model's order."""

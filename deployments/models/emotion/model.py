@@ -11,18 +11,15 @@ import numpy as np
 from deployments.models.emotion.answers import Face
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
 SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
 WEIGHTS_FOLDER = Path(".deepface", "weights")
 
 
-class EmotionModel:
-    """DeepFace on its onnx engine, with one face detector.
-
-    Attributes:
-        load_time_s: seconds from nothing to warmed up.
-    """
+class EmotionModel(Model[Pixels, list[Face]]):
+    """DeepFace on its onnx engine, with one face detector."""
 
     def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
         """Load and warm up. Faces are looked for in a picture of at most `max_side` pixels on its long side.
@@ -51,12 +48,16 @@ class EmotionModel:
                 "$DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set WEIGHTS=bundled "
                 "with DEEPFACE_DETECTOR=opencv."
             ) from error
-        self.load_time_s = time.perf_counter() - started
+        self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def warm_up(self) -> None:
         """One search for faces and one pass of the network; raises when either is broken."""
         self.faces(np.zeros((64, 64, 3), np.uint8))
         self._analyze(np.zeros((64, 64, 3), np.uint8), "skip")
+
+    def results(self, items: list[Pixels]) -> list[list[Face]]:
+        """The faces of images, one by one."""
+        return [self.faces(image) for image in items]
 
     def faces(self, image: Pixels) -> list[Face]:
         """The faces of an RGB image (h, w, 3) of 0–255, regions in its own pixels; an empty list when there is none.

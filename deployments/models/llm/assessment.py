@@ -71,6 +71,16 @@ class LlmQuestion:
     language: str | None = None
 
 
+@dataclass(frozen=True)
+class LlmAnswer:
+    """`model_used` is the provider's word for it; `tokens_used` counts every call that this answer took."""
+
+    analysis: LlmPhotoAnalysis
+    model_used: str
+    tokens_used: int
+    processing_ms: int
+
+
 def schema() -> dict[str, Any]:
     """The analysis as every provider takes it: OpenAI wants all fields required, Anthropic no bounds of numbers."""
     kept = ("type", "anyOf", "items", "description")

@@ -21,6 +21,7 @@ from deployments.models.quality.nima import build_nima
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
 # Below this BRISQUE's second scale has no neighbourhoods left.
@@ -29,12 +30,8 @@ LONGEST_RATIO = 2
 NETWORKS = 2
 
 
-class QualityModel:
-    """The three measures on one device.
-
-    Attributes:
-        load_times_s: seconds to load each, in the order of the constructor's weights.
-    """
+class QualityModel(Model[Pixels, QualityMeasures]):
+    """The three measures on one device. `parts` are in the order of the constructor's weights."""
 
     def __init__(
         self, brisque: FileWeights, technical: FileWeights, aesthetic: FileWeights, device: Device, max_pixels: int
@@ -49,7 +46,8 @@ class QualityModel:
         # one after the other on all of them.
         torch.set_num_threads(max(1, device.threads // NETWORKS))
         self._side_by_side = ThreadPoolExecutor(NETWORKS, thread_name_prefix="measure")
-        self.device, self._max_pixels = device, max_pixels
+        self.device, self.device_name, self._max_pixels = device, device.name, max_pixels
+        self.parts = (brisque, technical, aesthetic)
         self._brisque, brisque_s = _timed(lambda: _load_brisque(brisque))
         self._technical, technical_s = _timed(lambda: _load_nima(technical, device))
         self._aesthetic, aesthetic_s = _timed(lambda: _load_nima(aesthetic, device))
@@ -60,6 +58,10 @@ class QualityModel:
     def warm_up(self) -> None:
         """One pass of each; raises ModelFailed when the model or its device is broken."""
         self.measure(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+
+    def results(self, items: list[Pixels]) -> list[QualityMeasures]:
+        """Measure images one by one: they differ in size, and a batch gains little on a CPU."""
+        return [self.measure(image) for image in items]
 
     def measure(self, image: Pixels) -> QualityMeasures:
         """Measure an RGB image (h, w, 3) of 0–255.

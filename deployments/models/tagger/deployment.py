@@ -1,6 +1,7 @@
 """The Tagger deployment: labels of pictures and of videos, by an image classifier."""
 
 from functools import partial
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ class Tagger(PretrainedReplica[NDArray[np.float32]]):
     def __init__(self, weights: PretrainedWeights, dtypes: dict[str, str], threads: int, max_batch: int) -> None:
         from deployments.models.tagger.model import TaggerModel
 
-        self._labels = self._start(partial(TaggerModel, weights), dtypes, threads, max_batch).labels
+        super().__init__(partial(TaggerModel, weights), dtypes, threads, max_batch)
+        self._labels = cast("TaggerModel", self._model).labels
 
     async def analyze(self, image: Pixels, count: int) -> list[Tag]:
         """The `count` most probable labels of an image, the most probable first."""

@@ -13,8 +13,7 @@ from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import ImageScores, TextEmbeddings
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
-from deployments.models.llm.assessment import LlmPhotoAnalysis, LlmQuestion
-from deployments.models.llm.deployment import LlmAnswer
+from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
 from deployments.pictures.preprocessing import ImageSpec

@@ -1,0 +1,27 @@
+"""What the record of jobs is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from configs.settings import Settings
+from deployments.runtime.spec import Deployed, DeploymentSpec
+from deployments.runtime.weights import Weights
+
+WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
+
+
+def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+    from deployments.work.deployment import Work
+
+    return Work.bind()
+
+
+SPEC = DeploymentSpec(
+    name="Work",
+    purpose="the record of the jobs of /process",
+    library="ray",
+    extra="",
+    models=(),
+    weights=lambda settings: (WORK,),
+    bind=_bind,
+)

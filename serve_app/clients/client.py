@@ -1,0 +1,128 @@
+"""The ingress's view of one deployment: whether it is there, what it serves, and how a picture reaches it."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from ray.serve.handle import DeploymentHandle
+
+from deployments.pictures.pixels import Pixels
+from deployments.runtime.calls import LARGEST_VALUE, in_object_store
+from deployments.runtime.replica import ModelStatus
+from deployments.runtime.spec import Deployed, DeploymentSpec
+from serve_app.clients.calls import NO_ANSWER, answer
+from serve_app.clients.replicas import running_replicas
+from serve_app.http import errors
+from serve_app.http.middleware import weights_used
+
+STATUS_TIMEOUT_S = 3.0
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """What /health and /v1/models say of a deployment's models, in their order.
+
+    `statuses` is None when it does not answer; `error` then says why.
+    """
+
+    statuses: tuple[ModelStatus, ...] | None
+    replicas: int
+    error: str | None
+
+
+class ModelClient:
+    """The ingress's view of a deployment.
+
+    Attributes:
+        spec: what it is.
+        models: what it serves; empty when it is switched off.
+    """
+
+    def __init__(self, spec: DeploymentSpec, deployed: Deployed | None) -> None:
+        """`deployed`: None when it is switched off."""
+        self.spec = spec
+        self.models = deployed.models if deployed else ()
+        self._handle = deployed.handle if deployed else None
+        self._by_value = deployed.handle.options(_by_reference=False) if deployed else None
+
+    @property
+    def deployment(self) -> str:
+        """Its name in the Serve config."""
+        return self.spec.name
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it is switched on."""
+        return bool(self.models)
+
+    def announce(self) -> None:
+        """Say in the weights header that these models help to answer; ModelDisabled when they are switched off."""
+        if not self.enabled:
+            raise errors.ModelDisabled(f"{self._off}: ask the operator to enable it.")
+        weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.has_weights)
+
+    async def state(self) -> ModelState:
+        """How the models are, within a few seconds even when they are not there."""
+        if self._handle is None:
+            return ModelState(None, 0, self._off)
+        replicas = 0
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                replicas = (await running_replicas.get()).get(self.deployment, 0)
+                if not replicas:
+                    why = f"no replica is running yet: see the logs of the deployment {self.deployment}"
+                    return ModelState(None, 0, why)
+                return ModelState(await self._handle.status.remote(), replicas, None)
+        except NO_ANSWER as error:
+            return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
+
+    @property
+    def _off(self) -> str:
+        return f"{self.deployment} is switched off here ({self.spec.switch}=false)"
+
+    def _use(self, bytes_sent: int = 0) -> DeploymentHandle[Any]:
+        """The handle for arguments of this size; ModelDisabled as `announce`."""
+        self.announce()
+        return cast("DeploymentHandle[Any]", self._handle if bytes_sent > LARGEST_VALUE else self._by_value)
+
+
+class SharedPicture:
+    """A decoded image on its way to several models: it goes into the object store once, however many look at it.
+
+    Attributes:
+        width, height: of `pixels`, (h, w, 3) uint8, RGB, upright.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.nbytes = pixels.nbytes
+        self.height, self.width = pixels.shape[:2]
+        self._pixels: Any = pixels
+        self._putting = asyncio.Lock()
+
+    async def hand_over(self) -> Any:
+        """What a deployment is called with, as `in_object_store`."""
+        async with self._putting:
+            if isinstance(self._pixels, np.ndarray):
+                self._pixels = await asyncio.to_thread(in_object_store, self._pixels)
+        return self._pixels
+
+
+class AnalyzerClient(ModelClient, Generic[Value]):
+    """A model that looks at one picture."""
+
+    async def analyze(self, picture: SharedPicture, *arguments: object) -> Value:
+        """What it says of the picture; `arguments` as its deployment's `analyze` takes them."""
+        handle, pixels = self._use(picture.nbytes), await picture.hand_over()
+        return await answer(self.deployment, lambda: handle.analyze.remote(pixels, *arguments))
+
+
+class FramesClient(AnalyzerClient[Value]):
+    """A model that looks at the frames of videos, too."""
+
+    async def analyze_frames(self, frames: Pixels, *arguments: object) -> Any:
+        """What it says of a video's frames (n, h, w, 3), as its deployment's `analyze_frames` does."""
+        handle, pixels = self._use(frames.nbytes), await asyncio.to_thread(in_object_store, frames)
+        return await answer(self.deployment, lambda: handle.analyze_frames.remote(pixels, *arguments))

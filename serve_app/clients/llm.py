@@ -1,0 +1,18 @@
+"""The vision language model as the ingress asks it."""
+
+from deployments.models.llm.assessment import LlmAnswer, LlmQuestion
+from deployments.runtime.calls import INGRESS_ONCE
+from serve_app.clients.calls import answer
+from serve_app.clients.client import ModelClient
+from serve_app.http.middleware import weights_used
+
+
+class LlmClient(ModelClient):
+    """The vision language model."""
+
+    async def analyze(self, question: LlmQuestion) -> LlmAnswer:
+        """Ask; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
+        handle = self._use(len(question.jpeg))
+        said: LlmAnswer = await answer(self.deployment, lambda: handle.analyze.remote(question), INGRESS_ONCE)
+        weights_used.get().add(f"llm={said.model_used}")
+        return said

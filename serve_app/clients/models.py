@@ -1,0 +1,83 @@
+"""Every deployment that the ingress may ask, by its spec."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from deployments.runtime.spec import Deployed, DeploymentSpec, ModelSpec
+from deployments.specs import all_specs
+from serve_app.clients.catalogue import CataloguerClient
+from serve_app.clients.client import AnalyzerClient, FramesClient, ModelClient
+from serve_app.clients.clip import ClipClient
+from serve_app.clients.clustering import ClustererClient
+from serve_app.clients.llm import LlmClient
+from serve_app.clients.video import VideoClient
+from serve_app.clients.work import WorkClient
+
+# Those that can be asked for more than `analyze`.
+OWN_CLIENTS: dict[str, type[ModelClient]] = {
+    "Clip": ClipClient,
+    "Tagger": FramesClient,
+    "Detector": FramesClient,
+    "Video": VideoClient,
+    "Clusterer": ClustererClient,
+    "Llm": LlmClient,
+    "Work": WorkClient,
+    "Cataloguer": CataloguerClient,
+}
+
+
+class Models:
+    """The clients of all deployments."""
+
+    def __init__(self, deployed: Mapping[str, Deployed]) -> None:
+        """`deployed`: what is bound, by the deployment's name; the others are switched off."""
+        self._clients = {name: _client(spec, deployed.get(name)) for name, spec in all_specs().items()}
+
+    def __getitem__(self, name: str) -> ModelClient:
+        """By the deployment's name."""
+        return self._clients[name]
+
+    def all(self) -> tuple[ModelClient, ...]:
+        """The client of everything that is a model, CLIP first."""
+        return tuple(client for client in self._clients.values() if client.spec.models)
+
+    def analyzer(self, name: str) -> AnalyzerClient[Any]:
+        """A model that looks at pictures, by the deployment's name."""
+        return cast("AnalyzerClient[Any]", self[name])
+
+    @property
+    def clip(self) -> ClipClient:
+        return cast("ClipClient", self["Clip"])
+
+    @property
+    def tagger(self) -> FramesClient[Any]:
+        return cast("FramesClient[Any]", self["Tagger"])
+
+    @property
+    def detector(self) -> FramesClient[Any]:
+        return cast("FramesClient[Any]", self["Detector"])
+
+    @property
+    def video(self) -> VideoClient:
+        return cast("VideoClient", self["Video"])
+
+    @property
+    def clusterer(self) -> ClustererClient:
+        return cast("ClustererClient", self["Clusterer"])
+
+    @property
+    def llm(self) -> LlmClient:
+        return cast("LlmClient", self["Llm"])
+
+    @property
+    def work(self) -> WorkClient:
+        return cast("WorkClient", self["Work"])
+
+    @property
+    def cataloguer(self) -> CataloguerClient:
+        return cast("CataloguerClient", self["Cataloguer"])
+
+
+def _client(spec: DeploymentSpec, deployed: Deployed | None) -> ModelClient:
+    kind = AnalyzerClient if isinstance(spec, ModelSpec) else ModelClient
+    return OWN_CLIENTS.get(spec.name, kind)(spec, deployed)

@@ -1,0 +1,57 @@
+"""The reader of videos as the ingress asks it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import numpy as np
+import ray
+from ray.serve.handle import DeploymentHandle
+
+from deployments.runtime.calls import INGRESS, failure_of
+from deployments.video.deployment import FrameBatch
+from serve_app.clients.calls import CALL_ERRORS, answer, count_retry, ours
+from serve_app.clients.client import ModelClient
+
+
+class VideoClient(ModelClient):
+    """Frames of videos; a video is handed over once, by `put`."""
+
+    async def put(self, data: bytes) -> Any:
+        """A video's place in the object store, where `frames` and `frame_jpegs` look at it."""
+        return await asyncio.to_thread(ray.put, np.frombuffer(data, np.uint8))
+
+    async def frames(
+        self, video: Any, step_s: float, most: int, size: int, *, crop: bool = True
+    ) -> AsyncGenerator[FrameBatch]:
+        """Batches of frames, one each `step_s` seconds, at most `most`; `size` and `crop` as in `Video.frames`.
+
+        A stream that was cut off is asked for again; the batches that were given are not given twice.
+
+        Raises:
+            InvalidVideo, VideoTooLarge: before the first batch.
+        """
+        handle = cast("DeploymentHandle[Any]", self._handle).options(stream=True)
+        given = 0
+        for attempt in range(1, INGRESS.attempts + 1):
+            batches: Any = handle.frames.remote(video, step_s, most, size, crop)
+            number = 0
+            try:
+                async for batch in batches:
+                    number += 1
+                    if number > given:
+                        given = number
+                        yield batch
+                return
+            except CALL_ERRORS as error:
+                if attempt == INGRESS.attempts or failure_of(error) not in INGRESS.retried:
+                    raise ours(error) from error
+            finally:
+                batches.cancel()  # the caller may be gone, and the reader would go on
+            count_retry(self.deployment)
+            await asyncio.sleep(INGRESS.pause_before(attempt))
+
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
+        """JPEGs of the frames at these times, in their order; no side is longer than `max_side` pixels."""
+        handle = cast("DeploymentHandle[Any]", self._handle)
+        return await answer(self.deployment, lambda: handle.frame_jpegs.remote(video, times_s, max_side))

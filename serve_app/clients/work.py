@@ -1,0 +1,33 @@
+"""The record of jobs as the ingress asks it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from deployments.runtime.calls import Call
+from deployments.work.deployment import Job
+from serve_app.clients.calls import answer
+from serve_app.clients.client import STATUS_TIMEOUT_S, ModelClient
+from serve_app.http import errors
+
+Value = TypeVar("Value")
+
+
+class WorkClient(ModelClient):
+    """The record of jobs."""
+
+    async def record(self, job: Job) -> None:
+        """Remember how a job is; Unavailable when nobody answers within a few seconds."""
+        await self._soon(lambda: self._use().record.remote(job))
+
+    async def jobs(self) -> list[Job]:
+        """The newest jobs, newest first; raises as `record`."""
+        return await self._soon(self._use().jobs.remote)
+
+    async def _soon(self, ask: Callable[[], Call[Value]]) -> Value:
+        # A handle waits for as long as no replica runs.
+        try:
+            async with asyncio.timeout(STATUS_TIMEOUT_S):
+                return await answer(self.deployment, ask)
+        except TimeoutError:
+            raise errors.ModelUnavailable("The record of jobs does not answer: try again.", retry_after_s=5) from None
