@@ -7,9 +7,15 @@ weights, or on a volume before the first pod. It needs no Ray, and ends with 1 w
 import sys
 from collections.abc import Callable
 
-from configs.registry import PretrainedEntry, load_registry
-from configs.settings import Settings, load_settings
-from deployments.runtime.devices import select
+from configs.registry import PretrainedEntry, read_entry
+from configs.settings import PretrainedGroup, Settings, load_settings
+from deployments.models.captioner.settings import CaptionerSettings
+from deployments.models.clip.settings import ClipEntry, ClipSettings
+from deployments.models.detector.settings import DetectorSettings
+from deployments.models.emotion.settings import EmotionEntry, EmotionSettings
+from deployments.models.quality.settings import QualityEntry, QualitySettings
+from deployments.models.tagger.settings import TaggerSettings
+from deployments.runtime.devices import Device, select
 from deployments.runtime.errors import WeightsNotFound
 from deployments.runtime.weights import (
     PretrainedWeights,
@@ -21,23 +27,23 @@ from deployments.runtime.weights import (
 )
 from jobs.runtime.errors import command_line
 
-REGISTRY = load_registry()
-
 
 def load_clip(settings: Settings) -> None:
     from deployments.models.clip.model import ClipModel  # each model's libraries only where it is switched on
 
-    ClipModel(choose_clip(REGISTRY.clip, settings.clip_model_name, settings.weights), select(REGISTRY.clip.dtype, 0, 0))
+    entry = read_entry("clip", ClipEntry)
+    weights = choose_clip(entry, settings.of(ClipSettings).model_name, settings.service.weights)
+    ClipModel(weights, select(entry.dtype, 0, 0))
 
 
 def load_quality(settings: Settings) -> None:
     from deployments.models.quality.model import QualityModel
 
-    entry, cache = REGISTRY.quality, torch_home() / "hub" / "pyiqa"
-    brisque = choose_file("pyiqa_brisque", entry.brisque, cache, settings.weights)
-    technical = choose_file("pyiqa_nima_technical", entry.nima_technical, cache, settings.weights)
-    aesthetic = choose_file("pyiqa_nima_aesthetic", entry.nima_aesthetic, cache, settings.weights)
-    QualityModel(brisque, technical, aesthetic, select(entry.dtype, 0, 0), settings.quality_max_pixels)
+    entry, cache = read_entry("quality", QualityEntry), torch_home() / "hub" / "pyiqa"
+    brisque = choose_file("pyiqa_brisque", entry.brisque, cache, settings.service.weights)
+    technical = choose_file("pyiqa_nima_technical", entry.nima_technical, cache, settings.service.weights)
+    aesthetic = choose_file("pyiqa_nima_aesthetic", entry.nima_aesthetic, cache, settings.service.weights)
+    QualityModel(brisque, technical, aesthetic, select(entry.dtype, 0, 0), settings.of(QualitySettings).max_pixels)
 
 
 def load_emotion(settings: Settings) -> None:
@@ -46,33 +52,36 @@ def load_emotion(settings: Settings) -> None:
         EmotionModel,
     )
 
-    entry = REGISTRY.emotion
-    weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.weights)
-    EmotionModel(weights, settings.deepface_detector, entry.threads, settings.emotion_max_side)
+    entry = read_entry("emotion", EmotionEntry)
+    weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.service.weights)
+    chosen = settings.of(EmotionSettings)
+    EmotionModel(weights, chosen.detector, entry.threads, chosen.max_side)
 
 
 def load_tagger(settings: Settings) -> None:
     from deployments.models.tagger.model import TaggerModel
 
-    TaggerModel(_pretrained("tagger", REGISTRY.tagger, settings), select(REGISTRY.tagger.dtype, 0, 0))
+    TaggerModel(*_pretrained(settings, settings.of(TaggerSettings)))
 
 
 def load_captioner(settings: Settings) -> None:
     from deployments.models.captioner.model import CaptionerModel
 
-    weights = _pretrained("captioner", REGISTRY.captioner, settings)
-    CaptionerModel(weights, select(REGISTRY.captioner.dtype, 0, 0), settings.caption_max_tokens)
+    chosen = settings.of(CaptionerSettings)
+    CaptionerModel(*_pretrained(settings, chosen), chosen.max_tokens)
 
 
 def load_detector(settings: Settings) -> None:
     from deployments.models.detector.model import DetectorModel
 
-    weights = _pretrained("detector", REGISTRY.detector, settings)
-    DetectorModel(weights, select(REGISTRY.detector.dtype, 0, 0), settings.detector_max_tokens)
+    chosen = settings.of(DetectorSettings)
+    DetectorModel(*_pretrained(settings, chosen), chosen.max_tokens)
 
 
-def _pretrained(name: str, entry: PretrainedEntry, settings: Settings) -> PretrainedWeights:
-    return choose_pretrained(name, entry, getattr(settings, f"{name}_model_name"), settings.weights)
+def _pretrained(settings: Settings, chosen: PretrainedGroup) -> tuple[PretrainedWeights, Device]:
+    entry = read_entry(chosen.name, PretrainedEntry)
+    weights = choose_pretrained(chosen.name, entry, chosen.model_name, settings.service.weights)
+    return weights, select(entry.dtype, 0, 0)
 
 
 # By their switches, `<NAME>_ENABLED`.
@@ -90,7 +99,7 @@ def run() -> int:
     """The exit status: 1 when weights are missing. SettingsError when the settings cannot work."""
     settings = load_settings()
     for name, load in LOADERS.items():
-        if not getattr(settings, f"{name}_enabled"):
+        if not settings.is_enabled(name):
             continue
         try:
             load(settings)

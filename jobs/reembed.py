@@ -82,10 +82,11 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
             raise JobRefused("CLIP serves other weights than when this began: give the same command again.")
         return vectors
 
-    opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
+    catalogued = settings.catalogue
+    opener = Opener(CatalogueConfig(catalogued.database, catalogued.store, catalogued.max_attempts))
     try:
         catalogue = await opener.get()
-        done, left = await bring_over(catalogue, weights, embed, settings.max_pixels)
+        done, left = await bring_over(catalogue, weights, embed, settings.limits.max_pixels)
         for weights_id in drop:
             await catalogue.embeddings.drop(weights_id)
     except CatalogueError as error:

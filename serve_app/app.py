@@ -13,8 +13,16 @@ from ray.serve import Application
 
 from configs import tracing
 from configs.prompts import served_texts
-from configs.registry import PretrainedEntry, Registry, load_registry
-from configs.settings import Settings, SettingsError, load_settings
+from configs.registry import PretrainedEntry, read_entry
+from configs.settings import PretrainedGroup, Settings, SettingsError, load_settings
+from deployments.models.blur.settings import BlurEntry
+from deployments.models.captioner.settings import CaptionerSettings
+from deployments.models.clip.settings import ClipEntry, ClipSettings
+from deployments.models.detector.settings import DetectorSettings
+from deployments.models.emotion.settings import EmotionEntry, EmotionSettings
+from deployments.models.llm.settings import LlmSettings
+from deployments.models.quality.settings import QualityEntry, QualitySettings
+from deployments.models.tagger.settings import TaggerSettings
 from deployments.runtime.weights import (
     ClipWeights,
     Weights,
@@ -24,6 +32,7 @@ from deployments.runtime.weights import (
     deepface_home,
     torch_home,
 )
+from deployments.video.entry import VideoEntry
 from serve_app.clients.handles import Deployed
 from serve_app.features.cataloguing import catalogue_config
 from serve_app.ingress import Ingress
@@ -35,8 +44,8 @@ Bind = Callable[..., Deployed]
 class Part:
     """A deployment that can be switched on: the module it needs, the extra which brings that, and how it is bound.
 
-    `bind` gets the settings and the registry, and where there is `asks`, a dict of those of these parts, all of which
-    stand before it, that are switched on.
+    `bind` gets the settings, and where there is `asks`, a dict of those of these parts, all of which stand before it,
+    that are switched on.
     """
 
     module: str
@@ -49,17 +58,17 @@ def build(args: dict[str, Any]) -> Application:
     """Bind the application.
 
     Args:
-        args: settings by their names in lower case, as in `configs/settings.py`; the environment is stronger.
+        args: settings by the names of their variables in lower case; the environment is stronger.
 
     Raises:
         SettingsError: a setting is unknown or impossible, or needs an extra that is not installed.
     """
-    settings, registry = load_settings(args), load_registry()
+    settings = load_settings(args)
     tracing.check()
     deployed: dict[str, Deployed] = {}
     for name, part in PARTS.items():
         switch = f"{name}_enabled".lower()
-        if not getattr(settings, switch):
+        if not settings.is_enabled(name):
             continue
         if find_spec(part.module) is None:
             raise SettingsError(
@@ -67,114 +76,112 @@ def build(args: dict[str, Any]) -> Application:
                 f"project's folder); {switch.upper()}=false runs without."
             )
         asked = {other: deployed[other] for other in part.asks if other in deployed}
-        deployed[name] = part.bind(settings, registry, *([asked] if part.asks else []))
+        deployed[name] = part.bind(settings, *([asked] if part.asks else []))
     return Ingress.bind(settings, deployed)  # type: ignore[no-any-return,attr-defined]
 
 
-def _clip(settings: Settings, registry: Registry) -> Deployed:
+def _clip(settings: Settings) -> Deployed:
     from deployments.models.clip.deployment import Clip
 
-    entry = registry.clip
-    weights = choose_clip(entry, settings.clip_model_name, settings.weights)
-    threads = entry.threads if settings.clip_threads is None else settings.clip_threads
-    texts = served_texts(settings.prompt_set)
-    return _bound(Clip, (weights,), weights, entry.dtype, threads, settings.clip_max_batch, texts)
+    entry, chosen = read_entry("clip", ClipEntry), settings.of(ClipSettings)
+    weights = choose_clip(entry, chosen.model_name, settings.service.weights)
+    threads = entry.threads if chosen.threads is None else chosen.threads
+    texts = served_texts(chosen.prompt_set)
+    return _bound(Clip, (weights,), weights, entry.dtype, threads, chosen.max_batch, texts)
 
 
-def _blur(settings: Settings, registry: Registry) -> Deployed:
+def _blur(settings: Settings) -> Deployed:
     from deployments.models.blur.deployment import Blur
     from deployments.models.blur.model import BLUR
 
-    return _bound(Blur, (BLUR,), registry.blur.threads)
+    return _bound(Blur, (BLUR,), read_entry("blur", BlurEntry).threads)
 
 
-def _quality(settings: Settings, registry: Registry) -> Deployed:
+def _quality(settings: Settings) -> Deployed:
     from deployments.models.quality.deployment import Quality
 
-    entry, cache = registry.quality, torch_home() / "hub" / "pyiqa"
+    entry, cache = read_entry("quality", QualityEntry), torch_home() / "hub" / "pyiqa"
     weights = (
-        choose_file("pyiqa_brisque", entry.brisque, cache, settings.weights),
-        choose_file("pyiqa_nima_technical", entry.nima_technical, cache, settings.weights),
-        choose_file("pyiqa_nima_aesthetic", entry.nima_aesthetic, cache, settings.weights),
+        choose_file("pyiqa_brisque", entry.brisque, cache, settings.service.weights),
+        choose_file("pyiqa_nima_technical", entry.nima_technical, cache, settings.service.weights),
+        choose_file("pyiqa_nima_aesthetic", entry.nima_aesthetic, cache, settings.service.weights),
     )
-    threads = entry.threads if settings.quality_threads is None else settings.quality_threads
-    return _bound(Quality, weights, weights, entry.dtype, threads, settings.quality_max_pixels)
+    chosen = settings.of(QualitySettings)
+    threads = entry.threads if chosen.threads is None else chosen.threads
+    return _bound(Quality, weights, weights, entry.dtype, threads, chosen.max_pixels)
 
 
-def _emotion(settings: Settings, registry: Registry) -> Deployed:
+def _emotion(settings: Settings) -> Deployed:
     from deployments.models.emotion.deployment import Emotion
     from deployments.models.emotion.model import WEIGHTS_FOLDER
 
-    entry = registry.emotion
-    weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.weights)
-    return _bound(
-        Emotion, (weights,), weights, settings.deepface_detector, entry.threads, settings.emotion_max_side
-    )  # fmt: skip
+    entry, chosen = read_entry("emotion", EmotionEntry), settings.of(EmotionSettings)
+    weights = choose_file("deepface", entry.network, deepface_home() / WEIGHTS_FOLDER, settings.service.weights)
+    return _bound(Emotion, (weights,), weights, chosen.detector, entry.threads, chosen.max_side)
 
 
-def _tagger(settings: Settings, registry: Registry) -> Deployed:
+def _tagger(settings: Settings) -> Deployed:
     from deployments.models.tagger.deployment import Tagger
 
-    return _pretrained(Tagger, settings, registry.tagger)
+    return _pretrained(Tagger, settings, settings.of(TaggerSettings))
 
 
-def _captioner(settings: Settings, registry: Registry) -> Deployed:
+def _captioner(settings: Settings) -> Deployed:
     from deployments.models.captioner.deployment import Captioner
 
-    return _pretrained(Captioner, settings, registry.captioner, settings.caption_max_tokens)
+    chosen = settings.of(CaptionerSettings)
+    return _pretrained(Captioner, settings, chosen, chosen.max_tokens)
 
 
-def _detector(settings: Settings, registry: Registry) -> Deployed:
+def _detector(settings: Settings) -> Deployed:
     from deployments.models.detector.deployment import Detector
 
-    return _pretrained(Detector, settings, registry.detector, settings.detector_max_tokens)
+    chosen = settings.of(DetectorSettings)
+    return _pretrained(Detector, settings, chosen, chosen.max_tokens)
 
 
-def _pretrained(deployment: Any, settings: Settings, entry: PretrainedEntry, *arguments: Any) -> Deployed:
-    """A model of transformers, whose settings all begin with its name."""
-    name = deployment.name.lower()
-    weights = choose_pretrained(name, entry, getattr(settings, f"{name}_model_name"), settings.weights)
-    chosen = getattr(settings, f"{name}_threads")
-    threads = entry.threads if chosen is None else chosen
-    most = getattr(settings, f"{name}_max_batch")
-    return _bound(deployment, (weights,), weights, entry.dtype, threads, most, *arguments)
+def _pretrained(deployment: Any, settings: Settings, chosen: PretrainedGroup, *arguments: Any) -> Deployed:
+    """A model of transformers, and what is chosen for it."""
+    entry = read_entry(chosen.name, PretrainedEntry)
+    weights = choose_pretrained(chosen.name, entry, chosen.model_name, settings.service.weights)
+    threads = entry.threads if chosen.threads is None else chosen.threads
+    return _bound(deployment, (weights,), weights, entry.dtype, threads, chosen.max_batch, *arguments)
 
 
-def _work(settings: Settings, registry: Registry) -> Deployed:
+def _work(settings: Settings) -> Deployed:
     from deployments.work.deployment import WORK, Work
 
     return _bound(Work, (WORK,))
 
 
-def _video(settings: Settings, registry: Registry) -> Deployed:
+def _video(settings: Settings) -> Deployed:
     from deployments.video.deployment import VIDEO, Video
 
-    entry = registry.video
-    return _bound(Video, (VIDEO,), entry.threads, settings.max_video_seconds, entry.parallel)
+    entry = read_entry("video", VideoEntry)
+    return _bound(Video, (VIDEO,), entry.threads, settings.video.max_seconds, entry.parallel)
 
 
-def _clusterer(settings: Settings, registry: Registry) -> Deployed:
+def _clusterer(settings: Settings) -> Deployed:
     from deployments.clustering.deployment import CLUSTERER, Clusterer
 
-    return _bound(Clusterer, (CLUSTERER,), settings.max_cluster_embeddings, settings.clusterer_threads)
+    return _bound(Clusterer, (CLUSTERER,), settings.clustering.max_embeddings, settings.clustering.threads)
 
 
-def _llm(settings: Settings, registry: Registry) -> Deployed:
+def _llm(settings: Settings) -> Deployed:
     from deployments.models.llm.deployment import Llm, LlmConfig
 
+    chosen = settings.of(LlmSettings)
     keys = {
-        "anthropic": settings.anthropic_api_key.get_secret_value(),
-        "openai": settings.openai_api_key.get_secret_value(),
-        "gemini": settings.gemini_api_key.get_secret_value(),
+        "anthropic": chosen.anthropic_api_key.get_secret_value(),
+        "openai": chosen.openai_api_key.get_secret_value(),
+        "gemini": chosen.gemini_api_key.get_secret_value(),
     }
-    config = LlmConfig(
-        settings.llm_model, settings.llm_fallbacks, keys, settings.llm_base_url, settings.llm_timeout_s
-    )  # fmt: skip
-    weights = Weights("llm", "photo assessment by a vision language model", settings.llm_model, "provider")
+    config = LlmConfig(chosen.model, chosen.fallbacks, keys, chosen.base_url, chosen.timeout_s)
+    weights = Weights("llm", "photo assessment by a vision language model", chosen.model, "provider")
     return _bound(Llm, (weights,), config)
 
 
-def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deployed]) -> Deployed:
+def _cataloguer(settings: Settings, asked: dict[str, Deployed]) -> Deployed:
     from deployments.catalogue.deployment import CATALOGUER, Cataloguer
     from deployments.catalogue.errors import StoreUnavailable
     from deployments.catalogue.preparing import CatalogueInputs
@@ -192,8 +199,9 @@ def _cataloguer(settings: Settings, registry: Registry, asked: dict[str, Deploye
     handles = {name: deployed.handle for name, deployed in asked.items()}
     clip = cast("ClipWeights", asked["Clip"].models[0]) if "Clip" in asked else None
     size = clip.image.size if clip else None
-    wanted = CatalogueInputs(size, "Captioner" in asked, "Tagger" in asked, settings.exif_gps, settings.max_pixels)
-    pace = Pace(settings.cataloguer_parallel, settings.lease_s, settings.cataloguer_poll_s)
+    chosen, most = settings.catalogue, settings.limits.max_pixels
+    wanted = CatalogueInputs(size, "Captioner" in asked, "Tagger" in asked, chosen.exif_gps, most)
+    pace = Pace(chosen.parallel, chosen.lease_s, chosen.poll_s)
     return _bound(Cataloguer, (CATALOGUER,), config, handles, clip, wanted, pace)
 
 

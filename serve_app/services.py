@@ -48,7 +48,7 @@ class Services:
     catalogue: CatalogueDoor = field(init=False)
 
     def __post_init__(self) -> None:
-        most = self.settings.max_concurrent_pictures
+        most = self.settings.ingress.max_concurrent_pictures
         object.__setattr__(self, "pictures", asyncio.Semaphore(most))
         object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
         object.__setattr__(self, "documents", asyncio.Semaphore(DOCUMENTS_A_PICTURE * most))
@@ -62,8 +62,8 @@ class Services:
 
     def check_size(self, size_bytes: int) -> None:
         """TooLarge for a file that is larger than an image may be."""
-        if size_bytes > self.settings.max_image_bytes:
-            raise TooLarge(f"An image may have at most {self.settings.max_image_mb:g} MB: send a smaller one.")
+        if size_bytes > self.settings.limits.max_image_bytes:
+            raise TooLarge(f"An image may have at most {self.settings.limits.max_image_mb:g} MB: send a smaller one.")
 
     async def fit_for_clip(self, data: bytes) -> Decoded:
         """An image as CLIP takes it; TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""

@@ -12,7 +12,7 @@ from testbed import photos
 
 def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:
     """Pictures (h, w, 3), RGB, over and over; `clip_size` is the side of CLIP's input."""
-    most = load_settings().max_pixels
+    most = load_settings().limits.max_pixels
     images = [decode(photo.data, most) for photo in photos.load()]
     if name == "Clip":
         return cycle([fit(image, clip_size) for image in images])

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
+from deployments.models.clip.settings import ClipSettings
 from jobs.analyze.analyses import ANALYSES, DEFAULT
 from jobs.analyze.pictures import AnalysisInputs
 from jobs.analyze.plan import MANIFEST, REPORT, AnalysisPlan, Part, clear, complete, manifests_of, parts_of
@@ -75,14 +76,14 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
 
 def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> AnalysisPlan:
     analyses = parse_analyses(options.analyses)
-    prompts = load_prompts().classifier[settings.prompt_set]
+    prompts = load_prompts().classifier[settings.of(ClipSettings).prompt_set]
     weights = asyncio.run(ask_weights(handles, Asker()))
-    clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    limits, clip = settings.limits, cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
     return AnalysisPlan(
         source=Source(options.input),
         output=open_output(options.output),
         application=options.application,
-        wanted=AnalysisInputs(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
+        wanted=AnalysisInputs(analyses, clip.image.size if clip else 0, limits.max_pixels, limits.max_image_bytes),
         served=served_by(analyses, weights),
         classes=[list(prompts[category]) for category in CATEGORIES],
         in_flight=options.in_flight,

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 from deployments.models.blur.answers import BlurMeasures
+from deployments.models.blur.settings import BlurSettings
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
 from deployments.models.quality.answers import QualityMeasures
@@ -187,7 +188,7 @@ class Analysis:
 
     async def _guarded(self, name: str, looking: Awaitable[None], seen: Seen) -> None:
         """One analyser within its deadline; what goes wrong with it is said, and the others go on."""
-        own = asyncio.get_running_loop().time() + self._services.settings.analyzer_timeout_s
+        own = asyncio.get_running_loop().time() + self._services.settings.analysis.timeout_s
         try:
             async with asyncio.timeout_at(min(own, self._analyzers_until)):
                 await looking
@@ -227,7 +228,7 @@ class Analysis:
             )
 
     def _blur(self, figures: BlurMeasures, seen: Seen) -> None:
-        threshold = self._services.settings.blur_threshold
+        threshold = self._services.settings.of(BlurSettings).threshold
         seen.fields["blur"] = BlurResult(
             laplacian_variance=figures.variance,
             normalized_laplacian_variance=figures.normalized_variance,

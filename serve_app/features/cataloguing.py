@@ -20,7 +20,7 @@ NOT_FOUND = "Image not found"
 
 def catalogue_config(settings: Settings) -> CatalogueConfig:
     """Where the catalogue of these settings is."""
-    return CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts)
+    return CatalogueConfig(settings.catalogue.database, settings.catalogue.store, settings.catalogue.max_attempts)
 
 
 class CatalogueDoor:

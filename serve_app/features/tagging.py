@@ -45,10 +45,10 @@ class Tagging:
     def __init__(self, services: Services, request: ProcessRequest) -> None:
         """TooLarge for too many documents, ModelDisabled when what has to answer is switched off."""
         self._services, self._request = services, request
-        if len(request.documents) > services.settings.max_files:
-            raise TooLarge(f"At most {services.settings.max_files} documents at once: send several requests.")
+        if len(request.documents) > services.settings.limits.max_files:
+            raise TooLarge(f"At most {services.settings.limits.max_files} documents at once: send several requests.")
         asked = (request.prompt or "").strip() in OBJECT_PROMPTS
-        self._counts = asked or services.settings.tagger_backend == "florence2"
+        self._counts = asked or services.settings.tagging.backend == "florence2"
         (services.models.detector if self._counts else services.models.tagger).announce()
         self._until = until(SHARE)
         self._failures: list[PanoptesError] = []
@@ -60,7 +60,7 @@ class Tagging:
             Unavailable, DeadlineExceeded: not a single document was treated, and not for its own sake.
         """
         now = time.time()
-        deadline = now + self._services.settings.process_timeout_s
+        deadline = now + self._services.settings.tagging.timeout_s
         job = Job(uuid.uuid4().hex, request_id[:LONGEST_ID], len(self._request.documents), now, deadline)
         ended = replace(job, status="failed", error="The client went away, or its time was over.")
         try:
@@ -135,9 +135,9 @@ class Tagging:
         if not _is_video(data):
             content = await self._image(data)
         else:
-            most = self._services.settings
-            if len(data) > most.max_video_bytes:
-                raise TooLarge(f"A video may have at most {most.max_video_mb:g} MB: send a smaller one.")
+            most = self._services.settings.video
+            if len(data) > most.max_bytes:
+                raise TooLarge(f"A video may have at most {most.max_mb:g} MB: send a smaller one.")
             async with self._services.videos:
                 content = await self._video(data)
         return {**others, "source": {**others["source"], "content": content}}
@@ -162,7 +162,7 @@ class Tagging:
         """Frames (n, h, w, 3), spread evenly over a video."""
         video, settings = self._services.models.video, self._services.settings
         batches = video.frames(
-            await video.put(data), settings.video_step_s, settings.process_video_frames, side, crop=False
+            await video.put(data), settings.video.step_s, settings.tagging.video_frames, side, crop=False
         )
         async with aclosing(batches):
             return np.concatenate([batch.pixels async for batch in batches])

@@ -65,7 +65,7 @@ async def report_health(services: Services) -> Health:
     return Health(
         status=status,
         version=VERSION,
-        environment=services.settings.environment,
+        environment=services.settings.service.environment,
         uptime_seconds=round(time.time() - services.started_at, 3),
         models=models,
         classifier="loaded" if clip.statuses else "failed",

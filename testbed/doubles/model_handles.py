@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.settings import Settings
+from configs.settings import load_settings
 from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import ImageScores
 from deployments.models.detector.answers import FoundObject
@@ -168,7 +168,7 @@ def main() -> None:
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            os._exit(analyze(options, Settings(), wanted, 0))
+            os._exit(analyze(options, load_settings(), wanted, 0))
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

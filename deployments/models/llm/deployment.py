@@ -13,8 +13,8 @@ from typing import Any
 
 from ray import serve
 
-from configs.types import LLM_PROVIDERS
 from deployments.models.llm.assessment import REPAIR, LlmPhotoAnalysis, LlmQuestion, first_message, parse, schema
+from deployments.models.llm.settings import LLM_PROVIDERS
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from deployments.runtime.metrics import ModelMetrics
 from deployments.runtime.replica import ModelStatus

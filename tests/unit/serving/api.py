@@ -8,7 +8,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.settings import Settings
+from configs.settings import settings_from
 from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import ImageScores, TextEmbeddings
 from deployments.models.detector.answers import FoundObject
@@ -239,15 +239,15 @@ async def client(
     clip: ClipClient | None = None, models: Models | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an application with these settings, without a rate limit unless they say so."""
-    chosen = Settings.model_construct(**{"rate_limit_enabled": False, **settings})
+    chosen = settings_from({"rate_limit_enabled": False, **settings})
     chosen_models = models or Doubles()
     if clip:
         chosen_models.clip = clip
     services = Services(
         settings=chosen,
         models=chosen_models,
-        decoder=Decoder(1, chosen.max_pixels),
-        fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
+        decoder=Decoder(1, chosen.limits.max_pixels),
+        fetcher=Fetcher(allow_private=[], max_bytes=chosen.fetch.max_bytes, timeout_s=2),
     )
     application = make_api(services)
     transport = httpx.ASGITransport(cast("Any", application))
