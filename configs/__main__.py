@@ -10,7 +10,7 @@ from pathlib import Path
 
 from configs import tracing
 from configs.serving import SOURCE, write_cluster, write_enabled
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import SettingsError, load_settings, variables
 
 
 def main() -> int:
@@ -29,10 +29,10 @@ def main() -> int:
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
-    for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
-        if value != field.default:
-            print(f"{name.upper()}={value}")
+    values = settings.flat()
+    for variable in variables():
+        if values[variable.name] != variable.default:
+            print(f"{variable.name}={values[variable.name]}")
     return 0
 
 

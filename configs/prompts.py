@@ -1,4 +1,4 @@
-"""The prompts that CLIP is asked, read from the file that the model registry names."""
+"""The prompts that CLIP is asked, read from `prompts.yaml` beside this file."""
 
 from functools import cache
 from typing import Literal, Self
@@ -6,9 +6,10 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from configs.registry import FOLDER, load_registry
+from configs.project import PROJECT
 
 Category = Literal["maps", "aerial_satellite", "miscellaneous"]
+FILE = PROJECT / "configs" / "prompts.yaml"
 CATEGORIES: tuple[Category, ...] = ("maps", "aerial_satellite", "miscellaneous")
 
 
@@ -47,5 +48,4 @@ def check_template(template: str) -> str:
 @cache
 def load_prompts() -> Prompts:
     """The prompts of this installation."""
-    file = FOLDER / load_registry().clip.prompts
-    return Prompts.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return Prompts.model_validate(yaml.safe_load(FILE.read_text(encoding="utf-8")))

@@ -1,6 +1,7 @@
 """The model registry: which checkpoints can be served, read from `models.yaml` beside this file."""
 
 from functools import cache
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,11 +11,16 @@ from configs.project import PROJECT
 FOLDER = PROJECT / "configs"
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """What models.yaml says of one thing; the entry that one model alone has is declared in the model's folder."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Checkpoint(_Entry):
+Kind = TypeVar("Kind", bound=Entry)
+
+
+class Checkpoint(Entry):
     """One checkpoint on the Hugging Face hub.
 
     `repository` holds it under open_clip's file names; `revision` is a commit where one is known for certain and
@@ -30,24 +36,11 @@ class Checkpoint(_Entry):
     dimensions: int
 
 
-class Bundled(_Entry):
+class Bundled(Entry):
     """Weights that ship with Panoptes: the id they answer under and their folder, from the top of the project."""
 
     id: str
     directory: str
-
-
-class ClipEntry(_Entry):
-    """Everything that can be served as CLIP. `dtype` is by device type, `checkpoints` by Hugging Face id.
-
-    `prompts` is a file beside this one, `threads` the CPU threads of a replica (0: all cores, at most 8).
-    """
-
-    bundled: Bundled
-    prompts: str
-    threads: int = Field(ge=0)
-    dtype: dict[str, str]
-    checkpoints: dict[str, Checkpoint]
 
 
 class BundledFile(Bundled):
@@ -57,7 +50,7 @@ class BundledFile(Bundled):
     options: dict[str, str | int] = {}
 
 
-class FileEntry(_Entry):
+class FileEntry(Entry):
     """A model whose weights are one file: where its library looks for it (`file`), whence it comes, and ours.
 
     `options` are what the model's class is built with.
@@ -72,15 +65,18 @@ class FileEntry(_Entry):
     options: dict[str, str | int] = {}
 
 
-class Repository(_Entry):
+class Repository(Entry):
     """A repository on the Hugging Face hub as transformers saves a model; `revision` as in `Checkpoint`."""
 
     revision: str | None
     licence: str | None
 
 
-class PretrainedEntry(_Entry):
-    """A model that transformers loads, with its processor. `dtype`, `threads` and `checkpoints` as in ClipEntry."""
+class PretrainedEntry(Entry):
+    """A model that transformers loads, with its processor. `dtype` is by device type, `checkpoints` by id.
+
+    `threads` are the CPU threads of a replica; 0: all cores, at most 8.
+    """
 
     task: str
     bundled: Bundled
@@ -89,48 +85,23 @@ class PretrainedEntry(_Entry):
     checkpoints: dict[str, Repository]
 
 
-class BlurEntry(_Entry):
-    """Blur has no weights; `threads` are OpenCV's."""
+def read_entry(name: str, kind: type[Kind]) -> Kind:
+    """The entry of models.yaml with this name.
 
-    threads: int = Field(ge=0)
-
-
-class QualityEntry(_Entry):
-    """The three measures of quality. `dtype` is by device type, `threads` as in ClipEntry."""
-
-    threads: int = Field(ge=0)
-    dtype: dict[str, str]
-    brisque: FileEntry
-    nima_technical: FileEntry
-    nima_aesthetic: FileEntry
+    Raises:
+        KeyError: there is none.
+        ValidationError: it is not what `kind` declares.
+    """
+    return kind.model_validate(read_entries()[name])
 
 
-class EmotionEntry(_Entry):
-    """The emotion network; its face detector is a setting."""
-
-    threads: int = Field(ge=0)
-    network: FileEntry
-
-
-class VideoEntry(_Entry):
-    """Video has no weights; `threads` for each of the `parallel` videos that a replica reads side by side."""
-
-    threads: int = Field(ge=1)
-    parallel: int = Field(ge=1)
-
-
-class Registry(_Entry):
-    clip: ClipEntry
-    blur: BlurEntry
-    quality: QualityEntry
-    emotion: EmotionEntry
-    tagger: PretrainedEntry
-    captioner: PretrainedEntry
-    detector: PretrainedEntry
-    video: VideoEntry
+def entry_names() -> tuple[str, ...]:
+    """The names of all entries, in the order of models.yaml."""
+    return tuple(read_entries())
 
 
 @cache
-def load_registry() -> Registry:
-    """The registry of this installation."""
-    return Registry.model_validate(yaml.safe_load((FOLDER / "models.yaml").read_text(encoding="utf-8")))
+def read_entries() -> dict[str, Any]:
+    """models.yaml as it is; `read_entry` gives an entry its type."""
+    entries: dict[str, Any] = yaml.safe_load((FOLDER / "models.yaml").read_text(encoding="utf-8"))
+    return entries

@@ -10,7 +10,7 @@ import yaml
 
 from configs import tracing
 from configs.project import PROJECT
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import SettingsError, load_settings
 
 NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without what is switched off.\n"
 SOURCE = PROJECT / "serve_config.yaml"
@@ -32,15 +32,9 @@ def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
         config.setdefault("tracing_config", tracing.serve_tracing())
     for application in config["applications"]:
         settings = load_settings(application.get("args"))
-        application["deployments"] = [
-            deployment for deployment in application.get("deployments", []) if _enabled(deployment["name"], settings)
-        ]
+        deployments = application.get("deployments", [])
+        application["deployments"] = [one for one in deployments if settings.is_enabled(one["name"])]
     return config
-
-
-def _enabled(deployment: str, settings: Settings) -> bool:
-    """`<NAME>_ENABLED`; the ingress has no switch."""
-    return bool(getattr(settings, f"{deployment}_enabled".lower(), True))
 
 
 def write_enabled(source: Path, target: Path) -> None:

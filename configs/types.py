@@ -5,18 +5,12 @@ A refused value may be a secret that landed in the wrong variable: no message sh
 
 import ipaddress
 import re
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
-from pydantic_settings import NoDecode
-
-from configs.prompts import load_prompts
-from configs.registry import PretrainedEntry, load_registry
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
-LLM_PROVIDERS = ("anthropic", "openai", "gemini")
 PASSWORD = re.compile("://[^/]*:[^/]*@")
 
 
@@ -66,64 +60,12 @@ def _store(value: str) -> str:
     return value
 
 
-def _http(value: str) -> str:
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise ValueError("must be http(s)://HOST…")
-    if parts.username or parts.password:
-        raise ValueError("must carry no password: OPENAI_API_KEY is sent to it")
-    return value
-
-
-def _llm(value: str) -> str:
-    provider, slash, name = value.partition("/")
-    if not (slash and name) or provider not in LLM_PROVIDERS:
-        raise ValueError(f"must be one of {', '.join(f'{known}/…' for known in LLM_PROVIDERS)}")
-    return value
-
-
-def _llms(value: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_llm(model) for model in value)
-
-
-def _clip_model(value: str) -> str:
-    known = load_registry().clip.checkpoints
-    if value not in known:
-        raise ValueError(f"must be one of {', '.join(sorted(known))}")
-    return value
-
-
-def _known_or_folder(value: str, info: ValidationInfo) -> str:
-    entry: PretrainedEntry = getattr(load_registry(), str(info.field_name).removesuffix("_model_name"))
-    if value in entry.checkpoints:
-        return value
-    folder = Path(value).resolve()  # the replica that opens it may work elsewhere
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"must be a folder with a config.json, or one of {', '.join(entry.checkpoints)}")
-    if not folder.name.isascii() or not folder.name.isprintable():
-        raise ValueError("the folder's name must be printable ASCII: it stands in a header of every answer")
-    return str(folder)
-
-
-def _prompt_set(value: str) -> str:
-    known = load_prompts().classifier
-    if value not in known:
-        raise ValueError(f"must be one of {', '.join(sorted(known))}")
-    return value
-
-
 # Several values with commas between them.
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[Names, AfterValidator(_networks)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
-LlmModels = Annotated[Names, AfterValidator(_llms)]
 
-LlmModel = Annotated[str, AfterValidator(_llm)]
-ClipModel = Annotated[str, AfterValidator(_clip_model)]
-PretrainedModel = Annotated[str, AfterValidator(_known_or_folder)]
-PromptSet = Annotated[str, AfterValidator(_prompt_set)]
 StoreUrl = Annotated[str, AfterValidator(_store)]
-HttpUrl = Annotated[str, AfterValidator(_http)]
 
 Key = Annotated[SecretStr, AfterValidator(_sendable)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]

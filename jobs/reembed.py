@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from configs.settings import load_settings
-from deployments.catalogue.config import CatalogueConfig
 from deployments.catalogue.errors import CatalogueError, ContentMissing
 from deployments.catalogue.opened import Opened, Opener
+from deployments.catalogue.spec import catalogue_config
 from deployments.catalogue.store.base import original_key
 from deployments.pictures.decoding import PictureRefused, decode
 from deployments.pictures.pixels import Pixels
@@ -72,20 +72,20 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
         JobRefused: CLIP or the catalogue does not answer, other weights are served meanwhile, or are to be dropped.
     """
     settings, asker = load_settings(), Asker()
-    weights: ClipWeights = await _asked(asker, clip.weights.remote)
+    [weights] = await _asked(asker, clip.weights.remote)
     if weights.id in drop:
         raise JobRefused(f"{weights.id} is what CLIP serves: it is not dropped.")
 
     async def embed(pixels: Pixels) -> NDArray[np.float32]:
         vectors: NDArray[np.float32] = await _asked(asker, partial(clip.embed_images.remote, pixels))
-        if await _asked(asker, clip.weights.remote) != weights:
+        if await _asked(asker, clip.weights.remote) != (weights,):
             raise JobRefused("CLIP serves other weights than when this began: give the same command again.")
         return vectors
 
-    opener = Opener(CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts))
+    opener = Opener(catalogue_config(settings))
     try:
         catalogue = await opener.get()
-        done, left = await bring_over(catalogue, weights, embed, settings.max_pixels)
+        done, left = await bring_over(catalogue, weights, embed, settings.limits.max_pixels)
         for weights_id in drop:
             await catalogue.embeddings.drop(weights_id)
     except CatalogueError as error:

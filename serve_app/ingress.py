@@ -9,7 +9,8 @@ from fastapi_offline import FastAPIOffline
 from ray import serve
 
 from configs.settings import Settings
-from serve_app.clients.handles import Deployed, Models
+from deployments.runtime.spec import Deployed
+from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.http.security import (
@@ -52,13 +53,13 @@ def make_api(services: Services) -> FastAPI:
         api.include_router(room.router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
-    by_route = {"/video": settings.video_timeout_s, "/process": settings.process_timeout_s}
-    api.add_middleware(DeadlineMiddleware, seconds=settings.request_timeout_s, by_route=by_route)
+    by_route = {"/video": settings.video.timeout_s, "/process": settings.tagging.timeout_s}
+    api.add_middleware(DeadlineMiddleware, seconds=settings.ingress.request_timeout_s, by_route=by_route)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
-    api.add_middleware(ConcurrencyMiddleware, most=settings.max_concurrent_requests)
-    if settings.rate_limit_enabled:
+    api.add_middleware(ConcurrencyMiddleware, most=settings.ingress.max_concurrent_requests)
+    if settings.rate_limit.enabled:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)
-    api.add_middleware(ApiKeyMiddleware, key=settings.api_key.get_secret_value())
+    api.add_middleware(ApiKeyMiddleware, key=settings.security.api_key.get_secret_value())
     api.add_middleware(RequestMiddleware)
     return api
 
@@ -72,11 +73,11 @@ class Ingress:
         self._services = Services(
             settings=settings,
             models=Models(deployed),
-            decoder=Decoder(settings.decode_threads, settings.max_pixels),
+            decoder=Decoder(settings.ingress.decode_threads, settings.limits.max_pixels),
             fetcher=Fetcher(
-                allow_private=settings.fetch_allow_private,
-                max_bytes=settings.max_fetch_bytes,
-                timeout_s=settings.fetch_timeout_s,
+                allow_private=settings.fetch.allow_private,
+                max_bytes=settings.fetch.max_bytes,
+                timeout_s=settings.fetch.timeout_s,
             ),
         )
 

@@ -25,7 +25,7 @@ import yaml
 
 from configs.project import PROJECT
 from configs.serving import enabled_only
-from configs.settings import Settings
+from configs.settings import variables
 from testbed.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
 from testbed.starting import Started
 
@@ -37,7 +37,7 @@ CONFIG = "serve_config.yaml"
 # How Ray names its processes.
 REPLICA = "ray::ServeReplica:"
 SERVE_PROCESSES = {"ray::ServeController": "controller", "ray::ProxyActor": "proxy"}
-SWITCHES = {name for name in Settings.model_fields if name.endswith("_enabled")} - {"rate_limit_enabled"}
+SWITCHES = {one.name for one in variables() if one.name.endswith("_ENABLED")} - {"RATE_LIMIT_ENABLED"}
 Overrides = Mapping[str, Mapping[str, Any]]
 
 
@@ -212,10 +212,10 @@ def only(*deployments: str) -> dict[str, str]:
     Raises:
         ValueError: there is no such deployment.
     """
-    wanted = {f"{name.lower()}_enabled" for name in deployments}
+    wanted = {f"{name.upper()}_ENABLED" for name in deployments}
     if unknown := wanted - SWITCHES:
-        raise ValueError(f"no setting is called {', '.join(sorted(unknown)).upper()}")
-    switches = {name.upper(): str(name in wanted).lower() for name in sorted(SWITCHES)}
+        raise ValueError(f"no setting is called {', '.join(sorted(unknown))}")
+    switches = {name: str(name in wanted).lower() for name in sorted(SWITCHES)}
     return switches | {"RATE_LIMIT_ENABLED": "false", "API_KEY": ""}
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from configs.project import PROJECT
-from configs.registry import FileEntry, load_registry
+from configs.registry import FileEntry, read_entry
+from deployments.models.quality.settings import QualityEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def make_quality(torch_home: Path) -> None:
 
     from deployments.models.quality.nima import build_nima
 
-    entry, folder = load_registry().quality, torch_home / "hub" / "pyiqa"
+    entry, folder = read_entry("quality", QualityEntry), torch_home / "hub" / "pyiqa"
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
     brisque = folder / entry.brisque.file

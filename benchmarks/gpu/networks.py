@@ -23,11 +23,14 @@ from torch import Tensor
 from benchmarks import cli
 from benchmarks.gpu.pictures import pictures
 from benchmarks.sections.descriptions import TOKENS
-from configs.registry import load_registry
+from configs.registry import PretrainedEntry, read_entry
 from configs.settings import load_settings
 from deployments.models.captioner.model import CaptionerModel
+from deployments.models.captioner.settings import CaptionerSettings
 from deployments.models.clip.model import ClipModel
+from deployments.models.clip.settings import ClipEntry, ClipSettings
 from deployments.models.tagger.model import TaggerModel
+from deployments.models.tagger.settings import TaggerSettings
 from deployments.runtime.devices import Device, select
 from deployments.runtime.weights import Policy, choose_clip, choose_pretrained
 
@@ -89,13 +92,14 @@ def limit(network: Network, batch: int, device: torch.device, dtype: torch.dtype
 
 def replica(name: str, policy: Policy, device: Device, batch: int, seconds: float) -> float:
     """Images/s of Panoptes' model, from pictures (h, w, 3) uint8 to results, in batches of this size."""
-    registry, settings = load_registry(), load_settings()
+    settings = load_settings()
     if name == "Clip":
-        clip = ClipModel(choose_clip(registry.clip, settings.clip_model_name, policy), device)
+        entry = read_entry("clip", ClipEntry)
+        clip = ClipModel(choose_clip(entry, settings.of(ClipSettings).model_name, policy), device)
         images = list(islice(pictures(name, clip.weights.image.size), batch))
         return _throughput(lambda: clip.encode_images(images), batch, seconds)
-    entry = getattr(registry, name.lower())
-    weights = choose_pretrained(name.lower(), entry, getattr(settings, f"{name.lower()}_model_name"), policy)
+    chosen = settings.of(TaggerSettings if name == "Tagger" else CaptionerSettings)
+    weights = choose_pretrained(chosen.name, read_entry(chosen.name, PretrainedEntry), chosen.model_name, policy)
     model: Any = TaggerModel(weights, device) if name == "Tagger" else CaptionerModel(weights, device, TOKENS)
     images = list(islice(pictures(name), batch))
     with ThreadPoolExecutor(device.threads) as pool:

@@ -4,17 +4,15 @@ from collections.abc import Iterator
 from itertools import cycle
 
 from configs.settings import load_settings
-from deployments.pictures.decoding import decode, reduced
+from deployments.pictures.decoding import decode
+from deployments.pictures.inputs import Fitted
 from deployments.pictures.pixels import Pixels
-from deployments.pictures.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
+from deployments.specs import model_specs
 from testbed import photos
 
 
 def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:
     """Pictures (h, w, 3), RGB, over and over; `clip_size` is the side of CLIP's input."""
-    most = load_settings().max_pixels
-    images = [decode(photo.data, most) for photo in photos.load()]
-    if name == "Clip":
-        return cycle([fit(image, clip_size) for image in images])
-    least = TAGGER_LEAST if name == "Tagger" else CAPTIONER_LEAST
-    return cycle([reduced(image, least, crop=name == "Tagger") for image in images])
+    most = load_settings().limits.max_pixels
+    takes = Fitted(clip_size) if name == "Clip" else model_specs()[name].takes(())
+    return cycle([takes.of(decode(photo.data, most)) for photo in photos.load()])

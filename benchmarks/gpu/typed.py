@@ -7,23 +7,20 @@ from unittest import mock
 from ray.serve import Application
 
 import serve_app.app
-from configs.registry import Registry, load_registry
+from configs import registry
 
 DTYPE = "PANOPTES_BENCHMARK_DTYPE"
+TYPED = ("clip", "tagger", "captioner")
 
 
 def build(args: dict[str, Any]) -> Application:
     """The application of `serve_app.app.build`, its models in the type of `DTYPE` on a GPU."""
-    registry = typed(load_registry(), os.environ[DTYPE])
-    with mock.patch.object(serve_app.app, "load_registry", return_value=registry):
+    entries = typed(registry.read_entries(), os.environ[DTYPE])
+    with mock.patch.object(registry, "read_entries", return_value=entries):
         return serve_app.app.build(args)
 
 
-def typed(registry: Registry, dtype: str) -> Registry:
-    """The registry with CLIP, tagger and captioner in this type on a GPU."""
-    entries = {name: getattr(registry, name) for name in ("clip", "tagger", "captioner")}
-    return registry.model_copy(
-        update={
-            name: entry.model_copy(update={"dtype": entry.dtype | {"cuda": dtype}}) for name, entry in entries.items()
-        }
-    )
+def typed(entries: dict[str, Any], dtype: str) -> dict[str, Any]:
+    """models.yaml with CLIP, tagger and captioner in this type on a GPU."""
+    changed = {name: entries[name] | {"dtype": entries[name]["dtype"] | {"cuda": dtype}} for name in TYPED}
+    return entries | changed

@@ -189,17 +189,19 @@ async def classify(count: int) -> float:
     import numpy as np
 
     from configs.settings import load_settings
+    from deployments.models.clip.settings import ClipSettings
     from deployments.pictures.decoding import decode
     from deployments.pictures.preprocessing import fit
     from jobs.koop.cluster import ServedClip
     from jobs.runtime.running import APPLICATION, connect
 
     settings = load_settings()
+    chosen = settings.of(ClipSettings)
     connect(APPLICATION).handle("Clip")
-    clip = ServedClip(APPLICATION, settings.prompt_set)
-    size, drawings = (await clip.asked()).size, Drawings(count=settings.clip_max_batch)
+    clip = ServedClip(APPLICATION, chosen.prompt_set)
+    size, drawings = (await clip.asked()).size, Drawings(count=chosen.max_batch)
     files = [drawings.image(number, "png", "") for number in range(drawings.count)]
-    batch = np.stack([fit(decode(file, settings.max_pixels), size) for file in files])
+    batch = np.stack([fit(decode(file, settings.limits.max_pixels), size) for file in files])
     await clip.score(batch)  # warm-up
     calls = iter(range(0, count, len(batch)))
 

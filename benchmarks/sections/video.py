@@ -23,13 +23,14 @@ from PIL import Image
 
 from benchmarks import cli, report
 from benchmarks.rivals.clip import THREADS, OpenClip
-from configs.registry import load_registry
+from configs.registry import read_entry
 from deployments.models.clip.model import ClipModel
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec, fit
 from deployments.runtime.devices import select
 from deployments.runtime.weights import ClipWeights
 from deployments.video.deployment import Video
+from deployments.video.entry import VideoEntry
 from testbed.checkpoints import HF_HOME, make_clip
 
 STEP_S, MOST, SIZE = 1.0, 600, 224
@@ -116,7 +117,7 @@ async def read_ours(clip: ClipModel, data: bytes, most: int) -> Run:
     computing, frames = 0.0, 0
     started = time.perf_counter()
     replica: Any = Video
-    video = replica.func_or_class(load_registry().video.threads, MAX_SECONDS)
+    video = replica.func_or_class(read_entry("video", VideoEntry).threads, MAX_SECONDS)
     async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:
         async for batch in batches:
             before = time.perf_counter()

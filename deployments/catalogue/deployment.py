@@ -5,15 +5,13 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from ray import serve
-from ray.exceptions import RayActorError, RayError
 from ray.serve import metrics
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue.config import CatalogueConfig
@@ -23,25 +21,16 @@ from deployments.catalogue.preparing import CatalogueInputs, Prepared
 from deployments.catalogue.records import Result
 from deployments.catalogue.scaling import BACKLOG
 from deployments.catalogue.worker import CatalogueWorker, Looker, LookerAway, LookFailed, Pace
-from deployments.models.tagger.answers import Tag
+from deployments.models.tagger.spec import TAGS
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.calls import CALL_ERRORS, CATALOGUE, Call, Failure, call, cause_of, failure_of
+from deployments.runtime.weights import ClipWeights
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
-CATALOGUER = Weights("cataloguer", "processing of the catalogue's uploads", "panoptes/cataloguer", "builtin")
-TAGS = 5
-MODEL_TIMEOUT_S = 60.0
 THERE_TIMEOUT_S = 3.0
 
 Handles = Mapping[str, DeploymentHandle[Any]]
-
-
-class Call(Protocol):
-    """What a handle's `remote` gives."""
-
-    def __await__(self) -> Generator[Any, Any, Any]: ...
-    def cancel(self) -> None: ...
 
 
 class ServedModels(Looker):
@@ -55,57 +44,53 @@ class ServedModels(Looker):
         """What the models say."""
         try:
             async with asyncio.TaskGroup() as group:
-                vector = group.create_task(self._embedding(prepared.for_clip))
-                caption = group.create_task(self._caption(prepared.for_captioner))
-                tags = group.create_task(self._tags(prepared.for_tagger))
+                tasks = {name: group.create_task(self._ask(name, pixels)) for name, pixels in prepared.inputs.items()}
         except ExceptionGroup as failures:
             # What one model says against the image weighs more than that another one is away.
             raise min(failures.exceptions, key=lambda error: isinstance(error, LookerAway)) from None
-        return Result(0.0, caption=caption.result(), tags=tags.result(), vectors=vector.result())
+        said = {name: task.result() for name, task in tasks.items()}
+        vectors = {self._clip.id: said["Clip"][0]} if self._clip and "Clip" in said else {}
+        return Result(0.0, caption=said.get("Captioner"), tags=tuple(said.get("Tagger", ())), vectors=vectors)
 
-    async def _embedding(self, pixels: Pixels | None) -> dict[str, Any]:
-        if pixels is None or self._clip is None:
-            return {}
-        vectors = await self._ask("Clip", self._handles["Clip"].embed_images.remote(pixels[np.newaxis]))
-        return {self._clip.id: vectors[0]}
+    def _call(self, name: str, pixels: Pixels) -> Call[Any]:
+        """What each model is asked about an upload."""
+        handle = self._handles[name]
+        if name == "Clip":
+            asked: Call[Any] = handle.embed_images.remote(pixels[np.newaxis])
+        elif name == "Tagger":
+            asked = handle.analyze.remote(pixels, TAGS)
+        else:
+            asked = handle.analyze.remote(pixels)
+        return asked
 
-    async def _caption(self, pixels: Pixels | None) -> str | None:
-        if pixels is None:
-            return None
-        caption: str = await self._ask("Captioner", self._handles["Captioner"].analyze.remote(pixels))
-        return caption
-
-    async def _tags(self, pixels: Pixels | None) -> tuple[Tag, ...]:
-        if pixels is None:
-            return ()
-        return tuple(await self._ask("Tagger", self._handles["Tagger"].analyze.remote(pixels, TAGS)))
-
-    async def _ask(self, name: str, call: Call) -> Any:
+    async def _ask(self, name: str, pixels: Pixels) -> Any:
         try:
-            async with asyncio.timeout(MODEL_TIMEOUT_S):
-                try:
-                    return await call
-                except asyncio.CancelledError:
-                    call.cancel()  # its model would compute for nobody
-                    raise
-        except (BackPressureError, DeploymentUnavailableError) as error:
-            raise LookerAway(f"{name} has no room or is not there.") from error
-        except TimeoutError as error:
+            return await call(name, lambda: self._call(name, pixels), CATALOGUE)
+        except CALL_ERRORS as error:
+            raise await self._charged(name, error) from error
+        except Exception as error:
+            raise LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).") from error
+
+    async def _charged(self, name: str, error: Exception) -> LookerAway | LookFailed:
+        """Whether an attempt of the image is charged for a call that came to no answer."""
+        failure = failure_of(error)
+        if failure is Failure.BUSY:
+            return LookerAway(f"{name} has no room or is not there.")
+        if failure is Failure.LATE:
             # A handle waits for as long as no replica runs; one that is there and still silent is the image's doing.
             if not await self._is_there(name):
-                raise LookerAway(f"{name} is not there.") from error
-            raise LookFailed(f"{name} gave no answer within {MODEL_TIMEOUT_S:g} s.") from error
-        except RayActorError as error:
-            raise LookFailed(f"{name} ended while it looked at the image.") from error
-        except Exception as error:
-            cause = getattr(error, "cause", error)
-            raise LookFailed(f"{name} failed ({type(cause).__name__}).") from error
+                return LookerAway(f"{name} is not there.")
+            return LookFailed(f"{name} gave no answer within {CATALOGUE.timeout_s:g} s.")
+        if failure is Failure.ENDED:
+            # One replica that ends says nothing against the image; as many in a row as `CATALOGUE` asks do.
+            return LookFailed(f"{CATALOGUE.attempts} replicas of {name} ended while they looked at the image.")
+        return LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).")
 
     async def _is_there(self, name: str) -> bool:
         try:
             async with asyncio.timeout(THERE_TIMEOUT_S):
                 await self._handles[name].status.remote()
-        except (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError):
+        except CALL_ERRORS:
             return False
         return True
 

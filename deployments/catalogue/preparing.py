@@ -1,47 +1,47 @@
 """What a worker makes of an uploaded file before any model looks: it is decoded once, and only small pictures stay."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deployments.catalogue.exif import Json, read_exif
 from deployments.catalogue.store.base import ThumbnailSize
-from deployments.catalogue.thumbnails import thumbnails
-from deployments.pictures.decoding import decode, reduced
+from deployments.catalogue.thumbnails import LARGEST_SIDE, thumbnails
+from deployments.pictures.decoding import decode
+from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
-from deployments.pictures.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
 
 
 @dataclass(frozen=True)
 class CatalogueInputs:
-    """Which models look, and how large CLIP's input is; None without CLIP."""
+    """What is made of a file.
 
-    clip_size: int | None
-    captioner: bool
-    tagger: bool
+    Attributes:
+        models: what each model that looks is given, by its deployment's name.
+        gps: whether the metadata say where a picture was taken.
+        max_pixels: larger pictures are refused.
+    """
+
+    models: Mapping[str, PictureInput]
     gps: bool
     max_pixels: int
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file ready for every model: the thumbnails, and each model's input where it is wanted.
-
-    `for_clip` is (size, size, 3), the others (h, w, 3), RGB.
-    """
+    """A file ready for every model: its metadata, the thumbnails, and each model's input by the deployment's name."""
 
     exif: dict[str, Json]
     thumbnails: dict[ThumbnailSize, bytes]
-    for_clip: Pixels | None
-    for_captioner: Pixels | None
-    for_tagger: Pixels | None
+    inputs: dict[str, Pixels]
 
 
 def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     """Decode a file, once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
-    picture = decode(data, wanted.max_pixels, shortest_side=CAPTIONER_LEAST // 2)
+    picture = decode(
+        data, wanted.max_pixels, shortest_side=shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
+    )
     return Prepared(
         exif=read_exif(data, gps=wanted.gps),
         thumbnails=thumbnails(picture),
-        for_clip=None if wanted.clip_size is None else fit(picture, wanted.clip_size),
-        for_captioner=reduced(picture, CAPTIONER_LEAST) if wanted.captioner else None,
-        for_tagger=reduced(picture, TAGGER_LEAST, crop=True) if wanted.tagger else None,
+        inputs={name: one.of(picture) for name, one in wanted.models.items()},
     )

@@ -8,6 +8,7 @@ from PIL import Image
 from deployments.catalogue.store.base import ThumbnailSize
 
 SIDES: Final[dict[ThumbnailSize, int]] = {"medium": 300, "small": 150}
+LARGEST_SIDE: Final = max(SIDES.values())
 QUALITY: Final = 85
 
 

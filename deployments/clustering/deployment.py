@@ -21,12 +21,11 @@ from ray import serve
 from configs.threads import threads_for
 from deployments.clustering.components import Indices
 from deployments.clustering.dbscan import Cancelled, Floats, dbscan, has_direction, row_lengths
+from deployments.clustering.spec import CLUSTERER
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
 from deployments.runtime.metrics import ModelMetrics
 from deployments.runtime.replica import ModelStatus
-from deployments.clustering.spec import CLUSTERER
-from deployments.runtime.weights import Weights
 
 logger = logging.getLogger("ray.serve.panoptes.clusterer")
 

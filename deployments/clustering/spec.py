@@ -10,10 +10,17 @@ from deployments.runtime.weights import Weights
 CLUSTERER = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.clustering.deployment import Clusterer
 
-    return Clusterer.bind(settings.clustering.max_embeddings, settings.clustering.threads)
+    return Clusterer
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    return (
+        settings.clustering.max_embeddings,
+        settings.clustering.threads,
+    )
 
 
 SPEC = DeploymentSpec(
@@ -23,5 +30,6 @@ SPEC = DeploymentSpec(
     extra="",
     models=("clusterer",),
     weights=lambda settings: (CLUSTERER,),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
 )

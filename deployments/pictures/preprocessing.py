@@ -24,10 +24,6 @@ class ImageSpec:
 # A picture of 1 × 10,000 pixels would be scaled to 224 × 2,240,000 before all but its centre is thrown away.
 LONGEST_RATIO = 8
 
-# No side of a picture that a model gets is made shorter than this, in pixels: more than the largest input of a
-# checkpoint that is known, since what is scaled down twice must not lose by it.
-TAGGER_LEAST, CAPTIONER_LEAST, DETECTOR_LEAST = 576, 768, 1152
-
 
 def fit(image: Image.Image, size: int) -> Pixels:
     """Scale the shorter side of an RGB image to `size` (bicubic, antialiased) and cut out the centre.

@@ -15,6 +15,7 @@ from deployments.runtime.weights import Weights
 if TYPE_CHECKING:
     from ray.serve.handle import DeploymentHandle
 
+    from deployments.runtime.columns import Columns
     from deployments.runtime.model import Model
 
 
@@ -26,8 +27,8 @@ class Deployed:
     models: tuple[Weights, ...]
 
 
-# From the settings, the chosen weights, and the deployments that `asks` names and that are switched on.
-Bind = Callable[[Settings, tuple[Weights, ...], Mapping[str, Deployed]], Any]
+# From the settings, the chosen weights, and the deployments that it asks and that are switched on.
+Arguments = Callable[[Settings, tuple[Weights, ...], Mapping[str, Deployed]], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,9 @@ class DeploymentSpec:
         models: the names of its models, which stand in /health even when it is switched off; none for a deployment
             that is no model.
         weights: what it serves with these settings; nothing is loaded.
-        bind: the bound deployment.
-        asks: the deployments that it calls, which are bound before it.
+        deployment: its Serve deployment, which is imported when this is called.
+        arguments: what the deployment is built with.
+        asks: which of the deployments that are bound before it it calls.
     """
 
     name: str
@@ -52,8 +54,9 @@ class DeploymentSpec:
     extra: str
     models: tuple[str, ...]
     weights: Callable[[Settings], tuple[Weights, ...]]
-    bind: Bind
-    asks: tuple[str, ...] = ()
+    deployment: Callable[[], Any]
+    arguments: Arguments
+    asks: "Callable[[DeploymentSpec], bool]" = lambda spec: False
 
     @property
     def switch(self) -> str:
@@ -90,10 +93,12 @@ class ModelSpec(DeploymentSpec):
         takes: what it is given of a picture, with these weights.
         load: the plain model on the CPU, without Ray, from the settings and the chosen weights.
         analyses: what it says of a picture.
+        columns: of each analysis in a job's table, by its name; needs the extra `jobs`.
         catalogue: whether it looks at every upload of the catalogue.
     """
 
     takes: Callable[[tuple[Weights, ...]], PictureInput]
     load: "Callable[[Settings, tuple[Weights, ...]], Model[Any, Any]]"
     analyses: tuple[AnalysisSpec, ...]
+    columns: "Callable[[], Mapping[str, Columns]]"
     catalogue: bool = False

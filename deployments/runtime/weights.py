@@ -13,7 +13,8 @@ import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from configs.project import PROJECT
-from configs.registry import Bundled, ClipEntry, FileEntry, PretrainedEntry
+from configs.registry import Bundled, FileEntry, PretrainedEntry
+from deployments.models.clip.settings import ClipEntry
 from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.errors import WeightsNotFound
 

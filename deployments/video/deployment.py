@@ -29,7 +29,6 @@ from configs.project import PROJECT
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
 from deployments.runtime.replica import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
-from deployments.runtime.weights import Weights
 from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")

@@ -3,28 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field
-
-from configs.registry import Entry, read_entry
+from configs.registry import read_entry
 from configs.settings import Settings
 from deployments.runtime.spec import Deployed, DeploymentSpec
 from deployments.runtime.weights import Weights
+from deployments.video.entry import VideoEntry
 
 VIDEO = Weights("video", "frames of videos by time", "decord/pyav", "builtin")
 
 
-class VideoEntry(Entry):
-    """Video has no weights; `threads` for each of the `parallel` videos that a replica reads side by side."""
-
-    threads: int = Field(ge=1)
-    parallel: int = Field(ge=1)
-
-
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.video.deployment import Video
 
+    return Video
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     entry = read_entry("video", VideoEntry)
-    return Video.bind(entry.threads, settings.video.max_seconds, entry.parallel)
+    return (
+        entry.threads,
+        settings.video.max_seconds,
+        entry.parallel,
+    )
 
 
 SPEC = DeploymentSpec(
@@ -34,5 +34,6 @@ SPEC = DeploymentSpec(
     extra="video",
     models=("video",),
     weights=lambda settings: (VIDEO,),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
 )

@@ -7,8 +7,6 @@ from typing import Literal
 
 from ray import serve
 
-from deployments.runtime.weights import Weights
-
 MOST_JOBS = 1_000
 LATE_S = 10.0  # after its deadline a job that is still running is one whose ingress replica is gone
 

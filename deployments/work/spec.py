@@ -10,10 +10,14 @@ from deployments.runtime.weights import Weights
 WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.work.deployment import Work
 
-    return Work.bind()
+    return Work
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    return ()
 
 
 SPEC = DeploymentSpec(
@@ -23,5 +27,6 @@ SPEC = DeploymentSpec(
     extra="",
     models=(),
     weights=lambda settings: (WORK,),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
 )

@@ -20,12 +20,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
-from jobs.analyze.analyses import ANALYSES, DEFAULT
+from deployments.models.clip.settings import ClipSettings
+from deployments.runtime.calls import in_object_store
+from deployments.specs import analyses as known_analyses
+from jobs.analyze.analyses import DEFAULT
 from jobs.analyze.pictures import AnalysisInputs
 from jobs.analyze.plan import MANIFEST, REPORT, AnalysisPlan, Part, clear, complete, manifests_of, parts_of
 from jobs.analyze.source import Source
 from jobs.analyze.summary import summarize
-from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, put, served_by
+from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, served_by
 from jobs.report import render
 from jobs.runtime.arguments import whole
 from jobs.runtime.asking import Asker
@@ -75,15 +78,17 @@ def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[st
 
 def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any]) -> AnalysisPlan:
     analyses = parse_analyses(options.analyses)
-    prompts = load_prompts().classifier[settings.prompt_set]
+    prompt_set = settings.of(ClipSettings).prompt_set
+    prompts = load_prompts().classifier[prompt_set]
     weights = asyncio.run(ask_weights(handles, Asker()))
-    clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    limits, clip = settings.limits, cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
     return AnalysisPlan(
         source=Source(options.input),
         output=open_output(options.output),
         application=options.application,
-        wanted=AnalysisInputs(analyses, clip.image.size if clip else 0, settings.max_pixels, settings.max_image_bytes),
+        wanted=AnalysisInputs(analyses, clip.image.size if clip else 0, limits.max_pixels, limits.max_image_bytes),
         served=served_by(analyses, weights),
+        prompt_set=prompt_set,
         classes=[list(prompts[category]) for category in CATEGORIES],
         in_flight=options.in_flight,
     )
@@ -107,7 +112,7 @@ def _do(
         if tasks:
             do_as_tasks(plan, todo, tasks, seen, failed)
         else:
-            asyncio.run(Worker(plan, handles, put, Asker()).do(todo, seen))
+            asyncio.run(Worker(plan, handles, in_object_store, Asker()).do(todo, seen))
 
 
 def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:
@@ -128,10 +133,10 @@ def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:
 def parse_analyses(text: str) -> tuple[str, ...]:
     """Names of analyses, by commas; JobRefused for one that there is not."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    unknown = [name for name in names if name not in ANALYSES]
+    unknown = [name for name in names if name not in known_analyses()]
     if unknown or not names:
         what = f"There is no analysis {', '.join(map(repr, unknown))}" if unknown else "No analysis is named"
-        raise JobRefused(f"{what}: --analyses takes {', '.join(ANALYSES)}, by commas.")
+        raise JobRefused(f"{what}: --analyses takes {', '.join(known_analyses())}, by commas.")
     return names
 
 
@@ -142,7 +147,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--input", required=True, help="folder or URL; the images of the folders in it too")
     parser.add_argument("--output", required=True, help="folder or URL")
-    parser.add_argument("--analyses", default=",".join(DEFAULT), help=f"by commas, of {', '.join(ANALYSES)}")
+    parser.add_argument("--analyses", default=",".join(DEFAULT), help=f"by commas, of {', '.join(known_analyses())}")
     parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
     parser.add_argument("--force", action="store_true", help="analyse again what is complete")
     size_help = f"images of a part, which is written at once (default: {PART_SIZE})"

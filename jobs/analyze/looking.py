@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.decoding import PictureRefused
 from deployments.pictures.pixels import Pixels
-from jobs.analyze.analyses import ANALYSES, Values
+from deployments.specs import analyses
+from jobs.analyze.analyses import Values, columns_of
 from jobs.analyze.pictures import CLIP, AnalysisInputs, Ready, describe, prepare
 from jobs.analyze.source import Source, SourceFile
 from jobs.runtime.asking import Asker, ModelAway, NoAnswer, Refused
 
 if TYPE_CHECKING:
-    from deployments.models.clip.answers import ImageScores
+    from deployments.models.clip.answers import Classified
 
 # Images of one call of CLIP: what it computes at a time.
 CLIP_BATCH = 16
@@ -41,7 +41,7 @@ class Row:
 
     def answer(self, analysis: str, answer: Any) -> None:
         """Fill an analysis's columns."""
-        self.values |= ANALYSES[analysis].values(answer)
+        self.values |= columns_of(analysis).values(answer)
         self.answered.append(analysis)
 
     def problem(self, text: str, *, away: bool = False) -> None:
@@ -58,7 +58,7 @@ class Looker:
         source: Source,
         handles: Mapping[str, Any],
         wanted: AnalysisInputs,
-        classes: list[list[str]],
+        prompt_set: str,
         *,
         in_flight: int,
         put: Put,
@@ -69,15 +69,14 @@ class Looker:
             source: where the images are.
             handles: by the deployment's name.
             wanted: which analyses look.
-            classes: the prompts of each category, for the classification.
+            prompt_set: for the classification, of configs/prompts.yaml.
             in_flight: most images at a time; a quarter of them with pictures that are larger than CLIP's input.
             put: what a picture that several models look at becomes, once, before they do.
             asker: how models are asked.
         """
         self.chunk = max(1, min(CLIP_BATCH, in_flight // PICTURES_SHARE))
         self.slots = asyncio.Semaphore(max(1, in_flight // self.chunk))
-        self._source, self._handles, self._wanted, self._classes = source, handles, wanted, classes
-        self._clip = [name for name in wanted.analyses if name in CLIP]
+        self._source, self._handles, self._wanted, self._prompt_set = source, handles, wanted, prompt_set
         self._put, self._asker = put, asker
         self._pictures = asyncio.Semaphore(max(1, in_flight // PICTURES_SHARE) if wanted.others else in_flight)
         self._threads = ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 2, thread_name_prefix="prepare")
@@ -141,12 +140,10 @@ class Looker:
             return None
 
     async def _ask(self, name: str, picture: Any, row: Row) -> None:
-        analysis = ANALYSES[name]
-        handle = self._handles[analysis.deployment]
+        analysis, spec = analyses()[name]
+        handle = self._handles[spec.name]
         try:
-            answer = await self._asker.ask(
-                analysis.deployment, lambda: handle.analyze.remote(picture, *analysis.arguments)
-            )
+            answer = await self._asker.ask(spec.name, lambda: handle.analyze.remote(picture, *analysis.arguments))
         except NoAnswer as error:
             row.problem(f"{name}: {error}", away=isinstance(error, ModelAway))
         else:
@@ -169,7 +166,7 @@ class Looker:
                     await self._ask_clip([pair])
                 return
             for row, _ in there:
-                row.problem(f"{' and '.join(self._clip)}: {error}", away=isinstance(error, ModelAway))
+                row.problem(f"{' and '.join(self._wanted.clip)}: {error}", away=isinstance(error, ModelAway))
         else:
             for name, values in answers.items():
                 for (row, _), value in zip(there, values, strict=True):
@@ -177,15 +174,15 @@ class Looker:
 
     async def _clip_answers(self, batch: Pixels) -> dict[str, Sequence[Any]]:
         """By analysis, what is said of each image of (n, size, size, 3)."""
-        handle = self._handles["Clip"]
-        if "classification" not in self._clip:
-            return {"embedding": await self._asker.ask("Clip", lambda: handle.embed_images.remote(batch))}
-        scores: ImageScores = await self._asker.ask("Clip", lambda: handle.score.remote(batch, self._classes))
-        answers: dict[str, Sequence[Any]] = {
-            "embedding": list(scores.vectors),
-            "classification": softmax(scores.logits).tolist(),
-        }
-        return {name: answers[name] for name in self._clip}
+        handle, asked = self._handles[CLIP], self._wanted.clip
+        if "classification" not in asked:
+            return {"embedding": await self._asker.ask(CLIP, lambda: handle.embed_images.remote(batch))}
+        vectors = "embedding" in asked
+        found: Classified = await self._asker.ask(
+            CLIP, lambda: handle.classify.remote(batch, self._prompt_set, vectors=vectors)
+        )
+        answers: dict[str, Sequence[Any]] = {"classification": found.decisions}
+        return answers if found.vectors is None else {**answers, "embedding": list(found.vectors)}
 
 
 def _row(image: SourceFile) -> Row:

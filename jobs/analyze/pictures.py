@@ -4,15 +4,15 @@ import hashlib
 import io
 from dataclasses import dataclass, field
 
-import numpy as np
 from PIL import Image
 
-from deployments.pictures.decoding import decode_with_size, reduced
+from deployments.pictures.decoding import decode_with_size
+from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
-from deployments.pictures.preprocessing import fit
-from jobs.analyze.analyses import ANALYSES, Values
+from deployments.specs import analyses
+from jobs.analyze.analyses import Values
 
-CLIP = ("embedding", "classification")
+CLIP = "Clip"
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,21 @@ class AnalysisInputs:
     max_bytes: int
 
     @property
-    def clip(self) -> bool:
-        """Whether CLIP looks at it."""
-        return any(name in CLIP for name in self.analyses)
+    def clip(self) -> tuple[str, ...]:
+        """What CLIP is asked: one call says all of it."""
+        return tuple(name for name in self.analyses if analyses()[name][1].name == CLIP)
 
     @property
-    def others(self) -> list[str]:
-        """The analyses that are given a picture of their own."""
-        return [name for name in self.analyses if name not in CLIP]
+    def others(self) -> dict[str, PictureInput]:
+        """What each of the other models is given, by the analysis."""
+        found = {name: analyses()[name][1] for name in self.analyses if name not in self.clip}
+        return {name: spec.takes(()) for name, spec in found.items()}
 
     @property
     def shortest_side(self) -> int | None:
-        """What a JPEG's shorter side may be decoded down to; None when somebody wants it whole."""
-        least = [ANALYSES[name].least for name in self.others]
-        if None in least:
-            return None
-        return max([self.clip_size if self.clip else 1, *(side // 2 for side in least if side)])
+        """What a JPEG's shorter side may be decoded down to; None when a model wants it whole."""
+        fitted = [Fitted(self.clip_size)] if self.clip else []
+        return shortest_side([*fitted, *self.others.values()])
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,13 @@ def describe(data: bytes) -> Values:
 def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
     """Decode a file once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
     image, (width, height) = decode_with_size(data, wanted.max_pixels, wanted.shortest_side)
-    whole = np.asarray(image, dtype=np.uint8) if wanted.shortest_side is None else None
+    # Models that are given the same share one array.
+    inputs = {one: one.of(image) for one in set(wanted.others.values())}
     return Ready(
         {**describe(data), "width": width, "height": height, "format": _format(data)},
-        fit(image, wanted.clip_size) if wanted.clip else None,
-        {name: _input(image, whole, name) for name in wanted.others},
+        Fitted(wanted.clip_size).of(image) if wanted.clip else None,
+        {name: inputs[one] for name, one in wanted.others.items()},
     )
-
-
-def _input(image: Image.Image, whole: Pixels | None, analysis: str) -> Pixels:
-    least = ANALYSES[analysis].least
-    if least is None:
-        assert whole is not None  # noqa: S101 - `shortest_side` asked
-        return whole
-    return reduced(image, least, crop=analysis == "tags")
 
 
 def _format(data: bytes) -> str:

@@ -50,7 +50,8 @@ class AnalysisPlan:
     Attributes:
         wanted: the analyses, and what they are given.
         served: the weights behind each analysis.
-        classes: the prompts of each category, for the classification.
+        prompt_set: for the classification, of configs/prompts.yaml.
+        classes: its prompts, by category.
     """
 
     source: Source
@@ -58,6 +59,7 @@ class AnalysisPlan:
     application: str
     wanted: AnalysisInputs
     served: dict[str, Served]
+    prompt_set: str
     classes: list[list[str]]
     in_flight: int
 

@@ -13,8 +13,10 @@ import ray
 from ray.exceptions import RayError
 
 from deployments.pictures.pixels import Pixels
+from deployments.runtime.calls import in_object_store
 from deployments.runtime.weights import Weights
-from jobs.analyze.analyses import ANALYSES, Served, Values, schema, served, stamps
+from deployments.specs import analyses
+from jobs.analyze.analyses import Served, Values, schema, served, stamps
 from jobs.analyze.looking import Looker, Row
 from jobs.analyze.plan import AnalysisPlan, Part
 from jobs.analyze.source import SourceFile
@@ -27,8 +29,6 @@ PARTS_AT_ONCE = 2
 # Beside the application's deployments there is little left of a small machine; a part mostly waits for models.
 TASK_CPUS = 0.02
 TASK_RETRIES = 3
-# A picture goes by value up to here, and otherwise once into the object store.
-LARGEST_VALUE = 2 * 1024 * 1024
 
 Seen = Callable[[int, int], None]
 Failed = Callable[[Part, BaseException], None]
@@ -52,7 +52,7 @@ class Worker:
         """`handles` by the deployment's name, the others as in `Looker`."""
         self._plan, self._handles, self._asker = plan, handles, asker
         self._looker = Looker(
-            plan.source, handles, plan.wanted, plan.classes, in_flight=plan.in_flight, put=put, asker=asker
+            plan.source, handles, plan.wanted, plan.prompt_set, in_flight=plan.in_flight, put=put, asker=asker
         )
 
     async def do(self, parts: Sequence[Part], seen: Seen) -> list[Done]:
@@ -128,18 +128,13 @@ def do_as_tasks(plan: AnalysisPlan, parts: Sequence[Part], at_once: int, seen: S
 def _do_one(plan: AnalysisPlan, part: Part) -> Done:
     running = connect(plan.application)
     handles = {name: running.handle(name) for name in deployments(plan.wanted.analyses)}
-    [done] = asyncio.run(Worker(plan, handles, put, Asker()).do([part], lambda images, failed: None))
+    [done] = asyncio.run(Worker(plan, handles, in_object_store, Asker()).do([part], lambda images, failed: None))
     return done
 
 
-def deployments(analyses: Sequence[str]) -> list[str]:
-    """The deployments that are asked, each once."""
-    return list(dict.fromkeys(ANALYSES[name].deployment for name in analyses))
-
-
-def put(pixels: Pixels) -> Any:
-    """A large picture's place in the object store, a small one itself."""
-    return ray.put(pixels) if pixels.nbytes > LARGEST_VALUE else pixels
+def deployments(names: Sequence[str]) -> list[str]:
+    """The deployments that these analyses ask, each once."""
+    return list(dict.fromkeys(analyses()[name][1].name for name in names))
 
 
 async def ask_weights(handles: Mapping[str, Any], asker: Asker) -> dict[str, tuple[Weights, ...]]:
@@ -147,16 +142,15 @@ async def ask_weights(handles: Mapping[str, Any], asker: Asker) -> dict[str, tup
     found: dict[str, tuple[Weights, ...]] = {}
     for deployment, handle in handles.items():
         try:
-            weights = await asker.ask(deployment, handle.weights.remote)
+            found[deployment] = await asker.ask(deployment, handle.weights.remote)
         except NoAnswer as error:
             raise JobRefused(f"{error}: see the logs of the deployment {deployment}.") from error
-        found[deployment] = weights if isinstance(weights, tuple) else (weights,)
     return found
 
 
-def served_by(analyses: Sequence[str], weights: Mapping[str, Sequence[Weights]]) -> dict[str, Served]:
+def served_by(names: Sequence[str], weights: Mapping[str, Sequence[Weights]]) -> dict[str, Served]:
     """The weights behind each analysis, from those of the deployments."""
-    return {name: served(weights[ANALYSES[name].deployment]) for name in analyses}
+    return {name: served(weights[analyses()[name][1].name]) for name in names}
 
 
 def write(plan: AnalysisPlan, part: Part, rows: Sequence[Row]) -> Done:

@@ -15,7 +15,8 @@ from typing import Any
 
 import ray
 
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import SettingsError, load_settings
+from deployments.models.clip.settings import ClipSettings
 from jobs.koop.arguments import Arguments, read
 from jobs.koop.cluster import Board, Job, ServedClip, ingest_day
 from jobs.koop.day import Counts, choose
@@ -41,11 +42,11 @@ def run(words: Sequence[str]) -> int:
         settings = load_settings()
     except SettingsError as error:
         raise JobRefused(str(error)) from None
-    arguments = read(words, settings.max_pixels)
+    arguments = read(words, settings.limits.max_pixels)
     if arguments.dry_run:
         return asyncio.run(_count(arguments))
     connect(arguments.application).handle("Clip")
-    return asyncio.run(_ingest(arguments, settings, open_output(arguments.output)))
+    return asyncio.run(_ingest(arguments, settings.of(ClipSettings), open_output(arguments.output)))
 
 
 async def _count(arguments: Arguments) -> int:
@@ -70,15 +71,15 @@ async def _count(arguments: Arguments) -> int:
     return 1 if failed else 0
 
 
-async def _ingest(arguments: Arguments, settings: Settings, output: Output) -> int:
+async def _ingest(arguments: Arguments, clip: ClipSettings, output: Output) -> int:
     try:
-        asked = await ServedClip(arguments.application, settings.prompt_set).asked()
+        asked = await ServedClip(arguments.application, clip.prompt_set).asked()
     except NoAnswer as error:
         raise JobRefused(f"{error}: see /health of the application {arguments.application!r}.") from error
     planned = await plan(output, arguments.days, arguments.options, asked, force=arguments.force)
     await asyncio.to_thread(remove_parts, output, planned.complete)
     _announce(planned, asked, output)
-    done = await _do(Job(arguments, output, settings.prompt_set, settings.clip_max_batch), planned)
+    done = await _do(Job(arguments, output, clip.prompt_set, clip.max_batch), planned)
     done.manifests |= planned.complete
     warnings = _warnings(done, arguments, asked)
     await asyncio.to_thread(write_report, output, done, asked, warnings)

@@ -1,24 +1,14 @@
 """Calls of the running application's models by a job, which has time: what may pass is tried again."""
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from ray.exceptions import RayError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
-
-from deployments.runtime.errors import ModelError, ModelFailed
+from deployments.runtime.calls import CALL_ERRORS, JOBS, Call, CallPolicy, Failure, call, cause_of, failure_of
 from jobs.runtime.errors import JobRefused
 
-ATTEMPTS = 6
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
-# A slow model's queue is in it; a replica that hangs is replaced long before.
-CALL_TIMEOUT_S = 600.0
 # After so many answers in a row that never came, the application is taken for gone.
 GIVE_UP_AFTER = 20
-
-Value = TypeVar("Value")
 
 
 class NoAnswer(Exception):
@@ -33,66 +23,41 @@ class Refused(NoAnswer):
     """It answered that it cannot: it would again."""
 
 
-class Call(Protocol):
-    """What a handle's `remote` gives."""
-
-    def __await__(self) -> Generator[Any, Any, Any]: ...
-    def cancel(self) -> Any: ...
-
-
 class Asker:
     """Asks models, again with growing pauses while they are replaced or have no room."""
 
-    def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._sleep, self._unanswered = sleep, 0
+    def __init__(
+        self, policy: CallPolicy | None = None, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
+        """`policy`: that of jobs unless another is given."""
+        self._policy, self._sleep, self._unanswered = policy or JOBS, sleep, 0
 
-    async def ask(self, deployment: str, call: Callable[[], Call]) -> Any:
-        """The answer of a call.
+    async def ask(self, deployment: str, ask: Callable[[], Call[Any]]) -> Any:
+        """The answer of a deployment; `ask` makes the call.
 
         Raises:
             Refused: the model cannot do this.
-            ModelAway: it did not answer six times.
+            ModelAway: it did not answer, however often the policy asks.
             JobRefused: nobody has answered for long.
         """
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                pause = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (attempt - 1))
-                await self._sleep(pause * random.uniform(0.5, 1.5))
-            try:
-                answer = await _within_time(call())
-            except (RayError, BackPressureError, DeploymentUnavailableError, ModelError, TimeoutError) as error:
-                reason = getattr(error, "cause", None) or error
-                if _is_final(error, reason):
-                    self._unanswered = 0
-                    raise Refused(f"{deployment} cannot do this ({_said(reason)})") from error
-            else:
+        try:
+            answer = await call(deployment, ask, self._policy, sleep=self._sleep)
+        except CALL_ERRORS as error:
+            reason = _said(cause_of(error))
+            if failure_of(error) is Failure.REFUSED:
                 self._unanswered = 0
-                return answer
-        self._unanswered += 1
-        if self._unanswered >= GIVE_UP_AFTER:
-            raise JobRefused(
-                f"{deployment} does not answer any more ({_said(reason)}): what is complete stays. See that the "
-                "application runs, and give the same command again."
-            )
-        raise ModelAway(f"{deployment} gave no answer in {ATTEMPTS} attempts ({_said(reason)})")
+                raise Refused(f"{deployment} cannot do this ({reason})") from error
+            self._unanswered += 1
+            if self._unanswered >= GIVE_UP_AFTER:
+                raise JobRefused(
+                    f"{deployment} does not answer any more ({reason}): what is complete stays. See that the "
+                    "application runs, and give the same command again."
+                ) from error
+            raise ModelAway(f"{deployment} gave no answer in {self._policy.attempts} attempts ({reason})") from error
+        self._unanswered = 0
+        return answer
 
 
-async def _within_time(call: Call) -> Any:
-    try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await call
-    except (TimeoutError, asyncio.CancelledError):
-        call.cancel()  # its model would compute for nobody
-        raise
-
-
-def _is_final(error: Exception, reason: object) -> bool:
-    """Whether the model itself refused; one that broke is replaced, and may do it then."""
-    return isinstance(error, RayTaskError | ModelError) and not isinstance(
-        reason, ModelFailed | BackPressureError | DeploymentUnavailableError
-    )
-
-
-def _said(reason: object) -> str:
+def _said(reason: BaseException) -> str:
     text = " ".join(str(reason).split())
     return f"{type(reason).__name__}: {text[:200]}" if text else type(reason).__name__

@@ -1,4 +1,4 @@
-"""The ingress's calls of deployments: what they raise is told as our errors. How they are made: deployments.runtime.calls."""
+"""The ingress's calls of deployments: `deployments.runtime.calls` makes them, and their errors become ours here."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -41,19 +41,19 @@ OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
 Value = TypeVar("Value")
 
 
-async def answer(deployment: str, ask: Callable[[], Call[Value]], policy: CallPolicy = INGRESS) -> Value:
+async def answer(deployment: str, ask: Callable[[], Call[Value]], policy: CallPolicy | None = None) -> Value:
     """The answer of a deployment. The deadline of the request bounds it.
 
     Args:
         deployment: its name in the Serve config.
         ask: makes the call, as for `calls.call`.
-        policy: when it is made again.
+        policy: when it is made again; that of the ingress unless another is given.
 
     Raises:
         PanoptesError: as `ours` has it.
     """
     try:
-        return await call(deployment, ask, policy, retrying=lambda: count_retry(deployment))
+        return await call(deployment, ask, policy or INGRESS, retrying=lambda: count_retry(deployment))
     except CALL_ERRORS as error:
         raise ours(error) from error
 

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import ray
-from ray.serve.handle import DeploymentHandle
 
 from deployments.runtime.calls import INGRESS, failure_of
 from deployments.video.deployment import FrameBatch
 from serve_app.clients.calls import CALL_ERRORS, answer, count_retry, ours
 from serve_app.clients.client import ModelClient
+
+if TYPE_CHECKING:
+    from ray.serve.handle import DeploymentHandle
 
 
 class VideoClient(ModelClient):

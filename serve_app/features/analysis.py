@@ -155,7 +155,8 @@ class Analysis:
         if "classification" not in self._clip:
             self._render("embedding", clip, (await clip.embed_images(fitted[None]))[0], seen)
             return
-        found = await clip.classify(fitted[None], prompt_set(self._services.settings), vectors="embedding" in self._clip)
+        prompts, vectors = prompt_set(self._services.settings), "embedding" in self._clip
+        found = await clip.classify(fitted[None], prompts, vectors=vectors)
         self._render("classification", clip, found.decisions[0], seen)
         if found.vectors is not None:
             self._render("embedding", clip, found.vectors[0], seen)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from deployments.catalogue.records import Hit, Image
-from serve_app.features.descriptions import tag_scores
+from serve_app.schemas.answers.tags import tag_scores
 from serve_app.schemas.catalogue import ImageDetails, ImageFacts, SearchHit, Thumbnails
 
 PROCESSING_FAILURE = "Processing Failure"

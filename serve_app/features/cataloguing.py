@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from configs.settings import Settings
 from deployments.catalogue import errors as catalogue_errors
-from deployments.catalogue.config import CatalogueConfig
-from serve_app.clients.handles import CataloguerClient
+from deployments.catalogue.spec import catalogue_config
+from serve_app.clients.catalogue import CataloguerClient
 from serve_app.http import errors
 
 if TYPE_CHECKING:
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 
 RETRY_AFTER_S = 5
 NOT_FOUND = "Image not found"
-
-
-def catalogue_config(settings: Settings) -> CatalogueConfig:
-    """Where the catalogue of these settings is."""
-    return CatalogueConfig(settings.catalogue_database, settings.catalogue_store, settings.max_attempts)
 
 
 class CatalogueDoor:

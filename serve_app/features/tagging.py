@@ -6,22 +6,26 @@ import time
 import uuid
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import psutil
 from pydantic import JsonValue
 from pydantic_core import PydanticSerializationError, to_json
 
+from deployments.models.detector.answers import counts
 from deployments.pictures.pixels import Pixels
-from deployments.pictures.preprocessing import DETECTOR_LEAST, TAGGER_LEAST
+from deployments.specs import model_specs
 from deployments.work.deployment import Job
-from serve_app.features.descriptions import ask_detector, ask_tagger, counts
+from serve_app.features.looking import look
 from serve_app.http.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable, Untreated
 from serve_app.http.middleware import until
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.tagger import Index_Response, ProcessRequest
 from serve_app.services import Services, counted, gather_bounded
+
+if TYPE_CHECKING:
+    from deployments.pictures.inputs import Reduced
 
 logger = logging.getLogger("ray.serve.panoptes.tagging")
 
@@ -45,11 +49,13 @@ class Tagging:
     def __init__(self, services: Services, request: ProcessRequest) -> None:
         """TooLarge for too many documents, ModelDisabled when what has to answer is switched off."""
         self._services, self._request = services, request
-        if len(request.documents) > services.settings.max_files:
-            raise TooLarge(f"At most {services.settings.max_files} documents at once: send several requests.")
+        if len(request.documents) > services.settings.limits.max_files:
+            raise TooLarge(f"At most {services.settings.limits.max_files} documents at once: send several requests.")
         asked = (request.prompt or "").strip() in OBJECT_PROMPTS
-        self._counts = asked or services.settings.tagger_backend == "florence2"
-        (services.models.detector if self._counts else services.models.tagger).announce()
+        self._counts = asked or services.settings.tagging.backend == "florence2"
+        self._spec = model_specs()["Detector" if self._counts else "Tagger"]
+        services.models[self._spec.name].announce()
+        self._side = cast("Reduced", self._spec.takes(())).least
         self._until = until(SHARE)
         self._failures: list[PanoptesError] = []
 
@@ -60,7 +66,7 @@ class Tagging:
             Unavailable, DeadlineExceeded: not a single document was treated, and not for its own sake.
         """
         now = time.time()
-        deadline = now + self._services.settings.process_timeout_s
+        deadline = now + self._services.settings.tagging.timeout_s
         job = Job(uuid.uuid4().hex, request_id[:LONGEST_ID], len(self._request.documents), now, deadline)
         ended = replace(job, status="failed", error="The client went away, or its time was over.")
         try:
@@ -135,34 +141,34 @@ class Tagging:
         if not _is_video(data):
             content = await self._image(data)
         else:
-            most = self._services.settings
-            if len(data) > most.max_video_bytes:
-                raise TooLarge(f"A video may have at most {most.max_video_mb:g} MB: send a smaller one.")
+            most = self._services.settings.video
+            if len(data) > most.max_bytes:
+                raise TooLarge(f"A video may have at most {most.max_mb:g} MB: send a smaller one.")
             async with self._services.videos:
                 content = await self._video(data)
         return {**others, "source": {**others["source"], "content": content}}
 
     async def _image(self, data: bytes) -> list[JsonValue]:
         if self._counts:
-            return _counted(counts((await ask_detector(self._services, data)).value))
-        return [vars(tag) for tag in (await ask_tagger(self._services, data, self._request.num_labels)).value]
+            return _counted(counts((await look(self._services, self._spec, data)).value))
+        return [vars(tag) for tag in (await look(self._services, self._spec, data, self._request.num_labels)).value]
 
     async def _video(self, data: bytes) -> list[JsonValue]:
         models = self._services.models
         models.video.announce()
+        frames = await self._frames(data)
         if not self._counts:
-            frames = await self._frames(data, TAGGER_LEAST)
             return [vars(tag) for tag in await models.tagger.analyze_frames(frames, self._request.num_labels)]
         most: dict[str, int] = {}
-        for found in await models.detector.analyze_frames(await self._frames(data, DETECTOR_LEAST)):
+        for found in await models.detector.analyze_frames(frames):
             most |= {label: max(count, most.get(label, 0)) for label, count in counts(found).items()}
         return _counted(most)
 
-    async def _frames(self, data: bytes, side: int) -> Pixels:
-        """Frames (n, h, w, 3), spread evenly over a video."""
+    async def _frames(self, data: bytes) -> Pixels:
+        """Frames (n, h, w, 3), spread evenly over a video, as large as the model takes pictures."""
         video, settings = self._services.models.video, self._services.settings
         batches = video.frames(
-            await video.put(data), settings.video_step_s, settings.process_video_frames, side, crop=False
+            await video.put(data), settings.video.step_s, settings.tagging.video_frames, self._side, crop=False
         )
         async with aclosing(batches):
             return np.concatenate([batch.pixels async for batch in batches])

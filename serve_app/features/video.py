@@ -46,10 +46,10 @@ async def best_frames(services: Services, data: bytes, categories: list[str]) ->
         with category_lengths():  # before anything is decoded
             await services.clip.embed_texts([prompt for prompts in classes for prompt in prompts])
         video = await services.models.video.put(data)
-        frames = services.models.video.frames(video, settings.video_step_s, settings.max_video_frames, size)
+        frames = services.models.video.frames(video, settings.video.step_s, settings.video.max_frames, size)
         async with aclosing(frames):
             async for batch in frames:
-                found = (await services.clip.score(batch.pixels, classes)).logits
+                found = await services.clip.score(batch.pixels, classes)
                 for time_s, row in zip(batch.times_s, found, strict=True):
                     better = row > logits
                     logits[better], times[better], scores[better] = row[better], time_s, softmax(row)[better]

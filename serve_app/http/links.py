@@ -19,7 +19,7 @@ def base_url(request: Request, settings: Settings) -> str:
     relative to it then.
     """
     headers, scheme, host = request.headers, request.scope["scheme"], request.headers.get("host", "")
-    trusted = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
+    trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
     if request.client is not None and in_networks(request.client.host, trusted):
         scheme = _first(headers.get("x-forwarded-proto")) or scheme
         host = _first(headers.get("x-forwarded-host")) or host

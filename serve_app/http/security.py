@@ -104,7 +104,7 @@ class RateLimiter:
     """
 
     def __init__(self, settings: Settings) -> None:
-        url = settings.rate_limit_redis_url.get_secret_value()
+        url = settings.rate_limit.redis_url.get_secret_value()
         self._pool = ConnectionPool.from_url(url, socket_timeout=2, socket_connect_timeout=2) if url else None
         self._limiter = MovingWindowRateLimiter(
             RedisStorage(
@@ -117,11 +117,11 @@ class RateLimiter:
             else MemoryStorage()
         )
         self._limits = (
-            RateLimitItemPerSecond(settings.rate_limit_burst),
-            RateLimitItemPerMinute(settings.rate_limit_per_minute),
+            RateLimitItemPerSecond(settings.rate_limit.burst),
+            RateLimitItemPerMinute(settings.rate_limit.per_minute),
         )
-        self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.trusted_proxies]
-        self._keyed = bool(settings.api_key.get_secret_value())
+        self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
+        self._keyed = bool(settings.security.api_key.get_secret_value())
 
     async def admit(self, scope: Scope) -> None:
         """Count this request; RateLimited when its client must wait first, Unavailable when nobody can count."""
@@ -164,12 +164,12 @@ class BodyLimitMiddleware:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._many = settings.max_request_bytes + FORM_OVERHEAD
+        self._many = settings.limits.max_request_bytes + FORM_OVERHEAD
         # Parsed in one piece on the event loop, half a second for 50 MB.
-        self._batch = settings.max_batch_bytes
+        self._batch = settings.limits.max_batch_bytes
         # Base64 takes four bytes for three.
-        self._one_json = settings.max_image_bytes * 4 // 3 + FORM_OVERHEAD
-        self._one_form = settings.max_image_bytes + FORM_OVERHEAD
+        self._one_json = settings.limits.max_image_bytes * 4 // 3 + FORM_OVERHEAD
+        self._one_form = settings.limits.max_image_bytes + FORM_OVERHEAD
 
     def _limit(self, scope: Scope, headers: Headers) -> int:
         if route_path(scope) in LARGE_ROUTES:

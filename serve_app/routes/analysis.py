@@ -54,16 +54,17 @@ async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
 )
 async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
     """Each image on its own. With `Accept: application/x-ndjson` each result is a line, sent as soon as it is there."""
-    most = services.settings.max_batch_size
+    most = services.settings.analysis.max_images
     if len(request.images) > most:
         message = f"{len(request.images)} images, at most {most}: send several requests."
         raise ValidationFailed(message, detail=[{"loc": ["body", "images"], "msg": message, "type": "too_long"}])
+    side_by_side = services.settings.ingress.max_concurrent_pictures
     analysis = Analysis(services, request, "/v1/analyze/batch")
     if NDJSON in http.headers.get("accept", ""):
-        stream = _stream(analysis, request.images, services.settings.max_concurrent_pictures)
+        stream = _stream(analysis, request.images, side_by_side)
         return StreamingResponse(stream, media_type=NDJSON)
     started = time.perf_counter()
-    results = await gather_bounded(request.images, analysis.of_one_of_many, services.settings.max_concurrent_pictures)
+    results = await gather_bounded(request.images, analysis.of_one_of_many, side_by_side)
     succeeded = sum(result.error is None for result in results)
     return BatchAnalyzeResponse(
         total=len(results),

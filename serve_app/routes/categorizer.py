@@ -44,7 +44,7 @@ def _form(required: list[str]) -> dict[str, Any]:
 
 async def read_form(request: Request, services: Wired) -> AsyncIterator[FormData]:
     """The multipart form of a request; its large files are on disk until the answer is made."""
-    most = services.settings.max_files
+    most = services.settings.limits.max_files
     try:
         form = await request.form(max_files=most + 1, max_fields=10)
     except PanoptesError:
@@ -129,8 +129,8 @@ def _video_file(form: FormData) -> UploadFile:
 
 async def _read_video(file: UploadFile, services: Services) -> bytes:
     data = await file.read()
-    if len(data) > services.settings.max_video_bytes:
-        raise TooLarge(f"A video may have at most {services.settings.max_video_mb:g} MB: send a smaller one.")
+    if len(data) > services.settings.video.max_bytes:
+        raise TooLarge(f"A video may have at most {services.settings.video.max_mb:g} MB: send a smaller one.")
     return data
 
 
@@ -159,8 +159,8 @@ def _images(form: FormData, services: Services) -> list[UploadFile]:
     files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
     if not files:
         raise InvalidRequest("No image file selected")
-    if len(files) > services.settings.max_files:
-        raise TooLarge(f"At most {services.settings.max_files} files at once: send several requests.")
+    if len(files) > services.settings.limits.max_files:
+        raise TooLarge(f"At most {services.settings.limits.max_files} files at once: send several requests.")
     if not all(_extension(file) in IMAGE_EXTENSIONS for file in files):
         raise InvalidRequest(f"Invalid extension, allowed extensions are: {IMAGE_EXTENSIONS}")
     return files
@@ -174,8 +174,8 @@ async def _categories(form: FormData, services: Services) -> list[str]:
     if extension not in CATEGORY_EXTENSIONS:
         raise InvalidRequest(f"Invalid extension, allowed extensions are: {CATEGORY_EXTENSIONS}")
     categories = parse_categories(file.filename, extension, await file.read())
-    if len(categories) > services.settings.max_categories:
-        raise TooLarge(f"At most {services.settings.max_categories} categories at once: send several requests.")
+    if len(categories) > services.settings.limits.max_categories:
+        raise TooLarge(f"At most {services.settings.limits.max_categories} categories at once: send several requests.")
     return categories
 
 
@@ -208,7 +208,7 @@ async def _score(services: Services, route: str, files: list[UploadFile], catego
 
     template = load_prompts().template
     async with counted(route, len(files)):
-        images = await gather_bounded(files, fit, services.settings.decode_threads)
+        images = await gather_bounded(files, fit, services.settings.ingress.decode_threads)
         with category_lengths():
-            scores = await services.clip.score(stack(images), [[template.format(category)] for category in categories])
-        return scores.logits
+            classes = [[template.format(category)] for category in categories]
+            return await services.clip.score(stack(images), classes)

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Response, UploadFile
 
-from serve_app.clients.handles import ModelClient, ModelState
-from serve_app.features import classification
+from serve_app.clients.client import ModelClient, ModelState
+from serve_app.features.classification import prompt_set
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
 from serve_app.services import Services, Wired, counted
@@ -35,7 +35,8 @@ async def classify(services: Wired, file: Annotated[UploadFile, File(description
     async with counted("/classify"):
         data = await file.read()
         image = await services.fit_for_clip(data)
-        decision, _ = await classification.classify(services, image.pixels)
+        found = await services.clip.classify(image.pixels[None], prompt_set(services.settings))
+        [decision] = found.decisions
         return Classification(
             filename=file.filename or "",
             file_size_bytes=len(data),
@@ -50,14 +51,12 @@ async def classify(services: Wired, file: Annotated[UploadFile, File(description
 
 async def report_health(services: Services) -> Health:
     """Every model's state. CLIP decides whether the service is healthy, the others whether it is whole."""
-    states = await asyncio.gather(*(client.state() for client in services.models.all()))
-    models = [
-        model for client, state in zip(services.models.all(), states, strict=True) for model in _models(client, state)
-    ]
-    clip = states[0]
-    answers = [
-        bool(state.statuses) for client, state in zip(services.models.all(), states, strict=True) if client.enabled
-    ]
+    clients = services.models.all()
+    states = await asyncio.gather(*(client.state() for client in clients))
+    known = list(zip(clients, states, strict=True))
+    models = [model for client, state in known for model in _models(client, state)]
+    clip = next(state for client, state in known if client is services.clip)
+    answers = [bool(state.statuses) for client, state in known if client.enabled]
     if services.clip.enabled and not clip.statuses:
         status: Literal["ok", "degraded", "unhealthy"] = "unhealthy"
     else:
@@ -65,7 +64,7 @@ async def report_health(services: Services) -> Health:
     return Health(
         status=status,
         version=VERSION,
-        environment=services.settings.environment,
+        environment=services.settings.service.environment,
         uptime_seconds=round(time.time() - services.started_at, 3),
         models=models,
         classifier="loaded" if clip.statuses else "failed",
@@ -75,7 +74,7 @@ async def report_health(services: Services) -> Health:
 
 def _models(client: ModelClient, state: ModelState) -> list[ModelHealth]:
     if not client.enabled:
-        return [ModelHealth(name=name, loaded=False, error=state.error) for name in client.names]
+        return [ModelHealth(name=name, loaded=False, error=state.error) for name in client.spec.models]
     if state.statuses is None:
         return [
             ModelHealth(name=model.name, loaded=False, error=state.error, weights=model.id, replicas=state.replicas)

@@ -8,11 +8,12 @@ from fastapi import APIRouter
 from numpy.typing import NDArray
 
 from configs.prompts import load_prompts
+from deployments.models.clip.settings import ClipSettings
 from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.replica import ModelStatus
 from deployments.runtime.weights import ClipWeights, Weights
-from serve_app.clients.handles import ModelState
+from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.common import decode_base64
@@ -75,12 +76,13 @@ def _inputs(request: EmbeddingRequest) -> list[tuple[str, str]]:
 
 def _check(request: EmbeddingRequest, count: int, services: Services) -> None:
     weights = services.clip.weights
-    if request.model not in {CLIP, weights.id, services.settings.clip_model_name}:
+    if request.model not in {CLIP, weights.id, services.settings.of(ClipSettings).model_name}:
         raise ModelNotFound(f"There is no model {request.model!r} here: use {CLIP!r} or {weights.id!r}.")
     if not count:
         raise InvalidRequest("input is empty: send at least one text or image.")
-    if count > services.settings.max_embedding_inputs:
-        raise TooLarge(f"At most {services.settings.max_embedding_inputs} inputs at once: send several requests.")
+    most = services.settings.limits.max_embedding_inputs
+    if count > most:
+        raise TooLarge(f"At most {most} inputs at once: send several requests.")
     if request.dimensions not in {None, weights.dimensions}:
         raise InvalidRequest(f"{weights.id} has {weights.dimensions} dimensions: leave dimensions out.")
 
@@ -90,7 +92,7 @@ async def _embed_images(services: Services, sources: list[str]) -> NDArray[np.fl
         return (await services.fit_for_clip(await _read(services, source))).pixels
 
     async with counted("/v1/embeddings", len(sources)):
-        pixels = await gather_bounded(sources, fit, services.settings.decode_threads)
+        pixels = await gather_bounded(sources, fit, services.settings.ingress.decode_threads)
         return await services.clip.embed_images(np.stack(pixels))
 
 
@@ -115,14 +117,14 @@ def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[flo
 @router.post("/classify", summary="Classify one image by your own labels", responses=JSON_ERRORS)
 async def classify(request: ClassifyRequest, services: Wired) -> ClassifyResponse:
     """Zero-shot: one softmax over the labels, each put into the template."""
-    if len(request.labels) > services.settings.max_categories:
-        raise TooLarge(f"At most {services.settings.max_categories} labels at once: send several requests.")
+    if len(request.labels) > services.settings.limits.max_categories:
+        raise TooLarge(f"At most {services.settings.limits.max_categories} labels at once: send several requests.")
     labels = list(dict.fromkeys(request.labels))
     template = request.template or load_prompts().template
     async with counted("/v1/classify"):
         image = await services.fit_for_clip(await services.read(request.image))
-        scores = await services.clip.score(stack([image]), [[template.format(label)] for label in labels])
-    ranked = sorted(zip(softmax(scores.logits[0]).tolist(), labels, strict=True), reverse=True)
+        logits = await services.clip.score(stack([image]), [[template.format(label)] for label in labels])
+    ranked = sorted(zip(softmax(logits[0]).tolist(), labels, strict=True), reverse=True)
     return ClassifyResponse(
         model=services.clip.weights.id,
         image_id=request.image.image_id,

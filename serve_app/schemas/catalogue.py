@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deployments.catalogue.records import Status
 from deployments.catalogue.store.base import ThumbnailSize
-from serve_app.schemas.pictures import TagScore
+from serve_app.schemas.answers.tags import TagScore
 
 _THUMBNAILS: Any = {
     "small": "http://127.0.0.1:8000/api/images/1/thumbnails/small/file",

@@ -4,7 +4,8 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from serve_app.schemas.pictures import LABELS, MOST_LABELS
+from deployments.models.tagger.spec import TAGS
+from serve_app.schemas.answers.tags import MOST_LABELS
 
 DOCUMENT: dict[str, JsonValue] = {
     "id": "7587bcb2-4ea6-4a64-a426-040b40bf414b",
@@ -50,7 +51,7 @@ class ProcessRequest(BaseModel):
         "`file_name`. Everything else comes back as it was.",
     )
     num_labels: int = Field(
-        LABELS,
+        TAGS,
         ge=1,
         le=MOST_LABELS,
         validation_alias=AliasChoices("num_labels", "num_classes"),
@@ -62,7 +63,7 @@ class ProcessRequest(BaseModel):
     def _number(cls, value: object) -> object:
         """An integer, a string of digits, or null for the default: nothing else that could pass for a number."""
         if value is None:
-            return LABELS
+            return TAGS
         if isinstance(value, str) and value.strip().isdecimal():
             return int(value) if len(value) < 10 else value
         if isinstance(value, bool) or not isinstance(value, int):

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.settings import Settings
+from configs.settings import load_settings
 from deployments.models.blur.answers import BlurMeasures
-from deployments.models.clip.answers import ImageScores
+from deployments.models.clip.answers import Classified
+from deployments.models.clip.map_rule import decide
+from deployments.models.clip.zero_shot import softmax
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
 from deployments.models.quality.answers import QualityMeasures
@@ -57,7 +59,7 @@ class Method:
     def __init__(self, handle: "Handle", name: str) -> None:
         self._handle, self._name = handle, name
 
-    def remote(self, *arguments: Any) -> Answer:
+    def remote(self, *arguments: Any, **options: Any) -> Answer:
         async def work() -> Any:
             handle = self._handle
             handle.calls[self._name] += 1
@@ -67,7 +69,7 @@ class Method:
                 await asyncio.sleep(random.random() * handle.slow_s)
                 if handle.fails and (error := handle.fails(self._name, arguments)):
                     raise error
-                return getattr(handle, f"say_{self._name}")(*arguments)
+                return getattr(handle, f"say_{self._name}")(*arguments, **options)
             finally:
                 handle.running -= 1
 
@@ -82,11 +84,11 @@ class Handle:
         most: most calls at a time.
     """
 
-    served: Any
+    served: tuple[Weights, ...]
     fails: Fails | None
     slow_s: float
 
-    def __init__(self, served: Any) -> None:
+    def __init__(self, *served: Weights) -> None:
         self.served, self.fails, self.slow_s = served, None, 0.0
         self.calls: Counter[str] = Counter()
         self.running = self.most = 0
@@ -96,7 +98,7 @@ class Handle:
             raise AttributeError(name)
         return Method(self, name)
 
-    def say_weights(self) -> Any:
+    def say_weights(self) -> tuple[Weights, ...]:
         return self.served
 
 
@@ -106,10 +108,11 @@ class ClipHandle(Handle):
         means = pixels.reshape(len(pixels), -1, 3).mean(axis=1)
         return np.concatenate([means, np.ones((len(pixels), 1))], axis=1).astype(np.float32)
 
-    def say_score(self, pixels: Pixels, classes: list[list[str]]) -> ImageScores:
-        assert len(classes) == 3
-        vectors = self.say_embed_images(pixels)
-        return ImageScores(vectors, vectors[:, :3] / 16)
+    def say_classify(self, pixels: Pixels, prompt_set: str, *, vectors: bool) -> Classified:
+        assert prompt_set == "default"
+        found = self.say_embed_images(pixels)
+        decisions = [decide(row) for row in softmax(found[:, :3] / 16).tolist()]
+        return Classified(decisions, found if vectors else None)
 
 
 class Blur(Handle):
@@ -152,7 +155,7 @@ def handles() -> dict[str, Any]:
     return {
         "Clip": ClipHandle(CLIP),
         "Blur": Blur(hub("blur")),
-        "Quality": Quality(tuple(hub(name) for name in ("brisque", "technical", "aesthetic"))),
+        "Quality": Quality(*(hub(name) for name in ("brisque", "technical", "aesthetic"))),
         "Emotion": Emotion(hub("emotion")),
         "Tagger": Tagger(hub("tagger")),
         "Captioner": Captioner(hub("captioner")),
@@ -168,7 +171,7 @@ def main() -> None:
     for _ in sys.stdin:
         pid = os.fork()
         if pid == 0:
-            os._exit(analyze(options, Settings(), wanted, 0))
+            os._exit(analyze(options, load_settings(), wanted, 0))
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 

@@ -11,7 +11,7 @@ import yaml
 
 from configs.project import PROJECT
 from configs.serving import enabled_only
-from serve_app.app import PARTS
+from deployments.specs import all_specs
 from testbed.application import configure
 from testbed.nodes import Node, RayNodes
 from testbed.processes import free_port, within
@@ -57,7 +57,7 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     source = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
     config = configure(source, port, {}, overrides)
     config["applications"][0]["args"] |= {
-        **{f"{name.lower()}_enabled": name in kept for name in PARTS},
+        **{f"{name.lower()}_enabled": name in kept for name in all_specs()},
         "weights": "bundled",
         "rate_limit_enabled": False,
         "store_url": str(folder / "pictures"),

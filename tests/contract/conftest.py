@@ -10,7 +10,7 @@ import yaml
 
 from configs.project import PROJECT
 from deployments.catalogue.deployment import TAGS
-from serve_app.app import PARTS
+from deployments.specs import all_specs
 from testbed.application import REPORT_INTERVAL, Application
 from testbed.doubles.images import ImageServer
 from testbed.doubles.llm import LlmServer
@@ -30,7 +30,7 @@ GUARDED = {
     "import_path": "serve_app.app:build",
     "runtime_env": {"env_vars": {"API_KEY": API_KEY}},
     "args": {
-        **{f"{name.lower()}_enabled": False for name in PARTS},
+        **{f"{name.lower()}_enabled": False for name in all_specs()},
         "max_concurrent_requests": 2,
         "rate_limit_burst": 4,
         "rate_limit_per_minute": 8,
@@ -72,7 +72,7 @@ def shared(variables: dict[str, str]) -> dict[str, Any]:
         "import_path": "serve_app.app:build",
         "runtime_env": {"env_vars": variables},
         "args": {
-            **{f"{name.lower()}_enabled": name in kept for name in PARTS},
+            **{f"{name.lower()}_enabled": name in kept for name in all_specs()},
             **CATALOGUE,
             "store_url": f"s3://{BUCKET}/contract",
         },

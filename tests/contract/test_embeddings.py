@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from configs.project import PROJECT
-from configs.registry import load_registry
+from configs.registry import read_entry
+from deployments.models.clip.settings import ClipEntry
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
 from testbed.paths import SAMPLES
@@ -67,7 +68,7 @@ def test_images_by_uri_and_url_and_as_content_parts(client: openai.OpenAI, image
 
 
 def test_an_image_gets_the_vector_that_open_clip_itself_gives_it(client: openai.OpenAI) -> None:
-    folder = PROJECT / load_registry().clip.bundled.directory
+    folder = PROJECT / read_entry("clip", ClipEntry).bundled.directory
     model, _, transform = open_clip.create_model_and_transforms(f"local-dir:{folder}", require_pretrained=True)
     with torch.inference_mode():
         photo = transform(Image.open(io.BytesIO(CHINA)).convert("RGB"))

@@ -10,11 +10,11 @@ from typing import Any
 
 import uvicorn
 
-from configs.settings import Settings
+from configs.settings import settings_from
 from deployments.catalogue.preparing import Prepared
 from deployments.catalogue.records import Result
 from deployments.models.tagger.answers import Tag
-from serve_app.clients.handles import Models
+from serve_app.clients.models import Models
 from serve_app.ingress import make_api
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
@@ -61,12 +61,12 @@ def serving(folder: Path, eyes: Eyes | None = None, models: Models | None = None
     stop = list[uvicorn.Server]()
 
     async def run() -> None:
-        chosen = Settings.model_construct(**{"rate_limit_enabled": False, **located(folder), **settings})
+        chosen = settings_from({"rate_limit_enabled": False, **located(folder), **settings})
         services = Services(
             settings=chosen,
             models=models or Doubles(),
-            decoder=Decoder(1, chosen.max_pixels),
-            fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
+            decoder=Decoder(1, chosen.limits.max_pixels),
+            fetcher=Fetcher(allow_private=[], max_bytes=chosen.fetch.max_bytes, timeout_s=2),
         )
         config = uvicorn.Config(
             make_api(services), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2

@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image
 from pydantic import SecretStr
 
-from serve_app.clients.handles import Models
+from serve_app.clients.models import Models
 from tests.e2e.browsing import Page
 from tests.e2e.served import Captions, serving
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from configs.registry import load_registry
+from configs.registry import read_entry
 from deployments.models.clip import model as clip_model
 from deployments.models.clip.model import ClipModel
+from deployments.models.clip.settings import ClipEntry
 from deployments.pictures.preprocessing import fit
 from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
@@ -21,7 +22,7 @@ from testbed.checkpoints import REPOSITORY, make_clip
 from testbed.paths import SAMPLES
 
 OPENAI = "openai/clip-vit-base-patch32"
-ENTRY = load_registry().clip
+ENTRY = read_entry("clip", ClipEntry)
 DEVICE = select(ENTRY.dtype, threads=2, gpu_fraction=0)
 
 

@@ -19,13 +19,14 @@ import json, os, sys
 import numpy as np
 from PIL import Image
 from pathlib import Path
-from configs.registry import load_registry
+from configs.registry import read_entry
+from deployments.models.emotion.settings import EmotionEntry
 from deployments.models.emotion.model import WEIGHTS_FOLDER
 from deployments.models.emotion.model import EmotionModel
 from deployments.runtime.errors import WeightsNotFound
 from deployments.runtime.weights import choose_file, deepface_home
 policy, detector, side, *pictures = sys.argv[1:]
-weights = choose_file("deepface", load_registry().emotion.network, deepface_home() / WEIGHTS_FOLDER, policy)
+weights = choose_file("deepface", read_entry("emotion", EmotionEntry).network, deepface_home() / WEIGHTS_FOLDER, policy)
 try:
     model = EmotionModel(weights, detector, 1, int(side))
 except WeightsNotFound as error:

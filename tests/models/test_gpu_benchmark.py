@@ -18,7 +18,7 @@ from benchmarks.gpu.pictures import pictures
 from benchmarks.gpu.scale import BUNDLED, REHEARSAL
 from benchmarks.gpu.serving import config
 from benchmarks.gpu.typed import typed
-from configs.registry import load_registry
+from configs.registry import read_entries
 from deployments.runtime.devices import select
 from testbed.load import Load
 
@@ -48,10 +48,10 @@ def test_pictures_are_what_a_deployment_is_given() -> None:
 
 
 def test_served_in_another_type_on_a_gpu_alone() -> None:
-    registry = typed(load_registry(), "bfloat16")
-    for entry in (registry.clip, registry.tagger, registry.captioner):
-        assert entry.dtype == {"cpu": "float32", "cuda": "bfloat16"}
-    assert registry.quality == load_registry().quality
+    entries = typed(read_entries(), "bfloat16")
+    for name in ("clip", "tagger", "captioner"):
+        assert entries[name]["dtype"] == {"cpu": "float32", "cuda": "bfloat16"}
+    assert entries["quality"] == read_entries()["quality"]
 
 
 def test_the_config_serves_what_is_measured_and_serve_accepts_it() -> None:

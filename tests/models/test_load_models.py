@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from configs.project import PROJECT
-from configs.settings import Settings
+from configs.settings import loading, variables
 from jobs import load_models
 
 
 @pytest.fixture(autouse=True)
 def caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    monkeypatch.setattr(loading, "ENV_FILE", tmp_path / ".env")
     for name in ("HF_HOME", "TORCH_HOME", "DEEPFACE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     for name in load_models.LOADERS:
@@ -65,5 +65,5 @@ def test_impossible_settings_are_refused_before_anything_loads(monkeypatch: pyte
 
 
 def test_every_model_with_weights_has_a_loader() -> None:
-    with_names = {name.removesuffix("_model_name") for name in Settings.model_fields if name.endswith("_model_name")}
+    with_names = {one.group for one in variables() if one.field == "model_name"}
     assert load_models.LOADERS.keys() == with_names | {"quality", "emotion"}

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from configs.registry import load_registry
+from configs.registry import PretrainedEntry, read_entry
 from deployments.models.captioner.model import CaptionerModel
 from deployments.models.detector.deployment import Detector
 from deployments.models.detector.model import DetectorModel
@@ -29,8 +29,8 @@ from deployments.runtime.weights import PretrainedWeights, choose_pretrained
 from testbed.checkpoints import add_folder
 from testbed.paths import SAMPLES, shared
 
-REGISTRY = load_registry()
-DEVICE = select(REGISTRY.tagger.dtype, threads=2, gpu_fraction=0)
+DTYPES = read_entry("tagger", PretrainedEntry).dtype
+DEVICE = select(DTYPES, threads=2, gpu_fraction=0)
 LARGEST = 12_000_000  # bytes of the three together
 KINDS: dict[str, Callable[[PretrainedWeights], PretrainedModel[Any]]] = {
     "tagger": lambda weights: TaggerModel(weights, DEVICE),
@@ -51,7 +51,7 @@ TOP = {
 
 
 def choose(name: str, policy: Any = "bundled", model: str | None = None) -> PretrainedWeights:
-    return choose_pretrained(name, getattr(REGISTRY, name), model or DEFAULTS[name], policy)
+    return choose_pretrained(name, read_entry(name, PretrainedEntry), model or DEFAULTS[name], policy)
 
 
 def pixels(name: str = "china.jpg") -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -83,14 +83,14 @@ def test_a_download_in_the_hub_s_cache_is_served(name: str, model: PretrainedMod
     add_folder(empty_cache, DEFAULTS[name], Path(choose(name).location))
     weights = choose(name, "auto")
     assert (weights.id, weights.source, weights.location) == (DEFAULTS[name], "hub", DEFAULTS[name])
-    assert weights.licence == getattr(REGISTRY, name).checkpoints[DEFAULTS[name]].licence
+    assert weights.licence == read_entry(name, PretrainedEntry).checkpoints[DEFAULTS[name]].licence
     loaded, image = KINDS[name](weights), pixels()
     assert str(loaded.results([loaded.prepare(image)])) == str(model.results([model.prepare(image)]))
 
 
 @pytest.mark.usefixtures("empty_cache")
 def test_without_a_download_auto_is_bundled_and_hub_an_error_that_says_what_to_do(name: str) -> None:
-    assert choose(name, "auto").id == getattr(REGISTRY, name).bundled.id
+    assert choose(name, "auto").id == read_entry(name, PretrainedEntry).bundled.id
     with pytest.raises(WeightsNotFound, match=r"HF_HOME.*WEIGHTS=bundled"):
         KINDS[name](choose(name, "hub"))
 
@@ -203,7 +203,7 @@ def test_mobilenet_tags_real_photos() -> None:
 
 
 async def test_a_video_s_tags_are_of_its_frames_mean() -> None:
-    replica = Tagger.func_or_class(choose("tagger"), REGISTRY.tagger.dtype, 2, 8)
+    replica = Tagger.func_or_class(choose("tagger"), DTYPES, 2, 8)
     frames = np.stack([np.full((96, 128, 3), value, np.uint8) for value in (10, 250)])
     tags = await replica.analyze_frames(frames, 1000)
     alone = [{tag.label: tag.probability for tag in await replica.analyze(frame, 1000)} for frame in frames]
@@ -216,7 +216,7 @@ async def test_a_video_s_tags_are_of_its_frames_mean() -> None:
 
 
 async def test_a_detector_s_boxes_are_shares_of_the_picture() -> None:
-    replica = Detector.func_or_class(choose("detector"), REGISTRY.detector.dtype, 2, 4, 64)
+    replica = Detector.func_or_class(choose("detector"), read_entry("detector", PretrainedEntry).dtype, 2, 4, 64)
     for found in await replica.analyze_frames(np.stack([pixels("china.jpg"), pixels("flower.jpg")])):
         for thing in found:
             left, top, right, bottom = thing.box

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from configs.tracing import EXPORTER
-from serve_app.app import PARTS
+from deployments.specs import all_specs
 from testbed.application import Application
 from testbed.doubles.otlp import Collector, attributes
 from testbed.paths import SAMPLES
@@ -40,7 +40,7 @@ def traced(collector: Collector) -> Iterator[Application]:
         "RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH": EXPORTER,
         "RAY_SERVE_TRACING_SAMPLING_RATIO": "1",
     }
-    off = {f"{name.lower()}_enabled": False for name in PARTS if name not in SERVED}
+    off = {f"{name.lower()}_enabled": False for name in all_specs() if name not in SERVED}
     with Application(free_port(), env, arguments={"weights": "bundled", "rate_limit_enabled": False, **off}) as running:
         yield running
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 
-from configs.settings import Settings
+from configs.settings import load_settings
 from jobs.analyze import __main__ as command
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.output import Output, open_output
@@ -51,13 +51,13 @@ def test_a_bucket_of_images_is_analysed(bucket: str) -> None:
         [f"--input={bucket}/in", f"--output={bucket}/out", "--analyses=blur,embedding", "--part-size=5"]
     )
     models = {name: handles()[name] for name in ("Blur", "Clip")}
-    assert command.analyze(options, Settings(), models, 0) == 0
+    assert command.analyze(options, load_settings(), models, 0) == 0
     files, path = fsspec.core.url_to_fs(f"{bucket}/out/images")
     rows = ds.dataset(path, filesystem=files, partitioning="hive").to_table().to_pylist()
     assert len({row["path"] for row in rows}) == 12
     assert [row["path"] for row in rows if row["error"]] == ["album 1/7.png"]
     asked = models["Clip"].calls["embed_images"]
-    assert command.analyze(options, Settings(), models, 0) == 0
+    assert command.analyze(options, load_settings(), models, 0) == 0
     assert models["Clip"].calls["embed_images"] == asked
 
 

@@ -12,6 +12,7 @@ from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.blur.model import BlurModel
+    from deployments.runtime.columns import Columns
 
 BLUR = Weights("blur", "blur by the variance of the Laplacian", "opencv/laplacian-variance", "builtin")
 
@@ -20,16 +21,26 @@ def _entry() -> BlurEntry:
     return read_entry("blur", BlurEntry)
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.blur.deployment import Blur
 
-    return Blur.bind(_entry().threads)
+    return Blur
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    return (_entry().threads,)
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "BlurModel":
     from deployments.models.blur.model import BlurModel
 
     return BlurModel(_entry().threads)
+
+
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.blur.columns import COLUMNS
+
+    return COLUMNS
 
 
 SPEC = ModelSpec(
@@ -39,8 +50,10 @@ SPEC = ModelSpec(
     extra="opencv",
     models=("blur",),
     weights=lambda settings: (BLUR,),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
+    columns=_columns,
     analyses=(AnalysisSpec("blur", "Sharpness by the variance of the Laplacian.", default=True, job_default=True),),
 )

@@ -12,12 +12,21 @@ from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.captioner.model import CaptionerModel
+    from deployments.runtime.columns import Columns
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.captioner.deployment import Captioner
 
-    return Captioner.bind(*replica_arguments(settings, CaptionerSettings, weights), settings.of(CaptionerSettings).max_tokens)
+    return Captioner
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    own = settings.of(CaptionerSettings)
+    return (
+        *replica_arguments(settings, CaptionerSettings, weights),
+        own.max_tokens,
+    )
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "CaptionerModel":
@@ -28,6 +37,12 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "CaptionerModel":
     return CaptionerModel(chosen, select(dtypes, 0, 0), settings.of(CaptionerSettings).max_tokens)
 
 
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.captioner.columns import COLUMNS
+
+    return COLUMNS
+
+
 SPEC = ModelSpec(
     name="Captioner",
     purpose="a caption by BLIP",
@@ -35,10 +50,12 @@ SPEC = ModelSpec(
     extra="transformers",
     models=("captioner",),
     weights=lambda settings: choose(settings, CaptionerSettings),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     # More pixels than the largest input of a known checkpoint: what is scaled down twice must not lose by it.
     takes=lambda weights: Reduced(768),
+    columns=_columns,
     analyses=(AnalysisSpec("caption", "A sentence that describes it, as /v1/caption."),),
     catalogue=True,
 )

@@ -13,6 +13,7 @@ from deployments.runtime.weights import ClipWeights, Weights, choose_clip
 
 if TYPE_CHECKING:
     from deployments.models.clip.model import ClipModel
+    from deployments.runtime.columns import Columns
 
 
 def _entry() -> ClipEntry:
@@ -27,12 +28,22 @@ def _takes(weights: tuple[Weights, ...]) -> Fitted:
     return Fitted(cast("ClipWeights", weights[0]).image.size)
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.clip.deployment import Clip
 
+    return Clip
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     own, entry = settings.of(ClipSettings), _entry()
     threads = entry.threads if own.threads is None else own.threads
-    return Clip.bind(weights[0], entry.dtype, threads, own.max_batch, served_texts(own.prompt_set))
+    return (
+        weights[0],
+        entry.dtype,
+        threads,
+        own.max_batch,
+        served_texts(own.prompt_set),
+    )
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "ClipModel":
@@ -42,6 +53,12 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "ClipModel":
     return ClipModel(cast("ClipWeights", weights[0]), select(_entry().dtype, 0, 0))
 
 
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.clip.columns import COLUMNS
+
+    return COLUMNS
+
+
 SPEC = ModelSpec(
     name="Clip",
     purpose="zero-shot classification, categories and embeddings by CLIP",
@@ -49,9 +66,11 @@ SPEC = ModelSpec(
     extra="clip",
     models=("clip",),
     weights=_weights,
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     takes=_takes,
+    columns=_columns,
     analyses=(
         AnalysisSpec("embedding", "CLIP embedding.", default=True, job_default=True),
         AnalysisSpec("classification", "Map, aerial photo or neither, as in /classify."),

@@ -12,12 +12,21 @@ from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.detector.model import DetectorModel
+    from deployments.runtime.columns import Columns
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.detector.deployment import Detector
 
-    return Detector.bind(*replica_arguments(settings, DetectorSettings, weights), settings.of(DetectorSettings).max_tokens)
+    return Detector
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    own = settings.of(DetectorSettings)
+    return (
+        *replica_arguments(settings, DetectorSettings, weights),
+        own.max_tokens,
+    )
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "DetectorModel":
@@ -28,6 +37,12 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "DetectorModel":
     return DetectorModel(chosen, select(dtypes, 0, 0), settings.of(DetectorSettings).max_tokens)
 
 
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.detector.columns import COLUMNS
+
+    return COLUMNS
+
+
 SPEC = ModelSpec(
     name="Detector",
     purpose="objects by Florence-2",
@@ -35,9 +50,11 @@ SPEC = ModelSpec(
     extra="transformers",
     models=("detector",),
     weights=lambda settings: choose(settings, DetectorSettings),
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     # More pixels than the largest input of a known checkpoint: what is scaled down twice must not lose by it.
     takes=lambda weights: Reduced(1152),
+    columns=_columns,
     analyses=(AnalysisSpec("objects", "The things in it, as /v1/objects."),),
 )

@@ -13,6 +13,7 @@ from deployments.runtime.weights import FileWeights, Weights, choose_file, deepf
 
 if TYPE_CHECKING:
     from deployments.models.emotion.model import EmotionModel
+    from deployments.runtime.columns import Columns
 
 WEIGHTS_FOLDER = Path(".deepface", "weights")
 
@@ -25,21 +26,31 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
     return (choose_file("deepface", _entry().network, deepface_home() / WEIGHTS_FOLDER, settings.service.weights),)
 
 
-def _arguments(settings: Settings, weights: tuple[Weights, ...]) -> tuple[FileWeights, str, int, int]:
+def _model_arguments(settings: Settings, weights: tuple[Weights, ...]) -> tuple[FileWeights, str, int, int]:
     own = settings.of(EmotionSettings)
     return cast("FileWeights", weights[0]), own.detector, _entry().threads, own.max_side
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.emotion.deployment import Emotion
 
-    return Emotion.bind(*_arguments(settings, weights))
+    return Emotion
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    return _model_arguments(settings, weights)
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "EmotionModel":
     from deployments.models.emotion.model import EmotionModel
 
-    return EmotionModel(*_arguments(settings, weights))
+    return EmotionModel(*_model_arguments(settings, weights))
+
+
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.emotion.columns import COLUMNS
+
+    return COLUMNS
 
 
 SPEC = ModelSpec(
@@ -49,8 +60,10 @@ SPEC = ModelSpec(
     extra="emotion",
     models=("deepface",),
     weights=_weights,
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
+    columns=_columns,
     analyses=(AnalysisSpec("emotion", "Faces and their emotions.", default=True),),
 )

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from configs.types import LLM_PROVIDERS
 from deployments.models.llm.assessment import (
     REPAIR,
     LlmAnswer,
@@ -21,6 +20,7 @@ from deployments.models.llm.assessment import (
     parse,
     schema,
 )
+from deployments.models.llm.settings import LLM_PROVIDERS
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 
 logger = logging.getLogger("ray.serve.panoptes.llm")

@@ -14,8 +14,13 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
     return (Weights("llm", "photo assessment by a vision language model", model, "provider"),)
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.llm.deployment import Llm
+
+    return Llm
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     from deployments.models.llm.engine import LlmConfig
 
     own = settings.of(LlmSettings)
@@ -24,7 +29,7 @@ def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[st
         "openai": own.openai_api_key.get_secret_value(),
         "gemini": own.gemini_api_key.get_secret_value(),
     }
-    return Llm.bind(LlmConfig(own.model, own.fallbacks, keys, own.base_url, own.timeout_s))
+    return (LlmConfig(own.model, own.fallbacks, keys, own.base_url, own.timeout_s),)
 
 
 SPEC = DeploymentSpec(
@@ -34,5 +39,6 @@ SPEC = DeploymentSpec(
     extra="llm",
     models=("llm",),
     weights=_weights,
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
 )

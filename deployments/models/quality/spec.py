@@ -12,6 +12,7 @@ from deployments.runtime.weights import FileWeights, Weights, choose_file, torch
 
 if TYPE_CHECKING:
     from deployments.models.quality.model import QualityModel
+    from deployments.runtime.columns import Columns
 
 # BRISQUE, the technical and the aesthetic NIMA, in the order of the model's weights.
 MEASURES = ("pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
@@ -29,12 +30,21 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
     )
 
 
-def _bind(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> Any:
+def _deployment() -> Any:
     from deployments.models.quality.deployment import Quality
 
+    return Quality
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     own, entry = settings.of(QualitySettings), _entry()
     threads = entry.threads if own.threads is None else own.threads
-    return Quality.bind(weights, entry.dtype, threads, own.max_pixels)
+    return (
+        weights,
+        entry.dtype,
+        threads,
+        own.max_pixels,
+    )
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "QualityModel":
@@ -46,6 +56,12 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "QualityModel":
     return QualityModel(brisque, technical, aesthetic, device, settings.of(QualitySettings).max_pixels)
 
 
+def _columns() -> "Mapping[str, Columns]":
+    from deployments.models.quality.columns import COLUMNS
+
+    return COLUMNS
+
+
 SPEC = ModelSpec(
     name="Quality",
     purpose="technical quality and aesthetics by BRISQUE and two NIMA networks",
@@ -53,9 +69,11 @@ SPEC = ModelSpec(
     extra="quality",
     models=MEASURES,
     weights=_weights,
-    bind=_bind,
+    deployment=_deployment,
+    arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
+    columns=_columns,
     analyses=(
         AnalysisSpec(
             "quality",

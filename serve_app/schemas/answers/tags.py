@@ -1,7 +1,10 @@
 """Tags on the wire."""
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from deployments.models.tagger.answers import Tag
 from deployments.models.tagger.spec import TAGS
 from serve_app.schemas.answers.view import (
     IMAGE_EXAMPLE,
@@ -52,11 +55,12 @@ class TagsResponse(PictureResponse):
 
 def render(answered: Answered) -> Rendered:
     """The result's `tags`."""
-    return Rendered({"tags": TagsResult(model=answered.model, tags=_scores(answered))})
+    return Rendered({"tags": TagsResult(model=answered.model, tags=tag_scores(answered.value))})
 
 
-def _scores(answered: Answered) -> list[TagScore]:
-    return [TagScore(label=tag.label, probability=tag.probability) for tag in answered.value]
+def tag_scores(tags: Iterable[Tag]) -> list[TagScore]:
+    """Labels with their probabilities."""
+    return [TagScore(label=tag.label, probability=tag.probability) for tag in tags]
 
 
 VIEW = AnswerView(
@@ -69,6 +73,6 @@ VIEW = AnswerView(
         description="An image classifier's labels, ImageNet's with the default weights.",
         request=TagsRequest,
         response=TagsResponse,
-        fields=lambda answered: {"tags": _scores(answered)},
+        fields=lambda answered: {"tags": tag_scores(answered.value)},
     ),
 )

@@ -1,4 +1,4 @@
-"""How an analysis looks on the wire: as a part of an image's result in /v1/analyze, and where it has one on its route."""
+"""How an analysis looks on the wire: in an image's result of /v1/analyze, and on its own route where it has one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,5 +1,6 @@
 """What the tests of the analysis share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,4 +24,4 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(asking, "JOBS", replace(asking.JOBS, pause_s=0.0))

@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from PIL import Image
 
-from configs.settings import Settings
+from configs.settings import load_settings
 from deployments.runtime.weights import ClipWeights
+from deployments.specs import analyses
 from jobs.analyze import __main__ as command
-from jobs.analyze.analyses import ANALYSES
 from jobs.analyze.working import deployments
 from testbed.doubles.model_handles import handles
 from tests.unit.serving.test_images import encoded
 
-EVERYTHING = ",".join(ANALYSES)
+EVERYTHING = ",".join(analyses())
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 
 
@@ -35,7 +35,7 @@ def analyze(
     options = command.parse([f"--input={source}", f"--output={target}", f"--analyses={analyses}", *more])
     models = models or handles()
     asked = {name: models[name] for name in deployments(command.parse_analyses(analyses))}
-    return command.analyze(options, Settings(), asked, 0)
+    return command.analyze(options, load_settings(), asked, 0)
 
 
 def rows(target: Path | str) -> list[dict[str, Any]]:

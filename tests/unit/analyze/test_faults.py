@@ -1,5 +1,6 @@
 """The analysis of a folder: models that are away, refuse or hang, tasks that fail, and kills."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +18,12 @@ import pytest
 from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError
 
+from deployments.runtime.calls import JOBS
 from deployments.runtime.errors import ModelFailed, PromptTooLong
 from jobs.analyze import working
 from jobs.analyze.plan import Part, parts_of
 from jobs.analyze.source import SourceFile
 from jobs.analyze.working import Done
-from jobs.runtime import asking
 from jobs.runtime.asking import Asker, ModelAway, Refused
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import Answer, handles
@@ -172,22 +174,20 @@ def test_a_task_that_is_refused_ends_the_job(monkeypatch: pytest.MonkeyPatch) ->
         as_tasks(monkeypatch, Cluster({2: refused}))
 
 
-async def test_a_hanging_model_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "CALL_TIMEOUT_S", 0.01)
+async def test_a_hanging_model_is_given_up() -> None:
     calls: list[Answer] = []
 
     def hang() -> Answer:
-        calls.append(Answer(lambda: asking.asyncio.sleep(60)))
+        calls.append(Answer(lambda: asyncio.sleep(60)))
         return calls[-1]
 
     with pytest.raises(ModelAway, match="TimeoutError"):
-        await Asker().ask("Clip", hang)
-    assert len(calls) == asking.ATTEMPTS
+        await Asker(replace(JOBS, timeout_s=0.01, pause_s=0)).ask("Clip", hang)
+    assert len(calls) == JOBS.attempts
     assert all(call.cancelled for call in calls)
 
 
-async def test_pauses_grow_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "FIRST_WAIT_S", 1.0)
+async def test_pauses_grow_and_end() -> None:
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -197,7 +197,7 @@ async def test_pauses_grow_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RayActorError
 
     with pytest.raises(ModelAway):
-        await Asker(sleep).ask("Clip", lambda: Answer(gone))
+        await Asker(replace(JOBS, pause_s=1.0), sleep).ask("Clip", lambda: Answer(gone))
     for pause, middle in zip(pauses, (1, 2, 4, 8, 10), strict=True):
         assert middle / 2 <= pause <= middle * 1.5
 

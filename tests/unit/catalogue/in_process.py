@@ -17,13 +17,15 @@ from deployments.catalogue.preparing import CatalogueInputs, Prepared
 from deployments.catalogue.records import Result
 from deployments.catalogue.worker import CatalogueWorker, Looker, Pace
 from deployments.models.tagger.answers import Tag
+from deployments.specs import model_specs
 from tests.unit.serving.api import WEIGHTS, ClipDouble
 from tests.unit.serving.test_images import encoded
 
 RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")
 BLUE = encoded(Image.new("RGB", (20, 40), "blue"), "JPEG")
 GIF = encoded(Image.new("RGB", (20, 40), "blue"), "GIF")
-WANTED = CatalogueInputs(clip_size=WEIGHTS.image.size, captioner=True, tagger=True, gps=False, max_pixels=1_000_000)
+MODELS = {name: spec.takes((WEIGHTS,)) for name, spec in model_specs().items() if spec.catalogue}
+WANTED = CatalogueInputs(MODELS, gps=False, max_pixels=1_000_000)
 
 
 class Eyes(Looker):
@@ -39,8 +41,7 @@ class Eyes(Looker):
         await self.wait.wait()
         if self.outcomes:
             raise self.outcomes.pop(0)
-        assert prepared.for_clip is not None
-        vector = (await ClipDouble().embed_images(prepared.for_clip[np.newaxis]))[0]
+        vector = (await ClipDouble().embed_images(prepared.inputs["Clip"][np.newaxis]))[0]
         return Result(0.0, caption="a cup on a table", tags=(Tag("cup", 0.75),), vectors={WEIGHTS.id: vector})
 
 

@@ -52,7 +52,7 @@ async def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             await finished(api, await uploaded(api, encoded(Image.new("RGB", (40, 30), colour), "PNG")))
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'catalogue.db'}")
     monkeypatch.setenv("STORE_URL", str(tmp_path / "pictures"))
-    monkeypatch.setattr(asking, "FIRST_WAIT_S", 0.0)
+    monkeypatch.setattr(asking, "JOBS", replace(asking.JOBS, pause_s=0.0))
     return tmp_path
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,14 +165,13 @@ async def test_many_workers_process_each_image_once(tmp_path: Path) -> None:
 
 def test_only_what_is_asked_is_prepared() -> None:
     data = encoded(Image.new("RGB", (3000, 2000), "teal"), "JPEG")
-    nothing = prepare(data, WANTED.__class__(None, captioner=False, tagger=False, gps=False, max_pixels=10_000_000))
-    assert (nothing.for_clip, nothing.for_captioner, nothing.for_tagger) == (None, None, None)
+    nothing = prepare(data, replace(WANTED, models={}, max_pixels=10_000_000))
+    assert nothing.inputs == {}
     assert set(nothing.thumbnails) == {"small", "medium"}
-    everything = prepare(data, WANTED.__class__(**{**vars(WANTED), "max_pixels": 10_000_000}))
-    assert everything.for_clip is not None
-    assert everything.for_clip.shape == (32, 32, 3)
-    assert everything.for_captioner is not None
-    assert min(everything.for_captioner.shape[:2]) >= 750
+    everything = prepare(data, replace(WANTED, max_pixels=10_000_000))
+    assert set(everything.inputs) == {"Clip", "Captioner", "Tagger"}
+    assert everything.inputs["Clip"].shape == (32, 32, 3)
+    assert min(everything.inputs["Captioner"].shape[:2]) >= 750
 
 
 @pytest.mark.parametrize(

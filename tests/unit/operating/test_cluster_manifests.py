@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from configs.project import PROJECT
-from configs.settings import SECRETS
+from configs.settings import secrets as secret_variables
 from jobs.analyze.analyses import schema
 from jobs.koop.tables import IMAGES
 from tests.unit.operating.cluster import (
@@ -159,7 +159,7 @@ def test_the_clustering_reads_what_the_analysis_writes() -> None:
 
 def test_secrets_are_named_and_never_written() -> None:
     variables = environment(PODS["head"])
-    secrets = {name.upper() for name in SECRETS} | {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    secrets = set(secret_variables()) | {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert secrets <= variables.keys()
     for name in secrets:
         assert variables[name].keys() == {"name", "valueFrom"}

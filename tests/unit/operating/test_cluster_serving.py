@@ -15,7 +15,7 @@ from ray.serve.schema import ServeDeploySchema
 from configs import serving
 from configs.project import PROJECT
 from configs.serving import cluster_config, write_cluster
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import SettingsError, load_settings, loading, variables
 from tests.unit.operating.cluster import DEPLOYMENTS, GROUPS, PODS, SERVED, container, environment, values
 
 SOURCE = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
@@ -100,21 +100,22 @@ def test_a_switch_in_the_arguments_leaves_its_deployment_out(tmp_path: Path, mon
 
 
 def test_every_variable_is_known_and_no_value_is_impossible(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    monkeypatch.setattr(loading, "ENV_FILE", tmp_path / ".env")
     ours = environment(PODS["head"]).keys() - OTHERS_VARIABLES
-    assert {name.lower() for name in ours} <= Settings.model_fields.keys()
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    known = {one.name for one in variables()}
+    assert ours <= known
+    for name in known:
+        monkeypatch.delenv(name, raising=False)
     for name, value in values().items():
         monkeypatch.setenv(name, value)
     settings = load_settings(SERVED["applications"][0]["args"])
-    assert settings.weights == "hub"
-    ours_s = max(settings.request_timeout_s, settings.video_timeout_s, settings.process_timeout_s)
+    assert settings.service.weights == "hub"
+    ours_s = max(settings.ingress.request_timeout_s, settings.video.timeout_s, settings.tagging.timeout_s)
     assert SERVED["http_options"]["request_timeout_s"] > ours_s
     for name, deployment in DEPLOYMENTS.items():
-        batch = getattr(settings, f"{name}_max_batch".lower(), 0)
+        batch = settings.flat().get(f"{name}_MAX_BATCH".upper(), 0)
         assert deployment["max_ongoing_requests"] >= 2 * batch, name
-    assert DEPLOYMENTS["Ingress"]["max_ongoing_requests"] > settings.max_concurrent_requests
+    assert DEPLOYMENTS["Ingress"]["max_ongoing_requests"] > settings.ingress.max_concurrent_requests
 
 
 def test_every_pod_has_the_same_variables_each_once() -> None:
@@ -195,7 +196,7 @@ def test_one_set_of_models_leaves_room_on_its_gpu_for_their_contexts() -> None:
 
 def test_a_replica_has_as_many_threads_as_cpus() -> None:
     threads = {name: int(value) for name, value in values().items() if name.endswith("_THREADS")}
-    configurable = {name for name in DEPLOYMENTS if f"{name}_threads".lower() in Settings.model_fields}
+    configurable = {name for name in DEPLOYMENTS if f"{name}_THREADS".upper() in {one.name for one in variables()}}
     assert threads.keys() == {f"{name}_THREADS".upper() for name in configurable}
     for name in configurable:
         assert threads[f"{name}_THREADS".upper()] == math.ceil(DEPLOYMENTS[name]["ray_actor_options"]["num_cpus"])

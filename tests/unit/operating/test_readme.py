@@ -3,8 +3,9 @@
 import re
 
 from configs.project import PROJECT
-from configs.registry import load_registry
-from configs.settings import Settings
+from configs.registry import read_entry
+from configs.settings import settings_from, variables
+from deployments.models.clip.settings import ClipEntry
 from serve_app.http.errors import PanoptesError
 from tests.unit.serving.api import client
 
@@ -23,12 +24,12 @@ def test_every_setting_is_in_the_table_with_its_default() -> None:
         name: (default.strip("`"), meaning)
         for name, default, meaning in re.findall(r"^\| `([A-Z0-9_]+)` \| (.*?) \| (.*) \|$", README, re.MULTILINE)
     }
-    assert list(rows) == [name.upper() for name in Settings.model_fields]
+    assert list(rows) == [one.name for one in variables()]
     shown = {"True": "true", "False": "false", "()": "", "None": "", "**********": ""}
-    defaults = Settings.model_construct()
-    for name, field in Settings.model_fields.items():
-        value = str(getattr(defaults, name))
-        assert rows[name.upper()] == (shown.get(value, value), field.description), name
+    defaults = settings_from({}).flat()
+    for one in variables():
+        value = str(defaults[one.name])
+        assert rows[one.name] == (shown.get(value, value), one.info.description), one.name
 
 
 def test_every_error_code_is_named() -> None:
@@ -47,7 +48,7 @@ def test_every_metric_is_named() -> None:
 
 
 def test_every_checkpoint_is_named() -> None:
-    assert [name for name in load_registry().clip.checkpoints if f"`{name}`" not in README] == []
+    assert [name for name in read_entry("clip", ClipEntry).checkpoints if f"`{name}`" not in README] == []
 
 
 def test_every_make_target_of_the_readme_exists() -> None:

@@ -7,7 +7,8 @@ from ray.serve.schema import ServeDeploySchema
 from configs.project import PROJECT
 from configs.settings import load_settings
 from deployments.catalogue.worker import Pace
-from serve_app.app import PARTS
+from deployments.models.clip.settings import ClipSettings
+from deployments.specs import all_specs
 
 CONFIG = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
 
@@ -30,7 +31,7 @@ def test_ray_accepts_it() -> None:
 
 def test_every_deployment_says_everything() -> None:
     deployments = CONFIG["applications"][0]["deployments"]
-    assert {deployment["name"] for deployment in deployments} == {"Ingress", *PARTS}
+    assert {deployment["name"] for deployment in deployments} == {"Ingress", *all_specs()}
     for deployment in deployments:
         assert deployment.keys() >= SAID_ON_PURPOSE, deployment["name"]
         assert deployment["autoscaling_config"].keys() >= {"min_replicas", "max_replicas", "target_ongoing_requests"}
@@ -40,11 +41,11 @@ def test_every_deployment_says_everything() -> None:
 def test_a_full_batch_fits_into_a_replica() -> None:
     clip = next(entry for entry in CONFIG["applications"][0]["deployments"] if entry["name"] == "Clip")
     # One batch computes while the next gathers.
-    assert clip["max_ongoing_requests"] >= 2 * load_settings({}).clip_max_batch
+    assert clip["max_ongoing_requests"] >= 2 * load_settings({}).of(ClipSettings).max_batch
 
 
 def test_what_a_hanging_model_held_is_asked_again_before_the_deadline() -> None:
-    deadline = load_settings({}).request_timeout_s
+    deadline = load_settings({}).ingress.request_timeout_s
     for deployment in CONFIG["applications"][0]["deployments"]:
         name, grace = deployment["name"], deployment["graceful_shutdown_timeout_s"]
         if name == "Ingress":
@@ -62,12 +63,12 @@ def test_a_worker_of_the_catalogue_gives_back_what_it_has_before_it_is_killed() 
 def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None:
     assert CONFIG["http_options"]["host"] == "127.0.0.1"
     settings = load_settings({})
-    ours = max(settings.request_timeout_s, settings.video_timeout_s, settings.process_timeout_s)
+    ours = max(settings.ingress.request_timeout_s, settings.video.timeout_s, settings.tagging.timeout_s)
     assert CONFIG["http_options"]["request_timeout_s"] > ours
 
 
 def test_its_arguments_are_settings() -> None:
-    assert load_settings(CONFIG["applications"][0]["args"]).weights == "auto"
+    assert load_settings(CONFIG["applications"][0]["args"]).service.weights == "auto"
 
 
 def test_two_cores_have_room_for_everything() -> None:

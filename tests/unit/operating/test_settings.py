@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from configs.project import PROJECT
-from configs.settings import Settings, SettingsError, load_settings
+from configs.settings import SettingsError, load_settings, loading, settings_from, variables
+from deployments.models.clip.settings import ClipSettings
 
 
 @pytest.fixture(autouse=True)
 def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The developer's own .env and environment have no say here."""
-    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setattr(loading, "ENV_FILE", tmp_path / ".env")
+    for variable in variables():
+        monkeypatch.delenv(variable.name, raising=False)
     return tmp_path / ".env"
 
 
@@ -58,7 +59,7 @@ def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, na
 )
 def test_a_store_without_a_password_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
     monkeypatch.setenv("STORE_URL", store)
-    assert load_settings().store_url == store
+    assert load_settings().catalogue.store_url == store
 
 
 def test_unknown_name_in_env_file_is_refused(no_env_file: Path) -> None:
@@ -91,12 +92,12 @@ def test_environment_wins_over_env_file_wins_over_arguments(monkeypatch: pytest.
     no_env_file.write_text("WEIGHTS=auto\nCLIP_THREADS=2\n")
     monkeypatch.setenv("WEIGHTS", "bundled")
     settings = load_settings(arguments)
-    assert (settings.weights, settings.clip_threads, settings.max_files) == ("bundled", 2, 7)
+    assert (settings.service.weights, settings.of(ClipSettings).threads, settings.limits.max_files) == ("bundled", 2, 7)
 
 
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FETCH_ALLOW_PRIVATE", "images.internal, 10.1.0.0/16")
-    assert load_settings().fetch_allow_private == ("images.internal", "10.1.0.0/16")
+    assert load_settings().fetch.allow_private == ("images.internal", "10.1.0.0/16")
 
 
 def test_request_limit_below_image_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,14 +122,13 @@ def test_the_check_command_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch
 def test_example_file_lists_every_setting_with_its_default() -> None:
     example = (PROJECT / ".env.example").read_text()
     lines = dict(line.lstrip("# ").split("=", 1) for line in example.splitlines() if "=" in line.split(" ")[-1])
-    assert set(lines) == {name.upper() for name in Settings.model_fields}
-    defaults = Settings.model_construct()
-    for name in Settings.model_fields:
-        written, default = lines[name.upper()], getattr(defaults, name)
+    defaults = settings_from({}).flat()
+    assert set(lines) == defaults.keys()
+    for name, default in defaults.items():
         shown = {"True": "true", "False": "false", "()": "", "None": "", "**********": ""}.get(
             str(default), str(default)
         )
-        assert written == shown, name
+        assert lines[name] == shown, name
 
 
 @pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key", "database_url"])
@@ -139,12 +139,12 @@ def test_a_secret_in_the_args_of_a_serve_config_is_refused(name: str) -> None:
 
 
 def test_the_catalogue_lies_in_the_project_unless_it_is_told_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_settings().catalogue_database == f"sqlite:///{PROJECT}/data/catalogue.db"
-    assert load_settings().catalogue_store == f"{PROJECT}/data/pictures"
+    assert load_settings().catalogue.database == f"sqlite:///{PROJECT}/data/catalogue.db"
+    assert load_settings().catalogue.store == f"{PROJECT}/data/pictures"
     monkeypatch.setenv("DATABASE_URL", "sqlite:////var/lib/catalogue.db")
     monkeypatch.setenv("STORE_URL", "s3://bucket/prefix")
-    assert load_settings().catalogue_database == "sqlite:////var/lib/catalogue.db"
-    assert load_settings().catalogue_store == "s3://bucket/prefix"
+    assert load_settings().catalogue.database == "sqlite:////var/lib/catalogue.db"
+    assert load_settings().catalogue.store == "s3://bucket/prefix"
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@host/catalogue")
-    assert load_settings().catalogue_database == "postgresql://me:secret@host/catalogue"
+    assert load_settings().catalogue.database == "postgresql://me:secret@host/catalogue"
     assert "secret" not in repr(load_settings())

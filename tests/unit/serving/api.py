@@ -2,15 +2,17 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from configs.settings import Settings
+from configs.settings import settings_from
 from deployments.models.blur.answers import BlurMeasures
-from deployments.models.clip.answers import ImageScores, TextEmbeddings
+from deployments.models.clip.answers import Classified, TextEmbeddings
+from deployments.models.clip.map_rule import decide
+from deployments.models.clip.zero_shot import softmax
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
 from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
@@ -19,20 +21,17 @@ from deployments.models.tagger.answers import Tag
 from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.replica import ModelStatus
 from deployments.runtime.weights import ClipWeights, Weights
+from deployments.specs import all_specs
 from deployments.video.deployment import FrameBatch, VideoFacts
 from deployments.work.deployment import Job, Work
-from serve_app.clients.handles import (
-    AnalyzerClient,
-    CataloguerClient,
-    ClipClient,
-    ClustererClient,
-    LlmClient,
-    Models,
-    ModelState,
-    SharedPicture,
-    VideoClient,
-    WorkClient,
-)
+from serve_app.clients.catalogue import CataloguerClient
+from serve_app.clients.client import FramesClient, ModelClient, ModelState, SharedPicture
+from serve_app.clients.clip import ClipClient
+from serve_app.clients.clustering import ClustererClient
+from serve_app.clients.llm import LlmClient
+from serve_app.clients.models import Models
+from serve_app.clients.video import VideoClient
+from serve_app.clients.work import WorkClient
 from serve_app.ingress import make_api
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
@@ -69,7 +68,7 @@ class ClipDouble(Scripted, ClipClient):
     """Answers at once: an image is its mean colour, a text its length."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Clip"], None)
         self.models = (WEIGHTS,)
 
     async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -83,16 +82,21 @@ class ClipDouble(Scripted, ClipClient):
         vectors = np.array([[len(text), 1, 1, 1] for text in texts], np.float32)
         return TextEmbeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts))
 
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
-        logits = np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
-        return ImageScores(await self.embed_images(pixels), logits)
+    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
+        await self.embed_images(pixels)
+        return np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
+
+    async def classify(self, pixels: NDArray[np.uint8], prompt_set: str, *, vectors: bool = False) -> Classified:
+        found = await self.embed_images(pixels)
+        logits = await self.score(pixels, [[], [], []])
+        return Classified([decide(row) for row in softmax(logits).tolist()], found if vectors else None)
 
 
-class AnalyzerDouble(Scripted, AnalyzerClient[Any]):
+class AnalyzerDouble(Scripted, FramesClient[Any]):
     """Answers with `figures`, and remembers the shapes of the pictures that it saw, and what else it was told."""
 
     def __init__(self, name: str, *models: str, figures: object) -> None:
-        super().__init__(name, models, None)
+        super().__init__(all_specs()[name], None)
         self.models = tuple(Weights(model, "a double", f"test/{model}", "bundled") for model in models)
         self.figures, self.seen = figures, list[tuple[int, ...]]()
         self.told: list[tuple[object, ...]] = []
@@ -123,7 +127,7 @@ class WorkDouble(Scripted, WorkClient):
     """Keeps the jobs as the real record does."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Work"], None)
         self.models = (Weights("work", "a double", "test/work", "builtin"),)
         self._work = Work.func_or_class(most=3)
 
@@ -140,7 +144,7 @@ class CataloguerDouble(Scripted, CataloguerClient):
     """Counts how often it is woken."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Cataloguer"], None)
         self.models = (Weights("cataloguer", "a double", "test/cataloguer", "builtin"),)
         self.woken = 0
 
@@ -153,7 +157,7 @@ class VideoDouble(Scripted, VideoClient):
     """A video of as many grey frames as it has bytes, each as bright as its byte, a second apart."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Video"], None)
         self.models = (Weights("video", "a double", "test/video", "builtin"),)
         self.asked: list[float] = []
 
@@ -177,7 +181,7 @@ class ClustererDouble(Scripted, ClustererClient):
     """Answers with the length of what it got."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Clusterer"], None)
         self.models = (Weights("clusterer", "a double", "test/clusterer", "builtin"),)
 
     async def cluster(self, body: bytes) -> bytes:
@@ -189,7 +193,7 @@ class LlmDouble(Scripted, LlmClient):
     """Likes every picture, and remembers the questions."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(all_specs()["Llm"], None)
         self.models = (Weights("llm", "a double", "test/llm", "provider"),)
         self.questions: list[LlmQuestion] = []
 
@@ -205,32 +209,56 @@ HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 3
 
 
 class Doubles(Models):
-    """Every model as a double."""
+    """Every model as a double; the annotations say which."""
 
-    clip: ClipDouble
-    blur: AnalyzerDouble
-    quality: AnalyzerDouble
-    emotion: AnalyzerDouble
-    tagger: AnalyzerDouble  # type: ignore[assignment]
-    captioner: AnalyzerDouble
-    detector: DetectorDouble  # type: ignore[assignment]
-    video: VideoDouble
-    clusterer: ClustererDouble
-    llm: LlmDouble
-    work: WorkDouble
-    cataloguer: CataloguerDouble
+    if TYPE_CHECKING:
+        clip: ClipDouble  # type: ignore[assignment]
+        tagger: AnalyzerDouble  # type: ignore[assignment]
+        detector: DetectorDouble  # type: ignore[assignment]
+        video: VideoDouble  # type: ignore[assignment]
+        clusterer: ClustererDouble  # type: ignore[assignment]
+        llm: LlmDouble  # type: ignore[assignment]
+        work: WorkDouble  # type: ignore[assignment]
+        cataloguer: CataloguerDouble  # type: ignore[assignment]
 
     def __init__(self) -> None:
         super().__init__({})
-        self.clip = ClipDouble()
-        self.blur = AnalyzerDouble("Blur", "blur", figures=BlurMeasures(312.5, 150.0))
-        self.quality = AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityMeasures(14.0, 6.5, 5.5))
-        self.emotion = AnalyzerDouble("Emotion", "deepface", figures=[HAPPY])
-        self.tagger = AnalyzerDouble("Tagger", "tagger", figures=[Tag("espresso", 0.75), Tag("cup", 0.125)])
-        self.captioner = AnalyzerDouble("Captioner", "captioner", figures="a cup on a table")
-        self.detector = DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP])
-        self.video, self.clusterer, self.llm = VideoDouble(), ClustererDouble(), LlmDouble()
-        self.work, self.cataloguer = WorkDouble(), CataloguerDouble()
+        doubles: list[ModelClient] = [
+            ClipDouble(),
+            AnalyzerDouble("Blur", "blur", figures=BlurMeasures(312.5, 150.0)),
+            AnalyzerDouble("Quality", "pyiqa_brisque", figures=QualityMeasures(14.0, 6.5, 5.5)),
+            AnalyzerDouble("Emotion", "deepface", figures=[HAPPY]),
+            AnalyzerDouble("Tagger", "tagger", figures=[Tag("espresso", 0.75), Tag("cup", 0.125)]),
+            AnalyzerDouble("Captioner", "captioner", figures="a cup on a table"),
+            DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP]),
+            VideoDouble(),
+            ClustererDouble(),
+            LlmDouble(),
+            WorkDouble(),
+            CataloguerDouble(),
+        ]
+        for double in doubles:
+            self.replace(double)
+
+    def replace(self, client: ModelClient) -> None:
+        """Ask this client instead of the one of the same deployment."""
+        self._clients[client.deployment] = client
+
+    @property
+    def blur(self) -> AnalyzerDouble:
+        return cast("AnalyzerDouble", self["Blur"])
+
+    @property
+    def quality(self) -> AnalyzerDouble:
+        return cast("AnalyzerDouble", self["Quality"])
+
+    @property
+    def emotion(self) -> AnalyzerDouble:
+        return cast("AnalyzerDouble", self["Emotion"])
+
+    @property
+    def captioner(self) -> AnalyzerDouble:
+        return cast("AnalyzerDouble", self["Captioner"])
 
 
 @asynccontextmanager
@@ -238,15 +266,16 @@ async def client(
     clip: ClipClient | None = None, models: Models | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an application with these settings, without a rate limit unless they say so."""
-    chosen = Settings.model_construct(**{"rate_limit_enabled": False, **settings})
+    chosen = settings_from({"rate_limit_enabled": False, **settings})
     chosen_models = models or Doubles()
     if clip:
-        chosen_models.clip = clip
+        assert isinstance(chosen_models, Doubles)
+        chosen_models.replace(clip)
     services = Services(
         settings=chosen,
         models=chosen_models,
-        decoder=Decoder(1, chosen.max_pixels),
-        fetcher=Fetcher(allow_private=[], max_bytes=chosen.max_fetch_bytes, timeout_s=2),
+        decoder=Decoder(1, chosen.limits.max_pixels),
+        fetcher=Fetcher(allow_private=[], max_bytes=chosen.fetch.max_bytes, timeout_s=2),
     )
     application = make_api(services)
     transport = httpx.ASGITransport(cast("Any", application))

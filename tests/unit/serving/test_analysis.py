@@ -11,7 +11,9 @@ import pytest
 
 from deployments.models.quality.answers import QualityMeasures
 from deployments.runtime.errors import ModelFailed
-from serve_app.clients.handles import AnalyzerClient, Models
+from deployments.specs import all_specs
+from serve_app.clients.client import AnalyzerClient
+from serve_app.clients.models import Models
 from serve_app.http.errors import ModelUnavailable, Overloaded
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
@@ -192,7 +194,7 @@ async def test_analyzers_look_side_by_side() -> None:
 
 async def test_a_switched_off_analyzer_is_an_error_only_for_who_asked_for_it() -> None:
     models = Doubles()
-    models.emotion = AnalyzerClient("Emotion", ("deepface",), None)  # type: ignore[assignment]
+    models.replace(AnalyzerClient(all_specs()["Emotion"], None))
     async with client(models=models) as api:
         silent = (await api.post("/v1/analyze", json={"image": IMAGE})).json()["result"]
         asked = (await api.post("/v1/analyze", json={"image": IMAGE, "run_emotion": True})).json()["result"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from serve_app.clients.handles import Models
+from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.errors import ModelUnavailable, Overloaded, PanoptesError
 from serve_app.http.security import DOCS_FILES

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Generator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ from grpc.aio import AioRpcError, Metadata
 from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
-from deployments.catalogue.deployment import CATALOGUER
+from deployments.catalogue.spec import CATALOGUER
+from deployments.runtime.calls import INGRESS
 from deployments.runtime.errors import ModelFailed, PromptTooLong
-from deployments.video.deployment import VIDEO
-from serve_app.clients import calls, handles
+from deployments.runtime.spec import Deployed
+from deployments.specs import all_specs
+from deployments.video.spec import VIDEO
+from serve_app.clients import calls, client, video
 from serve_app.clients.calls import answer
-from serve_app.clients.handles import CataloguerClient, Deployed, VideoClient
+from serve_app.clients.catalogue import CataloguerClient
+from serve_app.clients.video import VideoClient
 from serve_app.http.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
 from serve_app.http.middleware import weights_used
 
@@ -48,7 +53,8 @@ class Told:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "PAUSE_S", 0.0)
+    for module in (calls, video):
+        monkeypatch.setattr(module, "INGRESS", replace(INGRESS, pause_s=0.0))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,7 @@ async def test_a_call_is_cancelled_with_its_caller() -> None:
 @pytest.mark.parametrize(("ended", "retries", "told"), [(2, 2, True), (3, 2, False), (1, 0, False)])
 async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int, retries: int, told: bool) -> None:
     outcomes = iter([*[Failing(RayActorError()) for _ in range(ended)], Told()])
-    asked = answer("Clip", lambda: next(outcomes), retries)
+    asked = answer("Clip", lambda: next(outcomes), replace(calls.INGRESS, attempts=1 + retries))
     if told:
         assert await asked == "told"
     else:
@@ -150,11 +156,11 @@ async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
     async def running() -> dict[str, int]:
         return {"Cataloguer": 1}
 
-    monkeypatch.setattr(handles.running_replicas, "get", running)
+    monkeypatch.setattr(client.running_replicas, "get", running)
     weights_used.set(set())
-    client = CataloguerClient(Deployed(Silent(error), (CATALOGUER,)))  # type: ignore[arg-type]
-    await client.wake()
-    state = await client.state()
+    workers = CataloguerClient(all_specs()["Cataloguer"], Deployed(Silent(error), (CATALOGUER,)))  # type: ignore[arg-type]
+    await workers.wake()
+    state = await workers.state()
     assert (state.statuses, state.replicas, state.error) == (None, 1, f"does not answer ({type(error).__name__})")
 
 
@@ -189,14 +195,14 @@ class Stream:
 
 async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
     frames = Frames(2, 0, 5)
-    client = VideoClient(Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
-    assert [batch async for batch in client.frames(None, 1.0, 9, 224)] == [1, 2, 3, 4, 5]
+    videos = VideoClient(all_specs()["Video"], Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
+    assert [batch async for batch in videos.frames(None, 1.0, 9, 224)] == [1, 2, 3, 4, 5]
     assert frames.cancelled == 3
 
 
 async def test_a_stream_that_is_always_cut_off_is_said() -> None:
-    client = VideoClient(Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
-    stream = client.frames(None, 1.0, 9, 224)
+    videos = VideoClient(all_specs()["Video"], Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
+    stream = videos.frames(None, 1.0, 9, 224)
     assert [await anext(stream) for _ in range(3)] == [1, 2, 3]
     with pytest.raises(ModelUnavailable):
         await anext(stream)

@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import SecretStr
 
-from serve_app.clients.handles import Models
+from serve_app.clients.models import Models
 from serve_app.http.security import PUBLIC_ROUTES
 from serve_app.page.pages import ASSET_ROUTES, ASSETS, FOLDER, HOME
 from tests.unit.serving.api import client

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from deployments.specs import model_specs
 from deployments.work.deployment import MOST_JOBS, Job, Work
-from serve_app.clients.handles import Models, SharedPicture
-from serve_app.features.descriptions import TAGGER_LEAST
+from serve_app.clients.client import SharedPicture
+from serve_app.clients.models import Models
 from serve_app.features.tagging import IMAGE_TYPES, LATE, UNSUITABLE, VIDEO_TYPES, WRONG_TYPE
 from serve_app.http.errors import InvalidVideo, ModelUnavailable
 from testbed.paths import shared
@@ -87,7 +88,8 @@ async def test_a_video_is_its_frames_together() -> None:
     counts = await process(models, {"documents": [document("v", MP4, "MP4")], "prompt": "OD"})
     assert labels.json()["data"][0]["source"]["content"] == LABELS
     assert models.tagger.told == [(3,)]
-    assert models.tagger.seen == [(len(MP4), TAGGER_LEAST, TAGGER_LEAST, 3)]
+    side = model_specs()["Tagger"].takes(()).least
+    assert models.tagger.seen == [(len(MP4), side, side, 3)]
     assert counts.json()["data"][0]["source"]["content"] == [{"cup": 2}, {"table": 2}]  # as in the second frame
 
 
@@ -177,7 +179,7 @@ class SlowWithWide(AnalyzerDouble):
 
 def slow_with_wide() -> Doubles:
     models = Doubles()
-    models.tagger = SlowWithWide("Tagger", "tagger", figures=models.tagger.figures)
+    models.replace(SlowWithWide("Tagger", "tagger", figures=models.tagger.figures))
     return models
 
 

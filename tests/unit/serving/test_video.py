@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from deployments.models.clip.answers import ImageScores
-from serve_app.clients.handles import Models
+from serve_app.clients.models import Models
 from serve_app.http.errors import InvalidVideo, VideoTooLarge
 from tests.unit.serving.api import ClipDouble, Doubles, client
 
@@ -19,14 +18,14 @@ VIDEO = ("video", ("a.MP4", bytes([100, 7, 250, 90])))
 class Brightness(ClipDouble):
     """The darker a frame the more it is the first category, the brighter the more the second."""
 
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
+    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
         means = pixels.reshape(len(pixels), -1).mean(axis=1)
-        return ImageScores(np.zeros((len(pixels), 4), np.float32), np.stack([-means, means], axis=1) / 100)
+        return np.asarray(np.stack([-means, means], axis=1) / 100, np.float32)
 
 
 def dark_and_bright() -> Doubles:
     models = Doubles()
-    models.clip = Brightness()
+    models.replace(Brightness())
     return models
 
 
@@ -77,7 +76,7 @@ async def test_a_video_has_a_limit_and_can_be_switched_off() -> None:
     async with client(max_video_mb=0.000001) as api:
         assert (await api.post("/video", files=[VIDEO, CATEGORIES])).status_code == 413
     models = Doubles()
-    models.video = Models({}).video  # type: ignore[assignment]
+    models.replace(Models({}).video)
     async with client(models=models) as api:
         answer = await api.post("/video", files=[VIDEO, CATEGORIES])
     assert answer.status_code == 503

@@ -1,0 +1,288 @@
+"""The groups of settings that belong to no model."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from configs.project import PROJECT
+from configs.settings.base import MEGABYTE, Group
+from configs.types import DatabaseUrl, Hosts, Key, Networks, RedisUrl, StoreUrl
+
+
+class Service(Group):
+    """The application as a whole"""
+
+    environment: Literal["development", "staging", "production"] = Field(
+        "development", alias="ENVIRONMENT", description="Shown in /health; has no other effect."
+    )
+    weights: Literal["auto", "hub", "bundled"] = Field(
+        "auto",
+        alias="WEIGHTS",
+        description="hub: the named checkpoints or nothing; bundled: ours; auto: hub where there, else bundled.",
+    )
+
+
+class Analysis(Group):
+    """/v1/analyze and /v1/analyze/batch"""
+
+    timeout_s: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        alias="ANALYZER_TIMEOUT_S",
+        description="Time for one analyser on one image; what is late is missing from the answer.",
+    )
+    max_images: int = Field(
+        20, ge=1, le=1000, alias="MAX_BATCH_SIZE", description="Most images of one /v1/analyze/batch request."
+    )
+
+
+class Tagging(Group):
+    """/process"""
+
+    backend: Literal["imagenet", "florence2"] = Field(
+        "imagenet",
+        alias="TAGGER_BACKEND",
+        description="What answers /process: imagenet (labels) or florence2 (the detector's counts).",
+    )
+    timeout_s: float = Field(
+        240,
+        gt=0,
+        le=3600,
+        alias="PROCESS_TIMEOUT_S",
+        description="Time for one /process, what is late is named; keep http_options.request_timeout_s above it.",
+    )
+    video_frames: int = Field(
+        16,
+        ge=1,
+        le=256,
+        alias="PROCESS_VIDEO_FRAMES",
+        description="Frames of a video that /process tags, spread evenly.",
+    )
+
+
+class Work(Group):
+    """The record of jobs"""
+
+    enabled: bool = Field(True, description="Off: no Work deployment, /work/status answers 503.")
+
+
+class Video(Group):
+    """/video"""
+
+    enabled: bool = Field(True, description="Off: no Video deployment, /video answers 503.")
+    step_s: float = Field(1, gt=0, le=3600, description="Seconds between the frames of a video that are looked at.")
+    max_frames: int = Field(
+        600,
+        ge=1,
+        le=100_000,
+        alias="MAX_VIDEO_FRAMES",
+        description="Most frames of a video; the step is widened for a longer one.",
+    )
+    max_seconds: float = Field(
+        600, gt=0, le=36_000, alias="MAX_VIDEO_SECONDS", description="Longest video, in seconds."
+    )
+    max_mb: float = Field(
+        500,
+        gt=0,
+        le=5000,
+        alias="MAX_VIDEO_MB",
+        description="Largest video, in megabytes; MAX_REQUEST_MB holds too.",
+    )
+    timeout_s: float = Field(
+        300, gt=0, le=3600, description="Time to answer one /video; keep http_options.request_timeout_s above it."
+    )
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_mb * MEGABYTE)
+
+
+class Clustering(Group):
+    """/v1/cluster"""
+
+    enabled: bool = Field(
+        True, alias="CLUSTERER_ENABLED", description="Off: no Clusterer deployment, /v1/cluster answers 503."
+    )
+    threads: int = Field(
+        0,
+        ge=0,
+        le=256,
+        alias="CLUSTERER_THREADS",
+        description="CPU threads of a Clusterer replica; 0: all, at most 8.",
+    )
+    max_embeddings: int = Field(
+        20_000,
+        ge=2,
+        le=1_000_000,
+        alias="MAX_CLUSTER_EMBEDDINGS",
+        description="Most embeddings of one /v1/cluster request.",
+    )
+
+
+class Catalogue(Group):
+    """The catalogue of uploaded images"""
+
+    enabled: bool = Field(True, alias="CATALOGUER_ENABLED", description="Off: no catalogue, its routes answer 503.")
+    database_url: DatabaseUrl = Field(
+        SecretStr(""),
+        alias="DATABASE_URL",
+        description="sqlite:///… or postgresql://…; SQLite in data/catalogue.db when empty.",
+    )
+    store_url: StoreUrl = Field(
+        "data/pictures",
+        alias="STORE_URL",
+        description="Folder for the catalogue's files, or a URL of fsspec such as s3://bucket/prefix.",
+    )
+    max_attempts: int = Field(
+        5, ge=1, le=100, alias="MAX_ATTEMPTS", description="How often an upload is tried before it is failed."
+    )
+    lease_s: float = Field(
+        60,
+        ge=1,
+        le=3600,
+        alias="LEASE_S",
+        description="How long an upload is a worker's; of a killed one it is tried anew after this.",
+    )
+    parallel: int = Field(
+        4, ge=1, le=256, alias="CATALOGUER_PARALLEL", description="Uploads that a worker has under way at a time."
+    )
+    poll_s: float = Field(
+        2,
+        gt=0,
+        le=60,
+        alias="CATALOGUER_POLL_S",
+        description="A worker that nobody wakes looks for uploads this often.",
+    )
+    exif_gps: bool = Field(False, alias="EXIF_GPS", description="On: the metadata of an image say where it was taken.")
+
+    @property
+    def database(self) -> str:
+        """DATABASE_URL; a SQLite file that is named without a folder of its own lies in the project's."""
+        url = self.database_url.get_secret_value() or "sqlite:///data/catalogue.db"
+        kind, _, rest = url.partition("://")
+        if kind.partition("+")[0] == "sqlite" and not rest.startswith("//"):
+            return f"{kind}:///{PROJECT / rest.removeprefix('/')}"
+        return url
+
+    @property
+    def store(self) -> str:
+        """STORE_URL; a folder that is not absolute lies in the project's."""
+        return self.store_url if "://" in self.store_url else str(PROJECT / Path(self.store_url).expanduser())
+
+
+class Security(Group):
+    """Who may ask, and whose word is taken for it"""
+
+    api_key: Key = Field(
+        SecretStr(""), alias="API_KEY", description="When set, every route but the public ones asks for it."
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        alias="TRUSTED_PROXIES",
+        description="Addresses or networks whose X-Forwarded-… headers are believed.",
+    )
+
+
+class RateLimit(Group):
+    """The rate limit"""
+
+    enabled: bool = Field(True, description="Limit inference and uploads by API key or client address.")
+    per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
+    burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
+    redis_url: RedisUrl = Field(SecretStr(""), description="redis://… makes the limit exact across ingress replicas.")
+
+
+class Limits(Group):
+    """What a request may bring"""
+
+    max_image_mb: float = Field(
+        50, gt=0, le=1000, alias="MAX_IMAGE_MB", description="Largest uploaded image, in megabytes."
+    )
+    max_megapixels: float = Field(
+        100, gt=0, le=1000, alias="MAX_MEGAPIXELS", description="Largest image, in millions of pixels."
+    )
+    max_request_mb: float = Field(
+        500, gt=0, le=5000, alias="MAX_REQUEST_MB", description="Largest request with several files, in megabytes."
+    )
+    max_batch_mb: float = Field(
+        100,
+        gt=0,
+        le=5000,
+        alias="MAX_BATCH_MB",
+        description="Largest request of /v1/analyze/batch or /process, in megabytes of JSON.",
+    )
+    max_files: int = Field(1000, ge=1, le=10_000, alias="MAX_FILES", description="Most files in one request.")
+    max_categories: int = Field(
+        1000, ge=1, le=10_000, alias="MAX_CATEGORIES", description="Most categories or labels in one request."
+    )
+    max_embedding_inputs: int = Field(
+        256, ge=1, le=2048, alias="MAX_EMBEDDING_INPUTS", description="Most inputs of one /v1/embeddings request."
+    )
+
+    @model_validator(mode="after")
+    def _request_holds_an_image(self) -> Self:
+        if self.max_request_mb < self.max_image_mb:
+            raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
+        return self
+
+    @property
+    def max_image_bytes(self) -> int:
+        return int(self.max_image_mb * MEGABYTE)
+
+    @property
+    def max_batch_bytes(self) -> int:
+        return int(self.max_batch_mb * MEGABYTE)
+
+    @property
+    def max_request_bytes(self) -> int:
+        return int(self.max_request_mb * MEGABYTE)
+
+    @property
+    def max_pixels(self) -> int:
+        return int(self.max_megapixels * 1_000_000)
+
+
+class Fetch(Group):
+    """Images that are fetched from a URL"""
+
+    allow_private: Hosts = Field(
+        (), description="Host names, addresses or networks that may be fetched although they are not public."
+    )
+    timeout_s: float = Field(15, gt=0, le=300, description="Time to fetch one URL, redirects included.")
+    max_mb: float = Field(
+        30, gt=0, le=1000, alias="MAX_FETCH_MB", description="Largest image fetched from a URL, in megabytes."
+    )
+
+    @property
+    def max_bytes(self) -> int:
+        return int(self.max_mb * MEGABYTE)
+
+
+class Ingress(Group):
+    """A replica of the ingress"""
+
+    request_timeout_s: float = Field(
+        60,
+        gt=0,
+        le=3600,
+        alias="REQUEST_TIMEOUT_S",
+        description="Time to answer one request; keep http_options.request_timeout_s above it.",
+    )
+    max_concurrent_requests: int = Field(
+        200,
+        ge=1,
+        alias="MAX_CONCURRENT_REQUESTS",
+        description="Inference and uploads under way in an ingress replica; Serve refuses at max_ongoing_requests.",
+    )
+    max_concurrent_pictures: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        alias="MAX_CONCURRENT_PICTURES",
+        description="Pictures analysed side by side in an ingress replica; each is there whole.",
+    )
+    decode_threads: int = Field(
+        2, ge=1, le=64, alias="DECODE_THREADS", description="Threads of an ingress replica that decode images."
+    )

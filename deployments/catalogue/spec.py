@@ -1,0 +1,70 @@
+"""What the catalogue's worker is, read without its libraries."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+from configs.settings import Settings, SettingsError
+from deployments.catalogue.config import CatalogueConfig
+from deployments.runtime.spec import Deployed, DeploymentSpec, ModelSpec
+from deployments.runtime.weights import ClipWeights, Weights
+
+CATALOGUER = Weights("cataloguer", "processing of the catalogue's uploads", "panoptes/cataloguer", "builtin")
+
+
+def catalogue_config(settings: Settings) -> CatalogueConfig:
+    """Where the catalogue of these settings is."""
+    own = settings.catalogue
+    return CatalogueConfig(own.database, own.store, own.max_attempts)
+
+
+def _deployment() -> Any:
+    from deployments.catalogue.deployment import Cataloguer
+
+    return Cataloguer
+
+
+def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
+    from deployments.catalogue.preparing import CatalogueInputs
+    from deployments.catalogue.worker import Pace
+    from deployments.specs import model_specs
+
+    config = catalogue_config(settings)
+    _check(config)
+    inputs = {name: model_specs()[name].takes(one.models) for name, one in deployed.items()}
+    clip = cast("ClipWeights", deployed["Clip"].models[0]) if "Clip" in deployed else None
+    own = settings.catalogue
+    return (
+        config,
+        {name: one.handle for name, one in deployed.items()},
+        clip,
+        CatalogueInputs(inputs, own.exif_gps, settings.limits.max_pixels),
+        Pace(own.parallel, own.lease_s, own.poll_s),
+    )
+
+
+def _check(config: CatalogueConfig) -> None:
+    """SettingsError for a database or a store that there cannot be; one that does not answer now may do so later."""
+    from deployments.catalogue.errors import StoreUnavailable
+    from deployments.catalogue.sql.database import database_url
+    from deployments.catalogue.store.opening import open_store
+
+    try:
+        database_url(config.database_url)
+        with suppress(StoreUnavailable):
+            open_store(config.store_url)
+    except ValueError as error:
+        raise SettingsError(f"Cannot start: DATABASE_URL or STORE_URL: {error}") from None
+
+
+SPEC = DeploymentSpec(
+    name="Cataloguer",
+    purpose="the workers of the catalogue",
+    library="sqlalchemy",
+    extra="catalogue",
+    models=(),
+    weights=lambda settings: (CATALOGUER,),
+    deployment=_deployment,
+    arguments=_arguments,
+    asks=lambda spec: isinstance(spec, ModelSpec) and spec.catalogue,
+)
