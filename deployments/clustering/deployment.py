@@ -25,7 +25,7 @@ from deployments.clustering.spec import CLUSTERER
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
 from deployments.runtime.metrics import ModelMetrics
-from deployments.runtime.replica import ModelStatus
+from deployments.runtime.worker import ModelStatus
 
 logger = logging.getLogger("ray.serve.panoptes.clusterer")
 

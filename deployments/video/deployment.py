@@ -28,7 +28,7 @@ from ray import serve
 from configs.project import PROJECT
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
-from deployments.runtime.replica import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
+from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")

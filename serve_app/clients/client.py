@@ -9,8 +9,8 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.calls import LARGEST_VALUE, in_object_store
-from deployments.runtime.replica import ModelStatus
 from deployments.runtime.spec import Deployed, DeploymentSpec
+from deployments.runtime.worker import ModelStatus
 from serve_app.clients.calls import NO_ANSWER, answer
 from serve_app.clients.replicas import running_replicas
 from serve_app.http import errors

@@ -11,8 +11,8 @@ from configs.prompts import load_prompts
 from deployments.models.clip.settings import ClipSettings
 from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.replica import ModelStatus
 from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.worker import ModelStatus
 from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS

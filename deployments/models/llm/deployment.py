@@ -9,7 +9,7 @@ from deployments.models.llm.assessment import LlmAnswer, LlmQuestion
 from deployments.models.llm.engine import NO_KEY, LlmConfig, VisionLlm
 from deployments.runtime.errors import LlmKeyMissing
 from deployments.runtime.metrics import ModelMetrics
-from deployments.runtime.replica import ModelStatus
+from deployments.runtime.worker import ModelStatus
 
 logger = logging.getLogger("ray.serve.panoptes.llm")
 

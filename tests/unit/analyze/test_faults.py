@@ -109,7 +109,7 @@ def test_weights_that_change_meanwhile_end_the_job(photos: Path, tmp_path: Path)
 
     def change(method: str, arguments: tuple[Any, ...]) -> None:
         if method == "embed_images" and models["Clip"].calls["embed_images"] == 2:
-            models["Clip"].served = other_weights(models["Clip"].served)
+            models["Clip"].served = (other_weights(models["Clip"].served[0]),)
 
     models["Clip"].fails = change
     with pytest.raises(JobRefused, match="serves other weights since part=0000"):

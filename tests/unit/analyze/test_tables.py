@@ -112,7 +112,7 @@ def test_images_in_flight_are_bounded(photos: Path, tmp_path: Path) -> None:
 def test_clip_gets_batches(photos: Path, tmp_path: Path) -> None:
     models = handles()
     assert analyze(photos, tmp_path / "out", "embedding,classification", models=models) == 0
-    assert models["Clip"].calls["score"] == 1
+    assert models["Clip"].calls["classify"] == 1
     assert models["Clip"].calls["embed_images"] == 0
 
 
@@ -136,7 +136,7 @@ def test_what_is_not_the_same_is_done_again(photos: Path, tmp_path: Path, change
     analyze(photos, out, analyses, "--part-size=5", models=models)
     done_again = 3
     if change == "weights":
-        models["Clip"].served = other_weights(models["Clip"].served)
+        models["Clip"].served = (other_weights(models["Clip"].served[0]),)
     elif change == "analyses":
         analyses = "embedding,blur"
     elif change == "size":
@@ -153,7 +153,7 @@ def test_what_is_not_the_same_is_done_again(photos: Path, tmp_path: Path, change
     assert models["Clip"].calls["embed_images"] == done_again
     found = rows(out)
     assert len({row["path"] for row in found}) == len(found) == 12 + (change == "file")
-    assert {row["embedding_weights"] for row in found if not row["error"]} == {models["Clip"].served.id}
+    assert {row["embedding_weights"] for row in found if not row["error"]} == {models["Clip"].served[0].id}
 
 
 def test_a_smaller_input_leaves_no_old_parts(photos: Path, tmp_path: Path) -> None:

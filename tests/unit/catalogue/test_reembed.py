@@ -77,7 +77,7 @@ async def test_vectors_of_other_weights_are_not_stored_as_theirs(catalogue: Path
 
     def change(method: str, _: tuple[Any, ...]) -> None:
         if method == "embed_images":
-            clip.served = replace(clip.served, id="test/other")
+            clip.served = (replace(clip.served[0], id="test/other"),)
 
     clip.fails = change
     with pytest.raises(JobRefused, match="CLIP serves other weights than when this began"):

@@ -19,8 +19,8 @@ from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQu
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
 from deployments.pictures.preprocessing import ImageSpec
-from deployments.runtime.replica import ModelStatus
 from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.worker import ModelStatus
 from deployments.specs import all_specs
 from deployments.video.deployment import FrameBatch, VideoFacts
 from deployments.work.deployment import Job, Work

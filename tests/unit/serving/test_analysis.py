@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deployments.models.quality.answers import QualityMeasures
+from deployments.pictures.inputs import PictureInput
 from deployments.runtime.errors import ModelFailed
 from deployments.specs import all_specs
 from serve_app.clients.client import AnalyzerClient
@@ -268,14 +269,14 @@ async def test_a_bad_image_never_touches_the_others_of_its_batch() -> None:
 
 
 async def test_what_nobody_expected_is_one_images_error_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Decoder.whole
+    inputs = Decoder.inputs
 
-    async def sometimes(self: Decoder, data: bytes, size: int | None) -> Any:
+    async def sometimes(self: Decoder, data: bytes, *wanted: PictureInput) -> Any:
         if data == b"strange":
             raise ZeroDivisionError("/srv/secret.py")
-        return await whole(self, data, size)
+        return await inputs(self, data, *wanted)
 
-    monkeypatch.setattr(Decoder, "whole", sometimes)
+    monkeypatch.setattr(Decoder, "inputs", sometimes)
     strange = {"data": base64.b64encode(b"strange").decode()}
     async with client() as api:
         batch = await api.post("/v1/analyze/batch", json={"images": [strange, IMAGE]})

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from deployments.pictures.inputs import Fitted
 from deployments.pictures.preprocessing import fit
 from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.inputs.images import Decoder, decode
@@ -98,7 +99,7 @@ async def test_size_is_that_of_the_upright_original_and_pixels_that_of_the_model
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (3000, 2000), RED), "JPEG", exif=exif)
-    decoded = await Decoder(1, MAX_PIXELS).fit(data, 224)
+    [decoded] = await Decoder(1, MAX_PIXELS).inputs(data, Fitted(224))
     assert (decoded.width, decoded.height, decoded.pixels.shape) == (2000, 3000, (224, 224, 3))
     assert near(decoded.pixels[112, 112], RED)
 
@@ -106,14 +107,15 @@ async def test_size_is_that_of_the_upright_original_and_pixels_that_of_the_model
 async def test_scaling_in_the_jpeg_decoder_gives_nearly_the_same_pixels() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (50, 75, 3), np.uint8)
     data = encoded(Image.fromarray(noise).resize((3000, 2000), Image.Resampling.BICUBIC), "JPEG", quality=92)
-    fast = (await Decoder(1, MAX_PIXELS).fit(data, 224)).pixels.astype(int)
+    [decoded] = await Decoder(1, MAX_PIXELS).inputs(data, Fitted(224))
+    fast = decoded.pixels.astype(int)
     exact = fit(decode(data, MAX_PIXELS), 224).astype(int)
     assert np.abs(fast - exact).mean() < 1.0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
 async def test_extreme_shapes(size: tuple[int, int]) -> None:
-    decoded = await Decoder(1, MAX_PIXELS).fit(encoded(Image.new("RGB", size, GREEN), "PNG"), 224)
+    [decoded] = await Decoder(1, MAX_PIXELS).inputs(encoded(Image.new("RGB", size, GREEN), "PNG"), Fitted(224))
     assert decoded.pixels.shape == (224, 224, 3)
     assert near(decoded.pixels[5, 5], GREEN)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from deployments.pictures.inputs import Reduced
 from serve_app.http.errors import ModelUnavailable
 from serve_app.inputs.images import Decoder
 from tests.unit.serving.api import Doubles, client
@@ -114,7 +115,7 @@ async def test_a_model_that_is_off_says_so(route: str, name: str) -> None:
 async def test_a_large_picture_is_made_smaller_and_never_too_small(
     size: tuple[int, int], form: str, crop: bool, seen: tuple[int, int]
 ) -> None:
-    decoded = await Decoder(1, 10**8).reduced(encoded(Image.new("RGB", size, "teal"), form), 300, crop=crop)
+    [decoded] = await Decoder(1, 10**8).inputs(encoded(Image.new("RGB", size, "teal"), form), Reduced(300, crop))
     assert (decoded.width, decoded.height) == size
     assert decoded.pixels.shape == (seen[1], seen[0], 3)
     assert np.abs(decoded.pixels[5, 5] - np.array([0, 128, 128])).max() < 5

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from deployments.runtime import replica
+from deployments.runtime import worker as at_work
 from deployments.runtime.errors import ModelFailed
-from deployments.runtime.replica import Worker
+from deployments.runtime.worker import Worker
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replica, "PROBE_AFTER_S", -1.0)
-    monkeypatch.setattr(replica, "PROBE_WAIT_S", 0.05)
+    monkeypatch.setattr(at_work, "PROBE_AFTER_S", -1.0)
+    monkeypatch.setattr(at_work, "PROBE_WAIT_S", 0.05)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_a_model_that_takes_long_is_well_until_it_takes_too_long(
 ) -> None:
     busy = worker(held.wait)
     await busy.check_health()
-    monkeypatch.setattr(replica, "PROBE_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(at_work, "PROBE_TIMEOUT_S", 0.0)
     for _ in range(2):
         with pytest.raises(TimeoutError, match="has not finished anything"):
             await busy.check_health()
@@ -63,7 +63,7 @@ async def test_a_model_whose_batches_end_is_well_although_the_probe_waits(
 ) -> None:
     busy = worker(held.wait)
     await busy.check_health()
-    monkeypatch.setattr(replica, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(at_work, "PROBE_TIMEOUT_S", 1.0)
     busy._asked -= 100
     busy._last_success -= 100
     with pytest.raises(TimeoutError):
