@@ -12,6 +12,7 @@ from typing import Any, cast
 from ray.serve import Application
 
 from configs import tracing
+from configs.consistency import check_bound
 from configs.prompts import served_texts
 from configs.registry import PretrainedEntry, read_entry
 from configs.settings import PretrainedGroup, Settings, SettingsError, load_settings
@@ -36,6 +37,7 @@ from deployments.video.entry import VideoEntry
 from serve_app.clients.handles import Deployed
 from serve_app.features.cataloguing import catalogue_config
 from serve_app.ingress import Ingress
+from serve_app.running import request_timeout_s
 
 Bind = Callable[..., Deployed]
 
@@ -61,10 +63,12 @@ def build(args: dict[str, Any]) -> Application:
         args: settings by the names of their variables in lower case; the environment is stronger.
 
     Raises:
-        SettingsError: a setting is unknown or impossible, or needs an extra that is not installed.
+        SettingsError: a setting is unknown or impossible, contradicts the running Serve, or needs an extra that is not
+            installed.
     """
     settings = load_settings(args)
     tracing.check()
+    check_bound(settings, request_timeout_s())
     deployed: dict[str, Deployed] = {}
     for name, part in PARTS.items():
         switch = f"{name}_enabled".lower()
