@@ -78,7 +78,8 @@ def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str,
     analyses = parse_analyses(options.analyses)
     prompts = load_prompts().classifier[settings.of(ClipSettings).prompt_set]
     weights = asyncio.run(ask_weights(handles, Asker()))
-    limits, clip = settings.limits, cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    limits = settings.limits
     return AnalysisPlan(
         source=Source(options.input),
         output=open_output(options.output),
