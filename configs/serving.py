@@ -116,4 +116,4 @@ def _pod_variables(manifest: str) -> dict[str, str]:
     known = {one.name for one in settings_variables()}
     (service,) = (one for one in yaml.safe_load_all(manifest) if one["kind"] == "RayService")
     (container,) = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"]
-    return {one["name"].lower(): one["value"] for one in container["env"] if one["name"] in known and "value" in one}
+    return {one["name"].lower(): one["value"] for one in container["env"] if one["name"] in known and one.get("value")}
