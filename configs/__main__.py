@@ -1,7 +1,8 @@
 """`python -m configs`: check the settings of this environment and print those that differ from their defaults.
 
-`--write FILE` also writes the Serve config that they mean: serve_config.yaml without what is switched off. `--cluster
-FILE` writes the cluster's, serve_config.yaml with the values of configs/serve_cluster.yaml, into a RayService.
+They are checked against serve_config.yaml too. `--write FILE` also writes the Serve config that they mean:
+serve_config.yaml without what is switched off. `--cluster FILE` writes the cluster's, serve_config.yaml with the values
+of configs/serve_cluster.yaml, into a RayService. `--example FILE` writes `.env.example`.
 """
 
 import argparse
@@ -9,8 +10,9 @@ import sys
 from pathlib import Path
 
 from configs import tracing
-from configs.serving import SOURCE, write_cluster, write_enabled
+from configs.serving import SOURCE, checked, write_cluster, write_enabled
 from configs.settings import SettingsError, load_settings, variables
+from configs.settings.example import example
 
 
 def main() -> int:
@@ -18,14 +20,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m configs", description="Check the settings of this environment.")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the Serve config that they mean")
     parser.add_argument("--cluster", type=Path, metavar="FILE", help="write the cluster's into a RayService")
+    parser.add_argument("--example", type=Path, metavar="FILE", help="write every setting with its default, commented")
     options = parser.parse_args()
     try:
         settings = load_settings()
         tracing.check()
+        checked(SOURCE)
         if options.write:
             write_enabled(SOURCE, options.write)
         if options.cluster:
             write_cluster(options.cluster)
+        if options.example:
+            options.example.write_text(example(), encoding="utf-8")
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,6 +1,7 @@
 """Serve configs: without what is off, with tracing where that is on, and with values of its own for a cluster."""
 
 import copy
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 import yaml
 
 from configs import tracing
+from configs.consistency import check
 from configs.project import PROJECT
-from configs.settings import SettingsError, load_settings
+from configs.settings import SettingsError, load_settings, settings_from
+from configs.settings import variables as settings_variables
 
 NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without what is switched off.\n"
 SOURCE = PROJECT / "serve_config.yaml"
@@ -37,9 +40,26 @@ def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def read_config(source: Path) -> dict[str, Any]:
+    """A Serve config as a mapping. What its anchors repeat are values of their own: one can be changed alone."""
+    config: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))))
+    return config
+
+
+def checked(source: Path) -> dict[str, Any]:
+    """`enabled_only` of a file, in which nothing contradicts the settings.
+
+    Raises:
+        SettingsError: as `enabled_only` and `consistency.check`.
+    """
+    config = enabled_only(read_config(source))
+    check(config, source.name)
+    return config
+
+
 def write_enabled(source: Path, target: Path) -> None:
-    """Write `enabled_only` of a file."""
-    config = enabled_only(yaml.safe_load(source.read_text(encoding="utf-8")))
+    """Write `checked` of a file."""
+    config = checked(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(NOTE + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
@@ -52,8 +72,7 @@ def cluster_config() -> dict[str, Any]:
     Raises:
         SettingsError: configs/serve_cluster.yaml names something that serve_config.yaml has not.
     """
-    source, changes = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (SOURCE, CLUSTER_SOURCE))
-    config: dict[str, Any] = _changed(source, changes)
+    config: dict[str, Any] = _changed(read_config(SOURCE), read_config(CLUSTER_SOURCE))
     for application in config["applications"]:
         arguments = application["args"]
         application["deployments"] = [
@@ -80,11 +99,21 @@ def write_cluster(manifest: Path) -> None:
     """Write `cluster_config` into a RayService, whose other lines stay as they are.
 
     Raises:
-        SettingsError: `cluster_config` cannot be made, or the manifest has no block, or several, to write it into.
+        SettingsError: `cluster_config` cannot be made or contradicts the settings that the manifest gives its pods, or
+            the manifest has no block, or several, to write it into.
     """
     text = manifest.read_text(encoding="utf-8")
     if len(BLOCK.findall(text)) != 1:
         raise SettingsError(f"{manifest} must have one block `serveConfigV2: |`, two spaces deep in its `spec`")
-    config = yaml.safe_dump(cluster_config(), sort_keys=False)
-    block = "  serveConfigV2: |\n" + textwrap.indent(config, "    ")
+    config, variables = cluster_config(), _pod_variables(text)
+    check(config, CLUSTER_SOURCE.name, lambda args: settings_from({**(args or {}), **variables}), on_cluster=True)
+    block = "  serveConfigV2: |\n" + textwrap.indent(yaml.safe_dump(config, sort_keys=False), "    ")
     manifest.write_text(BLOCK.sub(lambda _: block, text), encoding="utf-8")
+
+
+def _pod_variables(manifest: str) -> dict[str, str]:
+    """The settings that a RayService gives its head's container, by their names in lower case; no secrets."""
+    known = {one.name for one in settings_variables()}
+    (service,) = (one for one in yaml.safe_load_all(manifest) if one["kind"] == "RayService")
+    (container,) = service["spec"]["rayClusterConfig"]["headGroupSpec"]["template"]["spec"]["containers"]
+    return {one["name"].lower(): one["value"] for one in container["env"] if one["name"] in known and one.get("value")}

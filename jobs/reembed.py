@@ -20,10 +20,10 @@ from deployments.catalogue.errors import CatalogueError, ContentMissing
 from deployments.catalogue.opened import Opened, Opener
 from deployments.catalogue.spec import catalogue_config
 from deployments.catalogue.store.base import original_key
+from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.decoding import PictureRefused, decode
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
-from deployments.runtime.weights import ClipWeights
 from jobs.runtime.asking import Asker, NoAnswer
 from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.running import APPLICATION, connect

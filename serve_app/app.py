@@ -10,10 +10,12 @@ from typing import Any
 from ray.serve import Application
 
 from configs import tracing
+from configs.consistency import check_bound
 from configs.settings import Settings, SettingsError, load_settings
 from deployments.runtime.spec import Deployed, DeploymentSpec
 from deployments.specs import all_specs
 from serve_app.ingress import Ingress
+from serve_app.running import request_timeout_s
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -23,10 +25,12 @@ def build(args: dict[str, Any]) -> Application:
         args: settings by their names in lower case, as in `.env.example`; the environment is stronger.
 
     Raises:
-        SettingsError: a setting is unknown or impossible, or needs an extra that is not installed.
+        SettingsError: a setting is unknown or impossible, contradicts the running Serve, or needs an extra that is not
+            installed.
     """
     settings = load_settings(args)
     tracing.check()
+    check_bound(settings, request_timeout_s())
     deployed: dict[str, Deployed] = {}
     for spec in all_specs().values():
         if settings.is_enabled(spec.name):

@@ -24,7 +24,7 @@ import psutil
 import yaml
 
 from configs.project import PROJECT
-from configs.serving import enabled_only
+from configs.serving import SOURCE, enabled_only, read_config
 from configs.settings import variables
 from testbed.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
 from testbed.starting import Started
@@ -113,7 +113,7 @@ class Application(Started):
 
     def configured(self) -> dict[str, Any]:
         """The Serve config that is run, but for what the environment switches off."""
-        source = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+        source = read_config(SOURCE)
         config = configure(source, self._port, self.env, self._overrides)
         config["applications"][0]["args"] |= self._arguments
         config["applications"] += self._beside

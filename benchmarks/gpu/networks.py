@@ -29,10 +29,11 @@ from deployments.models.captioner.model import CaptionerModel
 from deployments.models.captioner.settings import CaptionerSettings
 from deployments.models.clip.model import ClipModel
 from deployments.models.clip.settings import ClipEntry, ClipSettings
+from deployments.models.clip.weights import choose_clip
 from deployments.models.tagger.model import TaggerModel
 from deployments.models.tagger.settings import TaggerSettings
 from deployments.runtime.devices import Device, select
-from deployments.runtime.weights import Policy, choose_clip, choose_pretrained
+from deployments.runtime.weights import Policy, choose_pretrained
 
 WARM_UP_PASSES = 3
 

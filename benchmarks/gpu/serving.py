@@ -6,11 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from benchmarks.gpu.scale import Scale
-from configs.project import PROJECT
-from configs.serving import enabled_only
+from configs.serving import SOURCE, enabled_only, read_config
 from testbed.application import READY_SECONDS, configure, only
 from testbed.checkpoints import HF_HOME, TORCH_HOME
 from testbed.nodes import Node, RayNodes
@@ -53,7 +50,7 @@ def config(port: int, shares: Mapping[str, float], ingresses: int, import_path: 
         for name, share in shares.items()
     }
     overrides["Ingress"] = {"autoscaling_config": {"min_replicas": ingresses, "max_replicas": ingresses}}
-    made = configure(yaml.safe_load((PROJECT / "serve_config.yaml").read_text()), port, {}, overrides)
+    made = configure(read_config(SOURCE), port, {}, overrides)
     [application] = made["applications"]
     application["import_path"] = import_path
     application["args"] |= {name.lower(): value for name, value in only(*shares).items() if name != "API_KEY"}

@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from unittest import mock
 
 import httpx
-import yaml
 
 from benchmarks.reliability.faults import SERVED, SMALL, Healed, scaled
-from configs.project import PROJECT
-from configs.serving import enabled_only
+from configs.serving import SOURCE, enabled_only, read_config
 from testbed.application import READY_SECONDS, configure
 from testbed.nodes import Node, RayNodes
 from testbed.processes import StartError, free_port, within
@@ -23,7 +21,7 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
     The node that takes the other's place is started as soon as that has ended.
     """
     port = free_port()
-    config = configure(yaml.safe_load((PROJECT / "serve_config.yaml").read_text()), port, {}, scaled(2))
+    config = configure(read_config(SOURCE), port, {}, scaled(2))
     for deployment in config["applications"][0]["deployments"]:
         if deployment["name"] in SERVED:
             deployment["max_replicas_per_node"] = 1

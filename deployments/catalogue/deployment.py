@@ -21,10 +21,10 @@ from deployments.catalogue.preparing import CatalogueInputs, Prepared
 from deployments.catalogue.records import Result
 from deployments.catalogue.scaling import BACKLOG
 from deployments.catalogue.worker import CatalogueWorker, Looker, LookerAway, LookFailed, Pace
+from deployments.models.clip.weights import ClipWeights
 from deployments.models.tagger.spec import TAGS
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.calls import CALL_ERRORS, CATALOGUE, Call, Failure, call, cause_of, failure_of
-from deployments.runtime.weights import ClipWeights
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, cast, TYPE_CHECKING
 
 from configs.settings import Settings, SettingsError
 from deployments.catalogue.config import CatalogueConfig
 from deployments.runtime.spec import Deployed, DeploymentSpec, ModelSpec
-from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.weights import Weights
+
+if TYPE_CHECKING:
+    from deployments.models.clip.weights import ClipWeights
 
 CATALOGUER = Weights("cataloguer", "processing of the catalogue's uploads", "panoptes/cataloguer", "builtin")
 

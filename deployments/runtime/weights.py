@@ -1,6 +1,5 @@
 """Which weights a model serves: decided once, when the application is built, without loading anything."""
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -14,8 +13,6 @@ from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from configs.project import PROJECT
 from configs.registry import Bundled, FileEntry, PretrainedEntry
-from deployments.models.clip.settings import ClipEntry
-from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.errors import WeightsNotFound
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
@@ -70,22 +67,6 @@ class Weights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipWeights(Weights):
-    """The CLIP weights that are served.
-
-    From the hub `architecture` is open_clip's name and `repository` where its checkpoint lies; bundled weights are a
-    folder with their own config, `architecture` is then open_clip's `local-dir:` name and `repository` is None.
-    """
-
-    name: str = "clip"
-    task: str = "zero-shot image classification and embeddings"
-    architecture: str
-    repository: str | None
-    image: ImageSpec
-    dimensions: int
-
-
-@dataclass(frozen=True, kw_only=True)
 class FileWeights(Weights):
     """Weights that are one file.
 
@@ -105,32 +86,8 @@ class PretrainedWeights(Weights):
     location: str
 
 
-def choose_clip(entry: ClipEntry, model: str, policy: Policy) -> ClipWeights:
-    """Decide between the hub checkpoint `model` and the bundled weights.
-
-    `auto` takes the hub's when they are in the local cache or the hub answers within 5 s, and the bundled ones
-    otherwise. `hub` never falls back: the deployment then fails with a message when the checkpoint is not to be had.
-    """
-    checkpoint = entry.checkpoints[model]
-    hub = ClipWeights(
-        id=model,
-        source="hub",
-        architecture=checkpoint.architecture,
-        repository=checkpoint.repository,
-        revision=checkpoint.revision,
-        image=ImageSpec(checkpoint.image_size, checkpoint.mean, checkpoint.std),
-        dimensions=checkpoint.dimensions,
-    )
-    if policy == "hub" or (policy == "auto" and _available(checkpoint.repository, checkpoint.revision)):
-        chosen = hub
-    else:
-        chosen = _bundled_clip(entry.bundled)
-    logger.warning("%s serves %s", chosen.name, chosen.statement)
-    return chosen
-
-
 def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> FileWeights:
-    """Decide between the published file of a model and the bundled one, as `choose_clip` does.
+    """Decide between the published file of a model and the bundled one, by the policy.
 
     Args:
         name: the model's own name.
@@ -147,7 +104,7 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
             name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
         )
     else:
-        directory = _bundled_folder(entry.bundled, entry.bundled.file)
+        directory = bundled_folder(entry.bundled, entry.bundled.file)
         chosen = FileWeights(
             name,
             entry.task,
@@ -163,7 +120,7 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
 
 
 def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Policy) -> PretrainedWeights:
-    """Decide between a hub repository of transformers and the bundled weights, as `choose_clip` does.
+    """Decide between a hub repository of transformers and the bundled weights, by the policy.
 
     Args:
         name: the model's own name.
@@ -174,12 +131,12 @@ def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Pol
     checkpoint = entry.checkpoints.get(model)
     if checkpoint is None:
         chosen = PretrainedWeights(name, entry.task, Path(model).name, "folder", location=model)
-    elif policy == "hub" or (policy == "auto" and _available(model, checkpoint.revision, PRETRAINED_FILES)):
+    elif policy == "hub" or (policy == "auto" and available(model, checkpoint.revision, PRETRAINED_FILES)):
         chosen = PretrainedWeights(
             name, entry.task, model, "hub", checkpoint.revision, checkpoint.licence, location=model
         )
     else:
-        folder = _bundled_folder(entry.bundled, "config.json")
+        folder = bundled_folder(entry.bundled, "config.json")
         chosen = PretrainedWeights(name, entry.task, entry.bundled.id, "bundled", location=str(folder))
     logger.warning("%s serves %s", chosen.name, chosen.statement)
     return chosen
@@ -202,7 +159,7 @@ def cached_checkpoint(repository: str, revision: str | None, names: tuple[str, .
     return next((path for path in found if isinstance(path, str)), None)
 
 
-def _available(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> bool:
+def available(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> bool:
     """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
     return bool(cached_checkpoint(repository, revision, names)) or _answers(
         constants.ENDPOINT, lambda: _hub_has(repository, revision, names)
@@ -235,24 +192,9 @@ def _hub_has(repository: str, revision: str | None, names: tuple[str, ...]) -> b
         return any(client.head(hf_hub_url(repository, name, revision=revision)).is_success for name in names)
 
 
-def _bundled_folder(bundled: Bundled, file: str) -> Path:
+def bundled_folder(bundled: Bundled, file: str) -> Path:
     """The folder of bundled weights; WeightsNotFound when `file` is not in it."""
     folder = PROJECT / bundled.directory
     if not (folder / file).is_file():
         raise WeightsNotFound(f"the bundled weights {bundled.directory} are missing: reinstall, or set WEIGHTS=hub")
     return folder
-
-
-def _bundled_clip(bundled: Bundled) -> ClipWeights:
-    directory = _bundled_folder(bundled, "open_clip_config.json")
-    config = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))
-    model, preprocess = config["model_cfg"], config["preprocess_cfg"]
-    return ClipWeights(
-        id=bundled.id,
-        source="bundled",
-        architecture=f"local-dir:{directory}",
-        repository=None,
-        revision=None,
-        image=ImageSpec(model["vision_cfg"]["image_size"], tuple(preprocess["mean"]), tuple(preprocess["std"])),
-        dimensions=model["embed_dim"],
-    )

@@ -38,7 +38,7 @@ from jobs.runtime.progress import Progress
 from jobs.runtime.running import APPLICATION, connect, node_count
 
 if TYPE_CHECKING:
-    from deployments.runtime.weights import ClipWeights
+    from deployments.models.clip.weights import ClipWeights
 
 PART_SIZE, IN_FLIGHT = 500, 64
 
@@ -81,7 +81,8 @@ def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str,
     prompt_set = settings.of(ClipSettings).prompt_set
     prompts = load_prompts().classifier[prompt_set]
     weights = asyncio.run(ask_weights(handles, Asker()))
-    limits, clip = settings.limits, cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
+    limits = settings.limits
     return AnalysisPlan(
         source=Source(options.input),
         output=open_output(options.output),

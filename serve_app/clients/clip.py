@@ -3,8 +3,8 @@
 from typing import cast
 
 from deployments.models.clip.answers import Classified, Floats, TextEmbeddings
+from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.weights import ClipWeights
 from serve_app.clients.calls import answer
 from serve_app.clients.client import ModelClient
 

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from configs.prompts import load_prompts
 from deployments.models.clip.settings import ClipSettings
+from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
 from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge

@@ -19,6 +19,7 @@ from configs.settings import load_settings
 from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import Classified
 from deployments.models.clip.map_rule import decide
+from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import softmax
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
@@ -26,7 +27,7 @@ from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec
-from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.weights import Weights
 from jobs.analyze.__main__ import analyze, parse, parse_analyses
 from jobs.analyze.working import deployments
 
@@ -111,7 +112,7 @@ class ClipHandle(Handle):
     def say_classify(self, pixels: Pixels, prompt_set: str, *, vectors: bool) -> Classified:
         assert prompt_set == "default"
         found = self.say_embed_images(pixels)
-        decisions = [decide(row) for row in softmax(found[:, :3] / 16).tolist()]
+        decisions = [decide(row) for row in softmax(np.asarray(found[:, :3] / 16, np.float32)).tolist()]
         return Classified(decisions, found if vectors else None)
 
 

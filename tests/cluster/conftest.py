@@ -7,10 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from configs.project import PROJECT
-from configs.serving import enabled_only
+from configs.serving import SOURCE, enabled_only, read_config
 from deployments.specs import all_specs
 from testbed.application import configure
 from testbed.nodes import Node, RayNodes
@@ -54,7 +52,7 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
     overrides["Blur"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 0.2}
     overrides["Captioner"]["autoscaling_config"] = SCALED | {"target_ongoing_requests": 1}
     overrides["Cataloguer"]["autoscaling_config"] = SCALED
-    source = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+    source = read_config(SOURCE)
     config = configure(source, port, {}, overrides)
     config["applications"][0]["args"] |= {
         **{f"{name.lower()}_enabled": name in kept for name in all_specs()},

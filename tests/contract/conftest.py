@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
 
-from configs.project import PROJECT
+from configs.serving import SOURCE, read_config
 from deployments.catalogue.deployment import TAGS
 from deployments.specs import all_specs
 from testbed.application import REPORT_INTERVAL, Application
@@ -59,7 +58,7 @@ ON_SQLITE, ON_POSTGRES = "sqlite+folder", "postgresql+s3"
 def shared(variables: dict[str, str]) -> dict[str, Any]:
     """The same code under /shared: the catalogue on PostgreSQL and S3 as a cluster has it, behind two ingresses."""
     kept = ("Clip", "Captioner", "Cataloguer")
-    config = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())["applications"][0]
+    config = read_config(SOURCE)["applications"][0]
     deployments = [entry for entry in config["deployments"] if entry["name"] in {"Ingress", *kept}]
     for entry in deployments:
         entry["ray_actor_options"] = {"num_cpus": 0}

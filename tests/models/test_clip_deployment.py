@@ -9,8 +9,8 @@ import pytest
 
 from deployments.models.clip import deployment as clip
 from deployments.models.clip.deployment import Clip
+from deployments.models.clip.weights import choose_clip
 from deployments.runtime.errors import ModelFailed, PromptTooLong
-from deployments.runtime.weights import choose_clip
 from tests.models.test_clip_model import ENTRY, OPENAI
 
 

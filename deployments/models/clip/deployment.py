@@ -10,10 +10,10 @@ from ray import serve
 from configs.prompts import CATEGORIES, load_prompts
 from deployments.models.clip.answers import Classified, Floats, TextEmbeddings
 from deployments.models.clip.map_rule import decide
+from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import ensemble, probabilities
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.replica import ModelReplica
-from deployments.runtime.weights import ClipWeights
 
 CACHED_TEXTS = 10_000
 TEXT_CHUNK = 64

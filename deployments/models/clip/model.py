@@ -11,12 +11,13 @@ import torch
 from open_clip.pretrained import download_pretrained_from_hf
 
 from deployments.models.clip.answers import Floats
+from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
 from deployments.runtime.model import Model
 from deployments.runtime.packed import pack
-from deployments.runtime.weights import ClipWeights, cached_checkpoint
+from deployments.runtime.weights import cached_checkpoint
 
 TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: no batch needs more memory than one of images
 LONGEST_TEXT = 2_000  # characters

@@ -7,9 +7,10 @@ from configs.prompts import served_texts
 from configs.registry import read_entry
 from configs.settings import Settings
 from deployments.models.clip.settings import ClipEntry, ClipSettings
+from deployments.models.clip.weights import ClipWeights, choose_clip
 from deployments.pictures.inputs import Fitted
 from deployments.runtime.spec import AnalysisSpec, Deployed, ModelSpec
-from deployments.runtime.weights import ClipWeights, Weights, choose_clip
+from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.clip.model import ClipModel

@@ -9,7 +9,7 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from configs.settings import load_settings
-from deployments.runtime.weights import ClipWeights
+from deployments.models.clip.weights import ClipWeights
 from deployments.specs import analyses
 from jobs.analyze import __main__ as command
 from jobs.analyze.working import deployments

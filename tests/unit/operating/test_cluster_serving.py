@@ -14,11 +14,11 @@ from ray.serve.schema import ServeDeploySchema
 
 from configs import serving
 from configs.project import PROJECT
-from configs.serving import cluster_config, write_cluster
+from configs.serving import cluster_config, read_config, write_cluster
 from configs.settings import SettingsError, load_settings, loading, variables
 from tests.unit.operating.cluster import DEPLOYMENTS, GROUPS, PODS, SERVED, container, environment, values
 
-SOURCE = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
+SOURCE = read_config(serving.SOURCE)
 POOL = "panoptes/pool"
 # What Ray, Hugging Face, torch, DeepFace, botocore and uvicorn read.
 OTHERS_VARIABLES = {

@@ -5,6 +5,7 @@ from ray.serve._private.constants import REPLICA_HEALTH_CHECK_UNHEALTHY_THRESHOL
 from ray.serve.schema import ServeDeploySchema
 
 from configs.project import PROJECT
+from configs.serving import SOURCE, read_config
 from configs.settings import load_settings
 from deployments.catalogue.worker import Pace
 from deployments.models.clip.settings import ClipSettings
@@ -27,6 +28,14 @@ SAID_ON_PURPOSE = {
 def test_ray_accepts_it() -> None:
     schema = ServeDeploySchema.model_validate(CONFIG)
     assert [application.import_path for application in schema.applications] == ["serve_app.app:build"]
+
+
+def test_what_is_repeated_by_an_anchor_can_be_changed_alone() -> None:
+    read = read_config(SOURCE)
+    assert read == CONFIG
+    first, second, *_ = read["applications"][0]["deployments"][1:]
+    second["backpressure_config"]["status_code"] = 429
+    assert first["backpressure_config"]["status_code"] == 503
 
 
 def test_every_deployment_says_everything() -> None:

@@ -1,5 +1,9 @@
 """Impossible settings are refused with a message that names the variable."""
 
+import os
+import pickle
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from configs.project import PROJECT
-from configs.settings import SettingsError, load_settings, loading, settings_from, variables
+from configs.registry import read_entries
+from configs.settings import ModelGroup, SettingsError, groups, load_settings, loading, settings_from, variables
 from deployments.models.clip.settings import ClipSettings
 
 
@@ -131,6 +136,20 @@ def test_example_file_lists_every_setting_with_its_default() -> None:
         assert lines[name] == shown, name
 
 
+def test_the_example_file_is_what_the_command_writes(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "configs", "--example", tmp_path / "example"], capture_output=True, check=True
+    )
+    message = "run `python -m configs --example .env.example`"
+    assert (tmp_path / "example").read_text() == (PROJECT / ".env.example").read_text(), message
+
+
+def test_the_example_file_uncommented_is_the_defaults(no_env_file: Path) -> None:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    no_env_file.write_text("\n".join(line[2:] for line in lines if re.match("# [A-Z_]+=", line)))
+    assert load_settings() == settings_from({})
+
+
 @pytest.mark.parametrize("name", ["api_key", "openai_api_key", "anthropic_api_key", "gemini_api_key", "database_url"])
 def test_a_secret_in_the_args_of_a_serve_config_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name.upper()} must come from the environment") as refused:
@@ -148,3 +167,78 @@ def test_the_catalogue_lies_in_the_project_unless_it_is_told_where(monkeypatch: 
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:secret@host/catalogue")
     assert load_settings().catalogue.database == "postgresql://me:secret@host/catalogue"
     assert "secret" not in repr(load_settings())
+
+
+def test_the_variable_of_a_setting_is_its_group_and_field_unless_it_has_an_older_name() -> None:
+    named = {f"{one.group}.{one.field}": one.name for one in variables()}
+    assert named["clip.max_batch"] == "CLIP_MAX_BATCH"
+    assert named["limits.max_image_mb"] == "MAX_IMAGE_MB"
+    assert len(set(named.values())) == len(named)
+
+
+def test_every_folder_of_a_model_that_declares_settings_has_a_group() -> None:
+    folders = {path.parent.name for path in (PROJECT / "deployments" / "models").glob("*/settings.py")}
+    models = [name for name, group in groups().items() if issubclass(group, ModelGroup)]
+    assert set(models) == folders
+    assert models[:-1] == [name for name in read_entries() if name in folders]  # llm has no entry
+
+
+def test_a_new_model_is_found_by_its_folder(tmp_path: Path) -> None:
+    """A copy of the two packages, where nothing but the folder is added."""
+    for package in ("configs", "deployments"):
+        ignored = shutil.ignore_patterns("bundled", "__pycache__")
+        shutil.copytree(PROJECT / package, tmp_path / package, ignore=ignored)
+    shutil.copy(PROJECT / "serve_config.yaml", tmp_path)
+    text = tmp_path / "deployments" / "models" / "text"
+    text.mkdir()
+    (text / "__init__.py").touch()
+    (text / "settings.py").write_text(NEW_MODEL)
+    environment = {"PATH": os.environ["PATH"], "TEXT_MAX_SIDE": "8"}
+    command = [sys.executable, "-m", "configs"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "TEXT_MAX_SIDE=8\n"
+
+
+NEW_MODEL = """
+from pydantic import Field
+
+from configs.settings.base import ModelGroup
+
+
+class TextSettings(ModelGroup):
+    name = "text"
+
+    enabled: bool = Field(True, description="Off: no Text deployment.")
+    max_side: int = Field(4, description="Pixels.")
+"""
+
+
+def test_settings_travel_to_the_replicas() -> None:
+    settings = settings_from({"clip_max_batch": 3, "api_key": "a-secret"})
+    arrived = pickle.loads(pickle.dumps(settings))  # noqa: S301 - our own
+    assert arrived == settings
+    assert arrived.of(ClipSettings).max_batch == 3
+
+
+def test_neither_the_environment_nor_env_file_is_read_for_given_values(
+    monkeypatch: pytest.MonkeyPatch, no_env_file: Path
+) -> None:
+    monkeypatch.setenv("MAX_FILES", "7")
+    no_env_file.write_text("DECODE_THREADS=5\n")
+    settings = settings_from({"weights": "hub"})
+    assert (settings.service.weights, settings.limits.max_files, settings.ingress.decode_threads) == ("hub", 1000, 2)
+
+
+def test_every_impossible_value_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings_from({"clip_threads": -1, "max_files": 0, "wieghts": "hub"})
+    assert str(refused.value) == (
+        "Cannot start: CLIP_THREADS: Input should be greater than or equal to 0; "
+        "MAX_FILES: Input should be greater than or equal to 1; WIEGHTS is not a setting of Panoptes"
+    )
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch, no_env_file: Path) -> None:
+    no_env_file.write_text("MAX_FILES=7\nCLIP_MAX_BATCH=\n")
+    monkeypatch.setenv("MAX_FILES", "")
+    assert load_settings().limits.max_files == 7

@@ -12,6 +12,7 @@ from configs.settings import settings_from
 from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import Classified, TextEmbeddings
 from deployments.models.clip.map_rule import decide
+from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import softmax
 from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
@@ -19,7 +20,7 @@ from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQu
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
 from deployments.pictures.preprocessing import ImageSpec
-from deployments.runtime.weights import ClipWeights, Weights
+from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
 from deployments.specs import all_specs
 from deployments.video.deployment import FrameBatch, VideoFacts
