@@ -1,7 +1,7 @@
 # Panoptes with CUDA's libraries, for `docker run` and for the pods of cluster.yaml: `docker build -t panoptes:0.1.0 .`
 #
-#   --build-arg EXTRAS="clip opencv …"  fewer model families; without `quality` nothing in it is noncommercial
-#   --build-arg WEIGHTS=hub             with the published weights in it, for machines without a way to the hub
+#   --build-arg EXTRAS="clip opencv …"  fewer model families; without `quality` it contains nothing noncommercial
+#   --build-arg WEIGHTS=hub             contains the published weights, for machines that cannot reach the hub
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
@@ -9,7 +9,7 @@ ARG EXTRAS="clip opencv quality transformers emotion video catalogue postgres s3
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /opt/panoptes
-# The dependencies first: they change seldom and are nearly all of the image. The lock pins what the extras ask for.
+# The dependencies first: they seldom change and are most of the image. The lock pins what the extras ask for.
 COPY pyproject.toml requirements.lock ./
 RUN uv venv /opt/venv \
     && uv pip install --no-cache --python /opt/venv/bin/python --constraint requirements.lock \
@@ -26,7 +26,7 @@ RUN useradd --create-home --uid 1000 panoptes \
     && install -d -o panoptes -g panoptes /models /opt/panoptes/data
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /opt/panoptes /opt/panoptes
-# KubeRay starts Ray in a shell, which may be a login shell: that one sets a PATH of its own.
+# KubeRay starts Ray in a shell. A login shell would set a PATH of its own.
 RUN echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh
 ENV PATH=/opt/venv/bin:$PATH \
     HF_HOME=/models/huggingface TORCH_HOME=/models/torch DEEPFACE_HOME=/models/deepface \
@@ -37,8 +37,8 @@ ARG WEIGHTS=none
 RUN mkdir -p "$HF_HOME" "$TORCH_HOME" "$DEEPFACE_HOME" \
     && if [ "$WEIGHTS" != none ]; then WEIGHTS="$WEIGHTS" python -m jobs.load_models; fi
 EXPOSE 8000
-# Of `docker run`; Kubernetes asks by the probes of cluster.yaml.
+# For `docker run`; Kubernetes uses the probes of cluster.yaml.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=300s --retries=4 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
-# It answers the machine that it shares the network with: `docker run --network host`.
+# It listens on 127.0.0.1, so share the network of the machine: `docker run --network host`.
 CMD ["sh", "-c", "python -m configs --write data/serve_config.yaml && FORWARDED_ALLOW_IPS= exec serve run data/serve_config.yaml"]

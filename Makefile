@@ -6,9 +6,9 @@ STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
 PACKAGES := configs deployments jobs serve_app training testbed
 SOURCES := $(PACKAGES) benchmarks tests
-# Serve's replicas are told to trace by the config, its proxies by these alone; both when an OTLP endpoint is set.
+# Where an OTLP endpoint is set, these variables make Serve's proxies trace; the replicas learn it from the Serve config.
 TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
-# What pyproject.toml overrides away.
+# Packages that the overrides of pyproject.toml keep out.
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Panoptes needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@# Compiled now, in half a minute: otherwise each of Ray's processes may compile what it imports, at every start.
+	@# Compile now, in half a minute; otherwise each of Ray's processes may compile its imports at every start.
 	@$(UV) pip sync --compile-bytecode --python $(BIN)/python requirements.lock
 	@$(UV) pip install --python $(BIN)/python --quiet uv
 	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --editable .
@@ -33,11 +33,11 @@ $(STAMP): requirements.lock pyproject.toml
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs --write data/serve_config.yaml
 	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in a minute or two."
-	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
+	@# Otherwise Serve's HTTP server believes the X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that.
 	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 
 test: $(STAMP) ## Run every test; the contract tests start the application themselves
-	@# What runs no Ray runs two files at a time; the rest shares one running application after another.
+	@# Tests without Ray run two files at a time; the others start one application after another.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
 	@$(BIN)/python -m pytest tests/cluster tests/contract tests/jobs tests/operations
 
@@ -54,17 +54,17 @@ check: $(STAMP) ## Lint, format, types and the direction of imports
 	@$(BIN)/mypy --strict benchmarks
 	@$(BIN)/lint-imports
 
-format: $(STAMP) ## Format the code and mend what the linter can
+format: $(STAMP) ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-train: $(STAMP) ## Train the bundled weights anew (about three hours on 2 cores)
+train: $(STAMP) ## Train the bundled weights again (about three hours on 2 cores)
 	@$(BIN)/python -m training
 
-evaluate: $(STAMP) ## Ask the running weights about 600 unseen scenes and print how often they are right
+evaluate: $(STAMP) ## Measure how often the bundled weights are right about drawings that training never saw
 	@$(BIN)/python -m benchmarks.accuracy.evaluate
 
-bench: $(STAMP) ## Measure Panoptes beside the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
+bench: $(STAMP) ## Measure Panoptes against the raw limit, a plain server and LitServe; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks.sections.run
 	@$(BIN)/python -m benchmarks.sections.analysis
 	@$(BIN)/python -m benchmarks.sections.descriptions
@@ -79,7 +79,7 @@ bench-koop: $(STAMP) ## Measure the ingestion of 30 days of traffic decisions (a
 bench-gpu: $(STAMP) ## Measure on this machine's GPU; writes benchmarks/gpu.md (half an hour)
 	@$(BIN)/python -m benchmarks.gpu
 
-lock: ## Resolve pyproject.toml anew into requirements.lock
+lock: ## Resolve pyproject.toml again into requirements.lock
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-annotate --upgrade \
 		$(addprefix --no-emit-package ,$(OVERRIDDEN)) \

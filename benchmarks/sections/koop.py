@@ -202,12 +202,12 @@ async def classify(count: int) -> float:
     size, drawings = (await clip.asked()).size, Drawings(count=chosen.max_batch)
     files = [drawings.image(number, "png", "") for number in range(drawings.count)]
     batch = np.stack([fit(decode(file, settings.limits.max_pixels), size) for file in files])
-    await clip.score(batch)  # warm-up
+    await clip.classify(batch)  # warm-up
     calls = iter(range(0, count, len(batch)))
 
     async def ask() -> None:
         for start in calls:
-            await clip.score(batch[: count - start])
+            await clip.classify(batch[: count - start])
 
     started = time.perf_counter()
     await asyncio.gather(*(ask() for _ in range(IN_FLIGHT)))

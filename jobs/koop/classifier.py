@@ -6,20 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deployments.models.clip.map_rule import Decision, decide
-from deployments.models.clip.zero_shot import softmax
+from deployments.models.clip.answers import Classified, Floats
+from deployments.models.clip.map_rule import Decision
 from deployments.pictures.pixels import Pixels
 
-Floats = NDArray[np.float32]
-
-# (n, size, size, 3) -> embeddings (n, d), logits of the three categories (n, 3)
-Score = Callable[[Pixels], Awaitable[tuple[Floats, Floats]]]
+# (n, size, size, 3) -> the decisions and the embeddings of n pictures
+Classify = Callable[[Pixels], Awaitable[Classified]]
 
 
 @dataclass(frozen=True)
-class Classified:
+class ClassifiedPicture:
     """The decision on a picture, and its embedding (d,)."""
 
     decision: Decision
@@ -27,16 +24,16 @@ class Classified:
 
 
 class Classifier:
-    """Gathers the pictures that wait, up to `max_batch`, into one call of `score`; one call at a time."""
+    """Gathers the pictures that wait, up to `max_batch`, into one call of `ask`; one call at a time."""
 
-    def __init__(self, score: Score, max_batch: int) -> None:
-        self._score, self._max_batch = score, max_batch
-        self._waiting: deque[tuple[Pixels, asyncio.Future[Classified]]] = deque()
+    def __init__(self, ask: Classify, max_batch: int) -> None:
+        self._classify, self._max_batch = ask, max_batch
+        self._waiting: deque[tuple[Pixels, asyncio.Future[ClassifiedPicture]]] = deque()
         self._asking: asyncio.Task[None] | None = None
 
-    async def classify(self, pixels: Pixels) -> Classified:
-        """Ask about one picture, (size, size, 3); raises what `score` raises for its batch."""
-        future: asyncio.Future[Classified] = asyncio.get_running_loop().create_future()
+    async def classify(self, pixels: Pixels) -> ClassifiedPicture:
+        """Ask about one picture, (size, size, 3); raises what `ask` raises for its batch."""
+        future: asyncio.Future[ClassifiedPicture] = asyncio.get_running_loop().create_future()
         self._waiting.append((pixels, future))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask())
@@ -49,10 +46,11 @@ class Classifier:
             if not batch:
                 continue
             try:
-                vectors, logits = await self._score(np.stack([pixels for pixels, _ in batch]))
+                found = await self._classify(np.stack([pixels for pixels, _ in batch]))
+                assert found.vectors is not None  # noqa: S101 - they were asked for
                 outcomes = [
-                    Classified(decide(probabilities.tolist()), vector)
-                    for vector, probabilities in zip(vectors, softmax(logits), strict=True)
+                    ClassifiedPicture(decision, vector)
+                    for decision, vector in zip(found.decisions, found.vectors, strict=True)
                 ]
             except Exception as error:  # whatever it is, those who wait must hear it
                 for _, future in batch:

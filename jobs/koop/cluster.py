@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 import ray
 from ray import serve
 
 from configs.prompts import CATEGORIES, load_prompts
+from deployments.models.clip.answers import Classified
 from deployments.pictures.pixels import Pixels
 from jobs.koop.arguments import Arguments
-from jobs.koop.classifier import Classifier, Floats
+from jobs.koop.classifier import Classifier
 from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest
 from jobs.koop.fetching.cluster_pace import ClusterPace
@@ -50,7 +50,7 @@ class ServedClip:
     """The application's CLIP through its handle; every call may raise what `Asker.ask` raises."""
 
     def __init__(self, application: str, prompt_set: str) -> None:
-        prompts = load_prompts().classifier[prompt_set]
+        self._prompt_set, prompts = prompt_set, load_prompts().classifier[prompt_set]
         self._prompts = tuple(prompts[category] for category in CATEGORIES)
         handle: Any = serve.get_deployment_handle("Clip", application)
         # A large batch does not fit into a message.
@@ -59,14 +59,14 @@ class ServedClip:
 
     async def asked(self) -> Asked:
         """What is asked now."""
-        weights = await self._asker.ask("Clip", self._handle.weights.remote)
+        [weights] = await self._asker.ask("Clip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
-    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
-        """As `classifier.Score` says."""
-        classes = [list(prompts) for prompts in self._prompts]
-        scores = await self._asker.ask("Clip", lambda: self._handle.score.remote(pixels, classes))
-        return np.asarray(scores.vectors), np.asarray(scores.logits)
+    async def classify(self, pixels: Pixels) -> Classified:
+        """Decisions by the map rule, and embeddings."""
+        ask = self._handle.classify.remote
+        found: Classified = await self._asker.ask("Clip", lambda: ask(pixels, self._prompt_set, vectors=True))
+        return found
 
 
 class Board:
@@ -108,7 +108,7 @@ async def ingest(job: Job, day: date, board: Any) -> Manifest:
         services = Services(
             sru=Sru(web, arguments.endpoints.sru),
             documents=Documents(web, arguments.endpoints),
-            classifier=Classifier(clip.score, job.max_batch),
+            classifier=Classifier(clip.classify, job.max_batch),
             asked=clip.asked,
             retries=retries,
         )

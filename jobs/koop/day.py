@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from deployments.catalogue.clock import utc_now
 from jobs.koop import tables
-from jobs.koop.classifier import Classified, Classifier
+from jobs.koop.classifier import ClassifiedPicture, Classifier
 from jobs.koop.day_files import DayFiles, Manifest, Tables, kept_path
 from jobs.koop.fetching.documents import Documents, FetchedFile, Lost, WantedFile
 from jobs.koop.fetching.pages import Unread
@@ -167,7 +167,7 @@ class Day:
         finally:
             self._room.release()
 
-    def _done(self, picture: PublishedPicture, classified: Classified) -> Row:
+    def _done(self, picture: PublishedPicture, classified: ClassifiedPicture) -> Row:
         """What a classified picture adds to its row; one that is kept is put aside. For a thread of its own."""
         decision = classified.decision
         keep = self._options.keeps(decision.category, decision.is_map_or_aerial)

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from deployments.models.clip.answers import Classified
+from deployments.models.clip.map_rule import decide
+from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
 from jobs.koop import day as day_module
-from jobs.koop.classifier import Classifier, Floats
+from jobs.koop.classifier import Classifier
 from jobs.koop.day import Counts, Day, Services
 from jobs.koop.day_files import Manifest, forget, remove_parts
 from jobs.koop.driver import COLUMNS, Driver, IngestionPlan, Run, plan
@@ -28,15 +31,16 @@ ASKED = Asked("test/lots", bundled=True, size=32, prompts=(("maps",), ("aerial",
 QUICK = Limits(tries=6, first_delay_s=0.01, longest_delay_s=0.1, timeout_s=10)
 
 
-def by_lot(pixels: Pixels) -> tuple[Floats, Floats]:
+def by_lot(pixels: Pixels) -> Classified:
     """Embeddings are mean colours; the sum of a picture's pixels draws its category: always the same one."""
     vectors = pixels.reshape(len(pixels), -1, 3).mean(axis=1, dtype=np.float64).astype(np.float32)
     drawn = pixels.reshape(len(pixels), -1).sum(axis=1, dtype=np.int64) % 3
-    return vectors, 4 * np.eye(3, dtype=np.float32)[drawn]
+    found = softmax(4 * np.eye(3, dtype=np.float32)[drawn])
+    return Classified([decide(row) for row in found.tolist()], vectors)
 
 
 class Lots:
-    """A classifier that counts what it is asked; `asked` and `score` may be replaced."""
+    """A classifier that counts what it is asked; `asked` and `classify` may be replaced."""
 
     def __init__(self) -> None:
         self.calls = self.pictures = 0
@@ -46,7 +50,7 @@ class Lots:
         """What is served."""
         return self.asked_for
 
-    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+    async def classify(self, pixels: Pixels) -> Classified:
         """As CLIP answers."""
         self.calls += 1
         self.pictures += len(pixels)
@@ -75,7 +79,7 @@ async def ingest(
             services = Services(
                 sru=Sru(web, endpoints.sru, page_size=5),
                 documents=Documents(web, endpoints),
-                classifier=Classifier(lots.score, 16),
+                classifier=Classifier(lots.classify, 16),
                 asked=lots.asked,
                 retries=retries,
             )

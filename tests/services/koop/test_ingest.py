@@ -255,11 +255,11 @@ async def test_a_classifier_that_goes_away_keeps_what_it_said(
     monkeypatch.setattr(day_module, "PICTURES_AT_ONCE", 4)  # so that 16 of the day's 25 are not all
 
     class Fails(Lots):
-        async def score(self, pixels: Any) -> Any:
+        async def classify(self, pixels: Any) -> Any:
             if self.pictures > 16:
                 await asyncio.sleep(0.2)  # whatever was said before is written down
                 raise TimeoutError("away")
-            return await super().score(pixels)
+            return await super().classify(pixels)
 
     away = Fails()
     _, done = await ingest(output, small_koop.address, [DAY], lots=away)
@@ -280,11 +280,11 @@ async def test_pictures_in_memory_are_bounded(
     most = 0
 
     class Counting(Lots):
-        async def score(self, pixels: Any) -> Any:
+        async def classify(self, pixels: Any) -> Any:
             nonlocal most
             most = max(most, len(pixels))
             await asyncio.sleep(0.02)
-            return await super().score(pixels)
+            return await super().classify(pixels)
 
     lots = Counting()
     await ingest(output, small_koop.address, [DAY], lots=lots)

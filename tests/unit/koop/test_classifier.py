@@ -5,8 +5,11 @@ import asyncio
 import numpy as np
 import pytest
 
+from deployments.models.clip.answers import Classified
+from deployments.models.clip.map_rule import decide
+from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
-from jobs.koop.classifier import Classified, Classifier, Floats
+from jobs.koop.classifier import ClassifiedPicture, Classifier
 
 
 def picture(value: int) -> Pixels:
@@ -20,22 +23,23 @@ class Model:
         self.batches: list[int] = []
         self.may = asyncio.Event()
 
-    async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
+    async def classify(self, pixels: Pixels) -> Classified:
         self.batches.append(len(pixels))
         await self.may.wait()
         if (pixels == 255).any():
             raise RuntimeError("away")
         values = pixels[:, 0, 0, :1].astype(np.float32)
-        return values, np.concatenate([values, np.zeros((len(values), 2), np.float32)], axis=1)
+        found = softmax(np.concatenate([values, np.zeros((len(values), 2), np.float32)], axis=1))
+        return Classified([decide(row) for row in found.tolist()], values)
 
 
-def values(classified: list[Classified]) -> list[float]:
+def values(classified: list[ClassifiedPicture]) -> list[float]:
     return [float(one.embedding[0]) for one in classified]
 
 
 async def test_what_waits_goes_together_and_each_gets_its_own() -> None:
     model = Model()
-    classifier = Classifier(model.score, 4)
+    classifier = Classifier(model.classify, 4)
     waiting = [asyncio.create_task(classifier.classify(picture(value))) for value in range(10)]
     await asyncio.sleep(0)
     model.may.set()
@@ -47,7 +51,7 @@ async def test_what_waits_goes_together_and_each_gets_its_own() -> None:
 
 async def test_an_error_reaches_all_of_its_batch_and_no_other() -> None:
     model = Model()
-    classifier = Classifier(model.score, 2)
+    classifier = Classifier(model.classify, 2)
     first = [asyncio.create_task(classifier.classify(picture(value))) for value in (255, 2)]
     await asyncio.sleep(0.01)
     second = asyncio.create_task(classifier.classify(picture(3)))
@@ -60,7 +64,7 @@ async def test_an_error_reaches_all_of_its_batch_and_no_other() -> None:
 
 async def test_who_has_left_is_not_asked_for() -> None:
     model = Model()
-    classifier = Classifier(model.score, 1)
+    classifier = Classifier(model.classify, 1)
     first, left, last = (asyncio.create_task(classifier.classify(picture(value))) for value in (1, 2, 3))
     await asyncio.sleep(0.01)
     left.cancel()
