@@ -1,4 +1,4 @@
-"""Calls of the running application's models by a job, which has time: what may pass is tried again."""
+"""How a job calls the models of the running application: with many retries, because a job can wait."""
 
 import asyncio
 import random
@@ -13,46 +13,46 @@ from jobs.runtime.errors import JobRefused
 
 ATTEMPTS = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
-# A slow model's queue is in it; a replica that hangs is replaced long before.
+# Includes the wait in a slow model's queue. A replica that hangs is replaced long before this.
 CALL_TIMEOUT_S = 600.0
-# After so many answers in a row that never came, the application is taken for gone.
+# After this many calls in a row without an answer, the application counts as gone.
 GIVE_UP_AFTER = 20
 
 Value = TypeVar("Value")
 
 
 class NoAnswer(Exception):
-    """A model gave no answer. The message is a part of a row's `error`."""
+    """A model gave no answer. The message becomes part of a row's `error`."""
 
 
 class ModelAway(NoAnswer):
-    """It was not there, however often it was asked: another time it may be."""
+    """The model did not answer in any attempt; it may answer later."""
 
 
 class Refused(NoAnswer):
-    """It answered that it cannot: it would again."""
+    """The model refused the input; asking again would not help."""
 
 
 class Call(Protocol):
-    """What a handle's `remote` gives."""
+    """What a handle's `remote` returns."""
 
     def __await__(self) -> Generator[Any, Any, Any]: ...
     def cancel(self) -> Any: ...
 
 
 class Asker:
-    """Asks models, again with growing pauses while they are replaced or have no room."""
+    """Calls models, and retries with growing pauses while they are being replaced or overloaded."""
 
     def __init__(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._sleep, self._unanswered = sleep, 0
 
     async def ask(self, deployment: str, call: Callable[[], Call]) -> Any:
-        """The answer of a call.
+        """Make the call and return its answer.
 
         Raises:
-            Refused: the model cannot do this.
-            ModelAway: it did not answer six times.
-            JobRefused: nobody has answered for long.
+            Refused: the model refused the input.
+            ModelAway: the model did not answer in six attempts.
+            JobRefused: too many calls in a row had no answer.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
@@ -71,8 +71,8 @@ class Asker:
         self._unanswered += 1
         if self._unanswered >= GIVE_UP_AFTER:
             raise JobRefused(
-                f"{deployment} does not answer any more ({_said(reason)}): what is complete stays. See that the "
-                "application runs, and give the same command again."
+                f"{deployment} does not answer any more ({_said(reason)}): complete results are kept. Check that the "
+                "application runs, and run the same command again."
             )
         raise ModelAway(f"{deployment} gave no answer in {ATTEMPTS} attempts ({_said(reason)})")
 
@@ -82,12 +82,12 @@ async def _within_time(call: Call) -> Any:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             return await call
     except (TimeoutError, asyncio.CancelledError):
-        call.cancel()  # its model would compute for nobody
+        call.cancel()  # otherwise the model would compute an answer that nobody reads
         raise
 
 
 def _is_final(error: Exception, reason: object) -> bool:
-    """Whether the model itself refused; one that broke is replaced, and may do it then."""
+    """Whether the model refused the input. A replica that failed is replaced, and the new one may answer."""
     return isinstance(error, RayTaskError | ModelError) and not isinstance(
         reason, ModelFailed | BackPressureError | DeploymentUnavailableError
     )
