@@ -1,4 +1,8 @@
-"""The only door for pixels: bytes in, one decoded, upright, size-checked RGB image out, judged by its bytes alone."""
+"""Decodes the images of requests: the only way from a file's bytes to pixels in the ingress.
+
+A file is judged by its bytes alone, never by its name or content type. Pixels are upright RGB, and their number is
+limited.
+"""
 
 import asyncio
 import io
@@ -25,7 +29,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image ready for its model. `width` and `height` are of the upright original, in pixels."""
+    """An image ready for its model. `width` and `height` are those of the upright original, in pixels."""
 
     pixels: Pixels
     width: int
@@ -33,7 +37,7 @@ class Decoded:
 
 
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
-    """As `decoding.decode`.
+    """Decode as `decoding.decode` does, but raise errors of the ingress.
 
     Raises:
         EmptyFile, InvalidImage, ImageTooLarge.
@@ -55,14 +59,14 @@ def _translated() -> Iterator[None]:
 
 
 class Decoder:
-    """Decodes off the event loop, on as many threads as the configuration gives."""
+    """Decodes images in a pool of threads, off the event loop."""
 
     def __init__(self, threads: int, max_pixels: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decode")
         self._max_pixels = max_pixels
 
     async def fit(self, data: bytes, size: int) -> Decoded:
-        """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
+        """Decode an image and fit it to CLIP's input: `pixels` is (size, size, 3) uint8."""
 
         def work() -> Decoded:
             image, (width, height) = decoding.decode_with_size(data, self._max_pixels, size)
@@ -71,9 +75,10 @@ class Decoder:
         return await self._run(work)
 
     async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, Pixels]:
-        """Decode an image at its full size, `pixels` being (h, w, 3), and make it what CLIP wants to see.
+        """Decode an image at its full size, and fit it to CLIP's input.
 
-        Without `size` that is nothing, (0, 0, 3).
+        Returns:
+            The image with `pixels` (h, w, 3) uint8, and the input of CLIP (size, size, 3), or (0, 0, 3) without `size`.
         """
 
         def work() -> tuple[Decoded, Pixels]:
@@ -84,7 +89,7 @@ class Decoder:
         return await self._run(work)
 
     async def reduced(self, data: bytes, least: int, *, crop: bool = False) -> Decoded:
-        """Decode an image and scale it down as `decoding.reduced` does; a JPEG while it is decoded."""
+        """Decode an image and scale it down as `decoding.reduced` does; a JPEG is partly scaled while decoding."""
 
         def work() -> Decoded:
             image, (width, height) = decoding.decode_with_size(data, self._max_pixels, least // 2)
@@ -93,7 +98,7 @@ class Decoder:
         return await self._run(work)
 
     async def jpeg(self, data: bytes, longest_side: int) -> bytes:
-        """Decode an image and encode it as a JPEG of at most `longest_side` pixels, without anything but its pixels."""
+        """Decode an image and encode it as a JPEG of at most `longest_side` pixels per side, without metadata."""
 
         def work() -> bytes:
             image = decode(data, self._max_pixels, shortest_side=longest_side)
@@ -105,7 +110,7 @@ class Decoder:
         return await self._run(work)
 
     async def check(self, data: bytes, kind: str) -> tuple[int, int]:
-        """The width and height of an image of this format, `JPEG` or `PNG`, which is decoded to its end."""
+        """Decode an image of this format, `JPEG` or `PNG`, to its end, and return its width and height in pixels."""
         return await self._run(lambda: decoding.check(data, self._max_pixels, kind))
 
     async def _run(self, work: Callable[[], Value]) -> Value:
