@@ -1,4 +1,4 @@
-"""Family C: photo analysis, one image or a batch, and a vision language model's word on one."""
+"""Family C: photo analysis of one image or a batch, and the assessment of an image by a vision language model."""
 
 from typing import Literal, Self
 
@@ -73,7 +73,10 @@ LLM_EXAMPLE: dict[str, JsonValue] = {
 
 
 class AnalysisFlags(BaseModel):
-    """Which analysers look at an image. One that is left out runs where its model is switched on."""
+    """Which analysers run on an image.
+
+    A flag that is left out has its default; the analyser is then skipped without an error if its model is switched off.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,17 +85,17 @@ class AnalysisFlags(BaseModel):
     run_emotion: bool = Field(True, description="Faces and their emotions.")
     run_embedding: bool = Field(True, description="CLIP embedding.")
     run_classification: bool = Field(False, description="Map, aerial photo or neither, as in /classify.")
-    run_caption: bool = Field(False, description="A sentence that describes it, as /v1/caption.")
-    run_tags: bool = Field(False, description="The five most probable labels, as /v1/tags.")
-    run_objects: bool = Field(False, description="The things in it, as /v1/objects.")
+    run_caption: bool = Field(False, description="A sentence that describes the image, as in /v1/caption.")
+    run_tags: bool = Field(False, description="The five most probable labels, as in /v1/tags.")
+    run_objects: bool = Field(False, description="The objects in the image, as in /v1/objects.")
 
     def asked(self, analyzer: str) -> bool:
-        """Whether a client asked for an analyser itself, and not by leaving its flag out."""
+        """Whether the request explicitly sets the flag of an analyser to true."""
         return bool(getattr(self, f"run_{analyzer}")) and f"run_{analyzer}" in self.model_fields_set
 
 
 class AnalyzeRequest(AnalysisFlags):
-    """One image and what to find out about it."""
+    """One image and the analysers to run on it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -104,7 +107,7 @@ class AnalyzeRequest(AnalysisFlags):
 
 
 class BatchAnalyzeRequest(AnalysisFlags):
-    """Several images, each analysed in the same way and on its own."""
+    """Several images; the same analysers run on each of them, independently of the others."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -124,8 +127,10 @@ class BatchAnalyzeRequest(AnalysisFlags):
 
 
 class BlurResult(BaseModel):
-    laplacian_variance: float = Field(description="Of the image as it is; higher is sharper.")
-    normalized_laplacian_variance: float = Field(description="At a long side of 512 pixels: comparable between sizes.")
+    laplacian_variance: float = Field(description="At the image's own size; higher is sharper.")
+    normalized_laplacian_variance: float = Field(
+        description="With the long side scaled to 512 pixels: comparable between images of different sizes."
+    )
     is_blurry: bool = Field(description="laplacian_variance < blur_threshold.")
     blur_threshold: float
 
@@ -145,9 +150,9 @@ class AestheticResult(BaseModel):
 
 class EmotionEntry(BaseModel):
     dominant_emotion: str
-    scores: dict[str, float] = Field(description="Per emotion 0–100; they sum to 100.")
-    face_confidence: float = Field(description="The detector's, 0–1.")
-    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
+    scores: dict[str, float] = Field(description="Score of each emotion, 0–100; the scores sum to 100.")
+    face_confidence: float = Field(description="Confidence of the face detector, 0–1.")
+    region: dict[str, int] = Field(description="x, y, w, h of the face in pixels of the upright image.")
 
 
 class EmotionResult(BaseModel):
@@ -156,7 +161,7 @@ class EmotionResult(BaseModel):
 
 
 class EmbeddingResult(BaseModel):
-    model: str = Field(description="The exact weights: vectors of two of them do not compare.")
+    model: str = Field(description="The exact weights; vectors of different weights cannot be compared.")
     dimensions: int
     vector: list[float] = Field(description="L2-normalised.")
 
@@ -170,16 +175,16 @@ class ClassificationResult(BaseModel):
 
 
 class ImageAnalysisResult(BaseModel):
-    """What was found out about one image.
+    """The results of all analysers for one image.
 
-    A null field was not asked for, is switched off, or has its reason in `error`.
+    A field is null if its analyser was not requested, is switched off, or failed; `error` says why one failed.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [RESULT_EXAMPLE]})
 
     image_id: str | None = None
     source_url: str | None = None
-    width_px: int | None = Field(None, description="Of the upright image.")
+    width_px: int | None = Field(None, description="Width of the upright image in pixels.")
     height_px: int | None = None
     blur: BlurResult | None = None
     quality: QualityResult | None = None
@@ -219,14 +224,14 @@ class BatchAnalyzeResponse(BaseModel):
 
     api_version: str = "1.0"
     total: int
-    succeeded: int = Field(description="Images whose `error` is null.")
+    succeeded: int = Field(description="Number of images whose `error` is null.")
     failed: int
     results: list[ImageAnalysisResult] = Field(description="In the order of the request.")
     total_processing_time_ms: float
 
 
 class StreamedResult(ImageAnalysisResult):
-    """A line of the NDJSON answer: results come as they are ready, `index` says which image of the request it is."""
+    """A line of the NDJSON answer, sent as soon as the result is ready. `index` is the image's place in the request."""
 
     index: int
 
@@ -247,7 +252,7 @@ class LlmAnalyzeRequest(BaseModel):
     ref_id: str | None = Field(None, max_length=256, description="Echoed back.")
     model: str | None = Field(None, description="LiteLLM's name of a vision model; default: LLM_MODEL.")
     custom_prompt: str | None = Field(
-        None, max_length=20_000, description="Instead of our own; the answer's form stays."
+        None, max_length=20_000, description="Replaces the default prompt; the form of the answer stays the same."
     )
     max_tokens: int = Field(500, ge=100, le=2000)
     language: str | None = Field(
@@ -272,6 +277,6 @@ class LlmAnalyzeResponse(BaseModel):
     ref_id: str | None
     analysis: LlmPhotoAnalysis
     model_used: str = Field(description="The model that answered, as its provider names it.")
-    tokens_used: int = Field(description="Of all calls that this answer took.")
+    tokens_used: int = Field(description="Tokens of all calls that were made for this answer.")
     processing_ms: int
     error: str | None = None
