@@ -53,17 +53,17 @@ class PictureBroken(PictureRefused):
 
 
 class PictureTooLarge(PictureRefused):
-    """The picture has more pixels than are accepted; none were allocated."""
+    """The picture has more pixels than are accepted; none was allocated."""
 
 
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
-    """Decode an image to upright RGB. Of an animation it takes the first frame; transparency becomes white.
+    """Decode an image to upright RGB; of an animation the first frame, transparency on white.
 
     Args:
-        data: the bytes of the file.
-        max_pixels: larger images are refused before their pixels are allocated.
-        shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
-            quarter or an eighth of its size, but never below twice this.
+        data: the file's bytes.
+        max_pixels: refuse larger images, before their pixels are allocated.
+        shortest_side: when the caller will scale the image down to this many pixels, a JPEG may be decoded at a half,
+            a quarter or an eighth of its size, never below twice this.
 
     Raises:
         PictureEmpty, PictureBroken, PictureTooLarge.
@@ -74,16 +74,16 @@ def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) ->
 def decode_with_size(
     data: bytes, max_pixels: int, shortest_side: int | None = None
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """Decode as `decode` does, and also return the (width, height) of the upright original, which may be larger."""
+    """As `decode`, and the (width, height) of the upright original, which may be larger."""
     return _upright(_open(data, max_pixels), shortest_side)
 
 
 def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
-    """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
+    """The width and height of a file of this format, which is decoded to its end and not kept; raises as `decode`."""
     image = _open(data, max_pixels, (kind,))
     size = image.size
     try:
-        image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
+        image.draft(None, (1, 1))  # a JPEG at an eighth of its size: as much is read, and less allocated
         image.load()
     except Exception as error:  # Pillow's parsers raise whatever broken pixel data makes them raise
         raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
@@ -133,7 +133,7 @@ def _largest_part(image: Image.Image) -> int:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # a valid picture may have broken EXIF
+    except Exception:  # the EXIF of a good picture may be nonsense
         return 1
 
 

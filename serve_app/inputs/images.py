@@ -66,7 +66,7 @@ class Decoder:
         self._max_pixels = max_pixels
 
     async def fit(self, data: bytes, size: int) -> Decoded:
-        """Decode an image and fit it to CLIP's input: `pixels` is (size, size, 3) uint8."""
+        """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
 
         def work() -> Decoded:
             image, (width, height) = decoding.decode_with_size(data, self._max_pixels, size)
@@ -75,10 +75,9 @@ class Decoder:
         return await self._run(work)
 
     async def whole(self, data: bytes, size: int | None) -> tuple[Decoded, Pixels]:
-        """Decode an image at its full size, and fit it to CLIP's input.
+        """Decode an image at its full size, `pixels` being (h, w, 3), and make it what CLIP wants to see.
 
-        Returns:
-            The image with `pixels` (h, w, 3) uint8, and the input of CLIP (size, size, 3), or (0, 0, 3) without `size`.
+        Without `size` that is nothing, (0, 0, 3).
         """
 
         def work() -> tuple[Decoded, Pixels]:
@@ -89,7 +88,7 @@ class Decoder:
         return await self._run(work)
 
     async def reduced(self, data: bytes, least: int, *, crop: bool = False) -> Decoded:
-        """Decode an image and scale it down as `decoding.reduced` does; a JPEG is partly scaled while decoding."""
+        """Decode an image and scale it down as `decoding.reduced` does; a JPEG while it is decoded."""
 
         def work() -> Decoded:
             image, (width, height) = decoding.decode_with_size(data, self._max_pixels, least // 2)

@@ -53,10 +53,7 @@ async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
     responses=UPLOAD_ERRORS | MODEL_ERRORS | {200: {"content": {NDJSON: {"schema": LINE}}}},
 )
 async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
-    """Run the requested analysers on each image; an image that fails does not affect the others.
-
-    With `Accept: application/x-ndjson`, each result is a line that is sent as soon as it is ready.
-    """
+    """Each image on its own. With `Accept: application/x-ndjson` each result is a line, sent as soon as it is there."""
     most = services.settings.max_batch_size
     if len(request.images) > most:
         message = f"{len(request.images)} images, at most {most}: send several requests."

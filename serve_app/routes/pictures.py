@@ -1,4 +1,4 @@
-"""New routes with one model each: captions, tags, objects."""
+"""The new routes of one model each: a caption, tags, objects."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1", tags=["Resources"], responses=UPLOAD_ERRORS | F
 
 @router.post("/caption", summary="Describe one image in a sentence")
 async def caption(request: PictureRequest, services: Wired) -> CaptionResponse:
-    """Describe one image with BLIP, decoded greedily."""
+    """BLIP, the most probable word at each place."""
     services.models.captioner.announce()
     async with counted("/v1/caption"):
         found = await ask_captioner(services, await services.read(request.image))
@@ -38,16 +38,16 @@ async def caption(request: PictureRequest, services: Wired) -> CaptionResponse:
 
 @router.post("/tags", summary="The most probable labels of one image")
 async def tags(request: TagsRequest, services: Wired) -> TagsResponse:
-    """Return the most probable labels of an image classifier. The default weights have the labels of ImageNet."""
+    """An image classifier's labels, ImageNet's with the default weights."""
     services.models.tagger.announce()
     async with counted("/v1/tags"):
         found = await ask_tagger(services, await services.read(request.image), request.num_labels)
     return TagsResponse(**_about(services.models.tagger, request, found), tags=tag_scores(found.value))
 
 
-@router.post("/objects", summary="The objects in one image, with their regions")
+@router.post("/objects", summary="The things in one image, with their places")
 async def objects(request: PictureRequest, services: Wired) -> ObjectsResponse:
-    """Detect objects with Florence-2, and count them by label."""
+    """Florence-2's object detection."""
     services.models.detector.announce()
     async with counted("/v1/objects"):
         found = await ask_detector(services, await services.read(request.image))
@@ -59,6 +59,6 @@ async def objects(request: PictureRequest, services: Wired) -> ObjectsResponse:
 
 
 def _about(client: ModelClient, request: PictureRequest, found: Answered[Any]) -> dict[str, Any]:
-    """The fields of every answer about one image."""
+    """What every answer about one image says."""
     size = {"width_px": found.width, "height_px": found.height}
     return {"model": client.models[0].id, "image_id": request.image.image_id, **size}

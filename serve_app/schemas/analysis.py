@@ -73,10 +73,7 @@ LLM_EXAMPLE: dict[str, JsonValue] = {
 
 
 class AnalysisFlags(BaseModel):
-    """Which analysers run on an image.
-
-    A flag that is left out has its default; the analyser is then skipped without an error if its model is switched off.
-    """
+    """Which analysers look at an image. One that is left out runs where its model is switched on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,12 +82,12 @@ class AnalysisFlags(BaseModel):
     run_emotion: bool = Field(True, description="Faces and their emotions.")
     run_embedding: bool = Field(True, description="CLIP embedding.")
     run_classification: bool = Field(False, description="Map, aerial photo or neither, as in /classify.")
-    run_caption: bool = Field(False, description="A sentence that describes the image, as in /v1/caption.")
-    run_tags: bool = Field(False, description="The five most probable labels, as in /v1/tags.")
-    run_objects: bool = Field(False, description="The objects in the image, as in /v1/objects.")
+    run_caption: bool = Field(False, description="A sentence that describes it, as /v1/caption.")
+    run_tags: bool = Field(False, description="The five most probable labels, as /v1/tags.")
+    run_objects: bool = Field(False, description="The things in it, as /v1/objects.")
 
     def asked(self, analyzer: str) -> bool:
-        """Whether the request explicitly sets the flag of an analyser to true."""
+        """Whether a client asked for an analyser itself, and not by leaving its flag out."""
         return bool(getattr(self, f"run_{analyzer}")) and f"run_{analyzer}" in self.model_fields_set
 
 
@@ -127,10 +124,8 @@ class BatchAnalyzeRequest(AnalysisFlags):
 
 
 class BlurResult(BaseModel):
-    laplacian_variance: float = Field(description="At the image's own size; higher is sharper.")
-    normalized_laplacian_variance: float = Field(
-        description="With the long side scaled to 512 pixels: comparable between images of different sizes."
-    )
+    laplacian_variance: float = Field(description="Of the image as it is; higher is sharper.")
+    normalized_laplacian_variance: float = Field(description="At a long side of 512 pixels: comparable between sizes.")
     is_blurry: bool = Field(description="laplacian_variance < blur_threshold.")
     blur_threshold: float
 
@@ -150,9 +145,9 @@ class AestheticResult(BaseModel):
 
 class EmotionEntry(BaseModel):
     dominant_emotion: str
-    scores: dict[str, float] = Field(description="Score of each emotion, 0–100; the scores sum to 100.")
-    face_confidence: float = Field(description="Confidence of the face detector, 0–1.")
-    region: dict[str, int] = Field(description="x, y, w, h of the face in pixels of the upright image.")
+    scores: dict[str, float] = Field(description="Per emotion 0–100; they sum to 100.")
+    face_confidence: float = Field(description="The detector's, 0–1.")
+    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
 
 
 class EmotionResult(BaseModel):
@@ -161,7 +156,7 @@ class EmotionResult(BaseModel):
 
 
 class EmbeddingResult(BaseModel):
-    model: str = Field(description="The exact weights; vectors of different weights cannot be compared.")
+    model: str = Field(description="The exact weights: vectors of two of them do not compare.")
     dimensions: int
     vector: list[float] = Field(description="L2-normalised.")
 
@@ -175,9 +170,9 @@ class ClassificationResult(BaseModel):
 
 
 class ImageAnalysisResult(BaseModel):
-    """The results of all analysers for one image.
+    """What was found out about one image.
 
-    A field is null if its analyser was not requested, is switched off, or failed; `error` says why one failed.
+    A null field was not asked for, is switched off, or has its reason in `error`.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [RESULT_EXAMPLE]})

@@ -1,4 +1,4 @@
-"""The answers of the tagger, the captioner and the detector about one image, on their own routes and in an analysis."""
+"""What the tagger, the captioner and the detector say of one picture: on their own routes and in an analysis."""
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -21,17 +21,17 @@ IMAGE_EXAMPLE: JsonValue = {"url": "https://example.com/coffee.jpg", "image_id":
 SEEN_EXAMPLE: dict[str, JsonValue] = {"image_id": "p1", "width_px": 640, "height_px": 427}
 
 MOST_LABELS = 1000
-LABELS = 5  # by default
+LABELS = 5  # unless a request says otherwise
 
 
 class TagScore(BaseModel):
     label: str
-    probability: float = Field(description="0–1; the probabilities of all labels of the model sum to 1.")
+    probability: float = Field(description="0–1, among all the labels of the model.")
 
 
 class DetectedObject(BaseModel):
     label: str
-    region: dict[str, int] = Field(description="x, y, w, h of the object in pixels of the upright image.")
+    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
 
 
 class CaptionResult(BaseModel):
@@ -47,7 +47,7 @@ class TagsResult(BaseModel):
 class ObjectsResult(BaseModel):
     model: str
     objects: list[DetectedObject]
-    counts: dict[str, int] = Field(description="How many objects have each label.")
+    counts: dict[str, int] = Field(description="How many there are of each label.")
 
 
 class PictureRequest(BaseModel):
@@ -59,7 +59,7 @@ class PictureRequest(BaseModel):
 
 
 class TagsRequest(PictureRequest):
-    """One image and the number of labels to return."""
+    """One image and how many labels it gets."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image": IMAGE_EXAMPLE, "num_labels": 2}]})
 
@@ -67,11 +67,11 @@ class TagsRequest(PictureRequest):
 
 
 class PictureResponse(BaseModel):
-    """The fields of every answer about one image."""
+    """What every answer about one image says."""
 
     model: str = Field(description="The exact weights that answered.")
     image_id: str | None
-    width_px: int = Field(description="Width of the upright image in pixels.")
+    width_px: int = Field(description="Of the upright image.")
     height_px: int
 
 
@@ -101,4 +101,4 @@ class ObjectsResponse(PictureResponse):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": FLORENCE, **SEEN_EXAMPLE, **OBJECTS}]})
 
     objects: list[DetectedObject]
-    counts: dict[str, int] = Field(description="How many objects have each label.")
+    counts: dict[str, int] = Field(description="How many there are of each label.")
