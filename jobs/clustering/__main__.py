@@ -256,7 +256,7 @@ def _distance(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 2:
-        raise argparse.ArgumentTypeError(f"{text} is not a cosine distance: above 0, up to 2")
+        raise argparse.ArgumentTypeError(f"{text} is no cosine distance: above 0, up to 2")
     return value
 
 
