@@ -1,4 +1,4 @@
-"""Connected components of points that are joined pair by pair: union-find (Tarjan 1975) on arrays."""
+"""Connected components of points that are joined in pairs: union-find (Tarjan 1975) on arrays."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,16 @@ Indices = NDArray[np.int64]
 
 
 def separate(count: int) -> Indices:
-    """(count,) parents of points none of which is joined to another.
+    """Return the parents (count,) of points that are not joined yet: each point is its own parent.
 
-    The parent of a point is a lower point of its component, or itself: then it is the component's lowest, its root.
+    The parent of a point is a lower point of its component. The lowest point of a component is its root and its own
+    parent.
     """
     return np.arange(count)
 
 
 def find(parents: Indices, points: Indices) -> Indices:
-    """The root of each of the points (k,), which lie closer to it afterwards."""
+    """Return the root (k,) of each of the points (k,), and make it their parent."""
     roots = parents[points]
     while not np.array_equal(above := parents[roots], roots):
         parents[roots] = parents[above]
@@ -25,7 +26,7 @@ def find(parents: Indices, points: Indices) -> Indices:
 
 
 def join(parents: Indices, first: Indices, second: Indices) -> None:
-    """Make one component of those of first[k] and second[k], for all k, in place."""
+    """Merge the components of first[k] and second[k], for all k, in place."""
     while True:
         first, second = find(parents, first), find(parents, second)
         apart = first != second

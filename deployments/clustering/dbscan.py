@@ -1,10 +1,10 @@
-"""Exact DBSCAN (Ester et al. 1996) by cosine distance in memory that grows with the points alone. No Ray in here.
+"""Exact DBSCAN (Ester et al. 1996) by cosine distance, in memory linear in the number of points. No Ray in here.
 
-The distance matrix is visited block by block, each once, and never kept, nor are its edges: a point that is known to
-be core leaves only its component behind, and any other has, by definition, fewer neighbours than make a core point.
-`Growth` holds that. It can be cut off at any time and grown elsewhere, which is how `jobs.clustering` spreads
-the blocks over several machines. Where some coordinates tell that two points are no neighbours
-(`deployments.clustering.outline`), the others are not looked at.
+The distance matrix is computed block by block, each block once, and is never kept. Nor are all pairs of neighbours:
+of a pair of core points only their common component is stored, and a point that is not core has, by definition, fewer
+than `min_samples` neighbours to store. `Growth` holds this state. It can be saved at any time and continued elsewhere,
+which is how `jobs.clustering` spreads the blocks over several machines. Where a few coordinates already prove that two
+points are not neighbours (`deployments.clustering.outline`), the other coordinates are not read.
 """
 
 from collections import deque
@@ -23,16 +23,16 @@ from deployments.clustering.outline import AGAIN, choose_outliner, sampled
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-# Points a side: the products are large enough for the BLAS and a block's temporaries small enough for the caches.
+# Points per side: large enough for fast BLAS products, small enough that a block's temporaries stay in the caches.
 BLOCK = 1024
 
 SINGLE, DOUBLE = 2.0**-24, 2.0**-53  # unit roundoffs
-SHORTEST, LONGEST = 1e-14, 1e150  # of a vector
-LONGEST_SINGLE = 1e37  # whose inverse is a normal float32
+SHORTEST, LONGEST = 1e-14, 1e150  # lengths of vectors that can be normalised
+LONGEST_SINGLE = 1e37  # the longest length whose inverse is a normal float32
 
 
 class Cancelled(Exception):
-    """`stop` said so."""
+    """The caller's `stop` returned True."""
 
 
 def dbscan(
@@ -45,31 +45,31 @@ def dbscan(
     block: int = BLOCK,
     stop: Callable[[], bool] | None = None,
 ) -> Indices:
-    """Cluster vectors by cosine distance; the same labels as `sklearn.cluster.DBSCAN(eps, min_samples, "cosine")`.
+    """Cluster vectors by cosine distance, with the labels of `sklearn.cluster.DBSCAN(eps, min_samples, "cosine")`.
 
-    Points are neighbours when 1 − cos <= eps, each its own; with `min_samples` neighbours a point is core. Clusters are
-    numbered in the order of their first core points; a point that is not core belongs to the first of the clusters
-    that it has a core neighbour in.
+    Two points are neighbours when 1 − cos <= eps; each point is its own neighbour. A point with at least `min_samples`
+    neighbours is core. Clusters are numbered in the order of their first core points. A point that is not core belongs
+    to the lowest-numbered cluster in which it has a core neighbour.
 
-    All is decided in float64. The labels are scikit-learn's for the same float64 input as long as no distance lies
-    within the rounding of float64 (about d × 2e-16) of eps: such a pair goes by the float64 matrix product of its
-    block, which is the same arithmetic, but a BLAS may round it differently in a matrix of another shape.
+    Every decision is made in float64. The labels equal scikit-learn's for the same float64 input as long as no distance
+    lies within the rounding error of float64 (about d × 2e-16) of eps. Such a pair is decided by the float64 matrix
+    product of its block. scikit-learn does the same, but a BLAS may round differently in a matrix of another shape.
 
     Args:
         embeddings: (n, d), finite; read as float64. They need not be normalised.
-        eps: the largest distance of neighbours, above 0; from 2 on all are neighbours.
-        min_samples: at least 1. Of points that are not core, fewer neighbours than this are kept, at 16 bytes each.
-        threads: blocks computed side by side; 1 is right where the BLAS has threads of its own.
-        overwrite: normalise in place when `embeddings` are contiguous float64, and spare the copy.
-        block: points a side of a block; a thread takes some 60 × block² bytes.
-        stop: asked between blocks, from the calling thread.
+        eps: the largest distance between neighbours, above 0; from 2 on all points are neighbours.
+        min_samples: at least 1. A point that is not core stores fewer than this many neighbours, at 16 bytes each.
+        threads: blocks computed in parallel; use 1 where the BLAS has threads of its own.
+        overwrite: normalise in place if `embeddings` are contiguous float64, to avoid a copy.
+        block: points per side of a block; a thread takes about 60 × block² bytes.
+        stop: called between blocks from the calling thread; True cancels the work.
 
     Returns:
         (n,) labels from 0 on, −1 for noise.
 
     Raises:
-        ValueError: a row that has no direction, or an impossible eps or min_samples.
-        Cancelled: `stop` said so.
+        ValueError: a row has no direction, or eps or min_samples is out of range.
+        Cancelled: `stop` returned True.
     """
     if not (eps > 0 and min_samples >= 1):
         raise ValueError("eps must be above 0 and min_samples at least 1")
@@ -81,7 +81,8 @@ def unit_rows(embeddings: NDArray[np.floating], *, overwrite: bool = False) -> F
     """(n, d) -> (n, d) float64, each row of length 1, rounded as `sklearn.preprocessing.normalize` does.
 
     Raises:
-        ValueError: not (n, d), or a row whose length is not between 1e-14 and 1e150; the message names the first.
+        ValueError: not (n, d), or the length of a row is not between 1e-14 and 1e150; the message names the first such
+            row.
     """
     units = np.array(embeddings, np.float64, order="C", copy=None if overwrite else True)
     if units.ndim != 2:
@@ -94,7 +95,7 @@ def unit_rows(embeddings: NDArray[np.floating], *, overwrite: bool = False) -> F
 
 
 def row_lengths(embeddings: Floats) -> Floats:
-    """(n, d) -> (n,)."""
+    """The Euclidean lengths of rows: (n, d) -> (n,)."""
     with np.errstate(over="ignore", invalid="ignore"):
         lengths: Floats = np.sqrt(np.einsum("ij,ij->i", embeddings, embeddings))
     return lengths
@@ -106,10 +107,13 @@ def has_direction(lengths: Floats) -> Flags:
 
 
 class Units:
-    """Unit rows (n, d): float32 for the products, float64 where a decision hangs on them."""
+    """Unit rows (n, d), given out in float32 for fast products and in float64 for close decisions."""
 
     def __init__(self, vectors: NDArray[np.floating], lengths: Floats | None = None) -> None:
-        """`vectors` (n, d) float32 or float64 with their `row_lengths` (n,), or of length 1 when None; not copied."""
+        """Hold `vectors` (n, d), float32 or float64, without a copy.
+
+        `lengths` (n,) are their `row_lengths`; None means that every row has length 1.
+        """
         self._vectors, self._lengths = vectors, lengths
 
     def __len__(self) -> int:
@@ -117,16 +121,16 @@ class Units:
 
     @property
     def dimensions(self) -> int:
-        """d."""
+        """The numbers of a row, d."""
         return int(self._vectors.shape[1])
 
     def exact(self, rows: slice | Indices = slice(None)) -> Floats:
-        """Some rows in float64."""
+        """The given rows as float64."""
         vectors = self._vectors[rows].astype(np.float64, copy=False)
         return vectors if self._lengths is None else vectors / self._lengths[rows, None]
 
     def single(self, rows: slice | Indices = slice(None)) -> Singles:
-        """Some rows in float32, each number rounded twice at most."""
+        """The given rows as float32, each number rounded at most twice."""
         vectors = self._vectors[rows]
         if self._lengths is None:
             return vectors.astype(np.float32, copy=False)
@@ -137,22 +141,22 @@ class Units:
         return (vectors / lengths).astype(np.float32)
 
     def part(self, rows: slice) -> "Units":
-        """Some rows, sharing their memory with these."""
+        """The given rows as `Units` that share this memory."""
         return Units(self._vectors[rows], None if self._lengths is None else self._lengths[rows])
 
 
 class Products(Protocol):
-    """The float32 products of r unit rows with c others, wherever they lie."""
+    """The float32 dot products of r unit rows with c others, in main or GPU memory."""
 
     def at_least(self, bound: float) -> tuple[Indices, Singles]:
-        """Where they reach the bound, as row × c + column in ascending order, and what they are there."""
+        """The products >= `bound`: their places, row × c + column in ascending order, and their values."""
 
 
 class HostProducts:
     """Products in this process's memory."""
 
     def __init__(self, rows: Singles, columns: Singles, out: Singles | None = None) -> None:
-        """`out`: room for them, flat, which the caller uses again and again."""
+        """Compute all products, in the flat buffer `out` if the caller has one to reuse."""
         room = None if out is None else out[: len(rows) * len(columns)].reshape(len(rows), len(columns))
         self._products = np.matmul(rows, columns.T, out=room).reshape(-1)
 
@@ -162,7 +166,7 @@ class HostProducts:
 
 
 class OutlinedProducts:
-    """The products of rows, of those pairs alone that the products of their outlines leave open."""
+    """Products that are computed only for the pairs of rows that their outlines do not rule out."""
 
     def __init__(self, outlines: Products, rows: Units, columns: Units) -> None:
         """`outlines`: the products of the outlines of these rows and columns."""
@@ -177,7 +181,7 @@ class OutlinedProducts:
         return places[reach], products[reach]
 
     def _open(self, bound: float) -> tuple[Indices, Singles]:
-        """What the outlines leave open at this bound, and the products there."""
+        """The pairs that the outlines do not rule out at this bound, and their products."""
         places, _ = self._outlines.at_least(bound)
         if places.size > len(self._rows) * len(self._columns) // AGAIN:
             return HostProducts(self._rows.single(), self._columns.single()).at_least(bound)
@@ -186,16 +190,16 @@ class OutlinedProducts:
 
 
 def neighbours(rows: Units, columns: Units, eps: float, products: Products | None = None) -> Indices:
-    """Which rows are within eps of which columns, as row × c + column, ascending: at most r × c of them.
+    """The pairs of rows (r, d) and columns (c, d) within eps of each other, as row × c + column, ascending.
 
-    What the float32 products cannot decide is computed again in float64.
+    Pairs that the float32 products cannot decide are computed again in float64.
     """
     size = len(rows) * len(columns)
     if eps >= 2:
         return np.arange(size)
-    # A dot product of d numbers is off by at most d roundoffs of Σ|uᵢvᵢ|, which is at most 1, whatever the order of
-    # its sum (Higham 2002, §3.1); the rest is for the conversions to float32, of the rows and of the bounds. Outlines
-    # are unit rows too, and shorter.
+    # The error of a dot product of d numbers is at most d roundoffs of Σ|uᵢvᵢ| <= 1, in any order of summation (Higham
+    # 2002, §3.1). The rest of the margin covers the conversion of rows and bounds to float32. Outlines are unit rows
+    # too, of fewer numbers, so the margin holds for them as well.
     margin = (1.01 * rows.dimensions + 8) * SINGLE
     products = products or HostProducts(rows.single(), columns.single())
     places, similarities = products.at_least(1 - eps - margin)
@@ -207,7 +211,7 @@ def neighbours(rows: Units, columns: Units, eps: float, products: Products | Non
         distances = 1 - np.einsum("ij,ij->i", rows.exact(row), columns.exact(column))
         if (np.abs(distances - eps) > (2 * rows.dimensions + 8) * DOUBLE).all():
             return np.delete(places, doubtful[distances > eps])
-    # At the mercy of rounding: scikit-learn's own arithmetic, a matrix product.
+    # Too close to eps, or too many to compute pair by pair: use scikit-learn's arithmetic, a float64 matrix product.
     exact = rows.exact() @ columns.exact().T
     return np.flatnonzero(np.subtract(1, exact, out=exact) <= eps)
 
@@ -216,7 +220,7 @@ Pair = tuple[slice, slice]
 
 
 class _Search:
-    """The visits to the blocks of the upper triangle, `threads` of them ahead of what they are for."""
+    """One clustering: threads compute the blocks of the upper triangle ahead of the growth that takes them in."""
 
     def __init__(
         self,
@@ -239,7 +243,7 @@ class _Search:
         return self._growth.labels()
 
     def _visit(self, pairs: Iterable[Pair]) -> Iterator[tuple[Pair, Indices]]:
-        """The pairs of slices that have something to tell, in order, each with its neighbours."""
+        """The blocks, in order, each with its neighbours; a block that lies in one component is skipped."""
         waiting = iter(pairs)
         ahead: deque[tuple[Pair, Future[Indices]]] = deque()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="dbscan")
@@ -266,6 +270,6 @@ class _Search:
 
 
 def upper_triangle(count: int, block: int) -> Iterator[Pair]:
-    """The blocks of the pairs of `count` points, on the diagonal and above it, row by row."""
+    """The blocks on and above the diagonal of the (count, count) distance matrix, row by row."""
     slices = [slice(start, min(start + block, count)) for start in range(0, count, block)]
     return ((one, other) for number, one in enumerate(slices) for other in slices[number:])

@@ -1,7 +1,7 @@
-"""The deployment that clusters vectors: POST /v1/cluster from the body's bytes to the answer's.
+"""The deployment behind POST /v1/cluster: it parses the request's body, clusters the vectors and renders the answer.
 
-20,000 vectors of 512 numbers are 200 MB of JSON. As Python objects they would be 330 MB beside the body, so they are
-cut out of it and read row by row into one array; pydantic sees the rest of the body.
+20,000 vectors of 512 numbers are 200 MB of JSON. As Python objects they would take 330 MB more, so they are cut out of
+the body and read row by row into one array; pydantic validates the rest of the body.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ logger = logging.getLogger("ray.serve.panoptes.clusterer")
 MOST_PROBLEMS = 20
 PROBE = b'{"embeddings": [[1, 0], [1, 0.1]], "image_ids": ["a", "b"]}'
 
-# What is parsed into objects is bounded before it is: a vector by its text, all ids by theirs together.
+# Limits on the text that is parsed into Python objects: one vector, and everything beside the vectors.
 LONGEST_ROW = 1 << 20  # bytes
 BYTES_AN_ID = 512
 BYTES_BESIDE = 4096
@@ -60,14 +60,14 @@ class ClusterRequest(BaseModel):
     )
 
     embeddings: list[list[float]] = Field(
-        min_length=2, description="One vector an image, all of one length, from one model; they need not be normalised."
+        min_length=2, description="One vector per image, all of one length and from one model; need not be normalised."
     )
     image_ids: list[str] = Field(
-        min_length=2, fail_fast=True, description="The id of each vector, in the same order; it comes back unchanged."
+        min_length=2, fail_fast=True, description="The id of each vector, in the same order; returned unchanged."
     )
     eps: float = Field(0.35, ge=0.01, le=2.0, description="Images up to this cosine distance apart are neighbours.")
     min_samples: int = Field(
-        2, ge=1, le=50, description="An image with so many neighbours, itself included, is the core of a cluster."
+        2, ge=1, le=50, description="An image with at least this many neighbours, itself included, is a core point."
     )
 
 
@@ -79,12 +79,12 @@ class ClusterAssignment(BaseModel):
 
 class ClusterSummary(BaseModel):
     cluster_id: int
-    size: int = Field(description="How many images are in it.")
-    image_ids: list[str] = Field(description="Their ids, in the order of the request.")
+    size: int = Field(description="How many images are in the cluster.")
+    image_ids: list[str] = Field(description="The ids of its images, in the order of the request.")
 
 
 class ClusterResponse(BaseModel):
-    """Which image is in which cluster. Clusters are numbered by their first core image in the request."""
+    """Which image is in which cluster. Clusters are numbered in the order of their first core points in the request."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -114,16 +114,16 @@ class ClusterResponse(BaseModel):
     eps_used: float
     min_samples_used: int
     total_images: int
-    num_clusters: int = Field(description="Noise is not one.")
-    num_noise: int = Field(description="Images that are in no cluster.")
-    assignments: list[ClusterAssignment] = Field(description="One an image, in the order of the request.")
-    clusters: list[ClusterSummary] = Field(description="Every cluster, by its number.")
-    processing_time_ms: float = Field(description="Reading the vectors and clustering them, without waiting.")
+    num_clusters: int = Field(description="How many clusters there are, noise not counted.")
+    num_noise: int = Field(description="How many images are in no cluster.")
+    assignments: list[ClusterAssignment] = Field(description="One per image, in the order of the request.")
+    clusters: list[ClusterSummary] = Field(description="All clusters, ordered by their number.")
+    processing_time_ms: float = Field(description="Time to parse and cluster the vectors, without time in the queue.")
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """A request that was read: all of it but the embeddings is in `request`, they are (n, d) here."""
+    """A parsed request: the embeddings are (n, d) here, and `request` holds everything else."""
 
     request: ClusterRequest
     embeddings: Floats
@@ -131,10 +131,10 @@ class Vectors:
 
 @serve.deployment
 class Clusterer:
-    """Clusters the vectors of one request after the other, in a thread of its own."""
+    """Clusters the vectors of one request at a time, in a thread of its own."""
 
     def __init__(self, most: int, threads: int) -> None:
-        """Take up to `most` vectors a request and compute with `threads` threads; 0: all cores, at most 8."""
+        """Accept up to `most` vectors per request and compute with `threads` threads; 0 means all cores, at most 8."""
         started = time.perf_counter()
         self._most, self._threads = most, threads_for(threads)
         self._metrics = ModelMetrics(CLUSTERER.id)
@@ -144,29 +144,29 @@ class Clusterer:
         self._load_time_ms = (time.perf_counter() - started) * 1000
 
     async def cluster(self, body: bytes) -> bytes:
-        """The body of POST /v1/cluster -> the body of its answer: a ClusterRequest's JSON -> a ClusterResponse's.
+        """Cluster the vectors of a request: the JSON of a ClusterRequest -> the JSON of a ClusterResponse.
 
         Raises:
             InvalidClustering: the request is not valid.
-            ModelFailed: the computation broke, of too little memory for example.
+            ModelFailed: the computation failed, for example for lack of memory.
         """
         gone = threading.Event()
         try:
             (answer,) = await self._batcher.submit([_Job(body, gone.is_set)])
         finally:
-            gone.set()  # for whoever was cancelled nothing more is computed
+            gone.set()  # stops the computation when the caller has been cancelled
         return answer
 
     async def status(self) -> tuple[ModelStatus, ...]:
-        """How this replica is; answers while it computes. Its items are requests, one a batch."""
+        """The status of this replica, also while it computes. Its items are requests, one per batch."""
         batcher = self._batcher
         return (
             ModelStatus(CLUSTERER.name, "cpu", self._load_time_ms, batcher.waiting, batcher.items, batcher.batches),
         )
 
     async def check_health(self) -> None:
-        """Raises when a computation broke and a small one breaks too, so that Serve replaces the replica."""
-        # Not in the batcher's thread: a large request may take longer there than a check may wait.
+        """Raise if a computation has failed and a small one fails too, so that Serve replaces the replica."""
+        # Not in the batcher's thread: a large request may keep it busy for longer than a health check may take.
         if self._failed:
             await asyncio.to_thread(self._cluster, PROBE)
             self._failed = False
@@ -199,11 +199,11 @@ class _Job:
 
 
 def parse(body: bytes, most: int, stop: Stop | None = None) -> Vectors:
-    """Read a request of 2 to `most` vectors. Beside the body it takes 8 bytes a number.
+    """Parse a request of 2 to `most` vectors. Takes 8 bytes per number beside the body.
 
     Raises:
-        InvalidClustering: anything is wrong with it.
-        Cancelled: `stop` said so; it is asked before each vector.
+        InvalidClustering: the request is not valid.
+        Cancelled: `stop`, which is called before each vector, returned True.
     """
     rest, rows = _cut(body, most, stop)
     try:
@@ -224,7 +224,7 @@ def parse(body: bytes, most: int, stop: Stop | None = None) -> Vectors:
 
 
 def render(request: ClusterRequest, labels: Indices, milliseconds: float) -> bytes:
-    """The answer's JSON, from the (n,) labels that `dbscan` gave."""
+    """The JSON of the answer, from the labels (n,) that `dbscan` returned."""
     numbers: list[int] = labels.tolist()
     members: list[list[str]] = [[] for _ in range(max(numbers, default=-1) + 1)]
     for image_id, number in zip(request.image_ids, numbers, strict=True):
@@ -249,12 +249,12 @@ def render(request: ClusterRequest, labels: Indices, milliseconds: float) -> byt
     return response.model_dump_json().encode()
 
 
-# The key of an array `embeddings`, any other string, or a quote that nothing closes, which ends the search.
-# A key further down counts like the one on top: a request with such a thing in it is refused in any case.
+# The key of an array `embeddings`, any other string, or an unclosed quote, which ends the search. A key inside another
+# object is treated like the one on top, because a request with such an object is refused anyway.
 _TOKEN = re.compile(
     rb'(?P<key>"embeddings"[ \t\r\n]*+:[ \t\r\n]*+(?=\[))|"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<open>")', re.DOTALL
 )
-_PLACEHOLDER = b"[[],[]]"  # valid in the place of the embeddings
+_PLACEHOLDER = b"[[],[]]"  # passes validation in place of the embeddings
 
 _OPENED = re.compile(rb"[ \t\r\n]*+\[")
 _CLOSED = re.compile(rb"[ \t\r\n]*+\]")
@@ -266,7 +266,7 @@ _NUMBERS = TypeAdapter(
 
 @dataclass(frozen=True)
 class _Rows:
-    """`count` rows, one after the other in `numbers`; the body goes on at `end`."""
+    """`count` rows, one after the other in `numbers`; the rest of the body starts at `end`."""
 
     numbers: "array[float]"
     count: int
@@ -274,7 +274,7 @@ class _Rows:
 
 
 def _cut(body: bytes, most: int, stop: Stop | None) -> tuple[bytes, _Rows | None]:
-    """The body with a placeholder for its embeddings, and them; None when it has no array of that name."""
+    """The body with a placeholder for its embeddings, and the embeddings; None if it has no such array."""
     room = most * BYTES_AN_ID + BYTES_BESIDE
     kept: list[bytes] = []
     rows: _Rows | None = None
@@ -292,7 +292,7 @@ def _cut(body: bytes, most: int, stop: Stop | None) -> tuple[bytes, _Rows | None
 
 
 def _read_rows(body: bytes, position: int, most: int, stop: Stop | None) -> _Rows:
-    """The array of arrays of numbers whose bracket opens at `position`."""
+    """Read the array of arrays of numbers whose bracket opens at `position`."""
     numbers = array("d")
     problems: list[Problem] = []
     count = width = 0
@@ -305,7 +305,7 @@ def _read_rows(body: bytes, position: int, most: int, stop: Stop | None) -> _Row
             raise InvalidClustering([_problem("too_long", f"more than {most} embeddings: send fewer", "embeddings")])
         opened, end = _OPENED.match(body, position), body.find(b"]", position, position + LONGEST_ROW) + 1
         after = _AFTER_ROW.match(body, end)
-        # A list of numbers ends at the first bracket. Where this one does not, the next cannot be found.
+        # A list of numbers ends at the first bracket. If this row does not, the start of the next one is unknown.
         if not (opened and end and after):
             raise InvalidClustering([*problems, _no_list(count)])
         try:
@@ -324,7 +324,11 @@ def _read_rows(body: bytes, position: int, most: int, stop: Stop | None) -> _Row
 
 
 def _read_row(text: bytes, number: int, width: int) -> list[float]:
-    """Row `number`; InvalidClustering unless it has `width` numbers, or any but none where `width` is 0."""
+    """Read row `number`.
+
+    Raises:
+        InvalidClustering: it does not have `width` numbers, or has none if `width` is 0 (the first row).
+    """
     try:
         row = _NUMBERS.validate_json(text)
     except ValidationError as error:
@@ -359,5 +363,5 @@ def _no_direction(number: int) -> Problem:
 
 def _problems(error: ValidationError) -> list[Problem]:
     errors = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_PROBLEMS]
-    # Where in the JSON it is said to be is not where it is in the body.
+    # Positions in a message are cut off: they refer to the shortened JSON, not to the body.
     return [_problem(one["type"], one["msg"].partition(" at line ")[0], *one["loc"]) for one in errors]

@@ -1,4 +1,4 @@
-"""DBSCAN as pairs of neighbours come in: counts, components, and the few pairs that cannot be settled yet."""
+"""The state of a DBSCAN while pairs of neighbours arrive: counts, components, and the pairs that are still open."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,10 @@ NOISE = -1
 
 
 class GrowthSnapshot(NamedTuple):
-    """A growth at one time, for those who search on: neighbours seen, up to `min_samples`, and roots; (n,) each."""
+    """The state of a growth that another search can start from.
+
+    `counts`: (n,) neighbours seen so far, cut off at `min_samples`. `parents`: (n,) the root of each point.
+    """
 
     min_samples: int
     counts: Numbers
@@ -22,9 +25,10 @@ class GrowthSnapshot(NamedTuple):
 
 
 class GrowthUpdate(NamedTuple):
-    """What a search adds to a growth: a forest and the pairs that are open, never all edges.
+    """What a search adds to a growth. It holds a spanning forest and the open pairs, never all pairs of neighbours.
 
-    `counts`: (n,) more neighbours. `joined`: (k, 2) points of one component, k < n. `open`: (k, 2), as in `Growth`.
+    `counts`: (n,) how many more neighbours. `joined`: (k, 2) points in one component, k < n. `open`: (k, 2), as in
+    `Growth`.
     """
 
     counts: Numbers
@@ -33,12 +37,12 @@ class GrowthUpdate(NamedTuple):
 
 
 class Growth:
-    """What is known of a clustering while pairs of neighbours come in, in any order.
+    """The state of a clustering while pairs of neighbours arrive, in any order.
 
     Attributes:
-        counts: (n,) neighbours seen so far, each point its own.
+        counts: (n,) neighbours seen so far; each point counts itself.
         parents: (n,) the components of the points that are known to be core; see `deployments.clustering.components`.
-        open: (k, 2) pairs of neighbours one of which at least is not known to be core: k < n × min_samples.
+        open: (k, 2) pairs of neighbours of which at least one is not known to be core, k < n × min_samples.
     """
 
     def __init__(self, count: int, min_samples: int) -> None:
@@ -58,15 +62,15 @@ class Growth:
         return np.concatenate([np.empty((0, 2), np.int64), *self._open])
 
     def is_one(self, *points: slice | Indices) -> bool:
-        """Whether all these points are in one component, so that their pairs have nothing to tell."""
+        """Whether all these points are in one component, so that their pairs add nothing."""
         parts = [np.arange(part.start, part.stop) if isinstance(part, slice) else part for part in points]
         lowest = find(self.parents, parts[0][:1])
         return all((find(self.parents, part) == lowest).all() for part in parts)
 
     def add(self, one: slice, other: slice, places: Indices) -> None:
-        """Take the neighbours of a block, as `neighbours` gives them; a pair of points must be in one block alone."""
+        """Add the neighbours of a block, as `neighbours` returns them. Each pair of points may be in one block only."""
         width = other.stop - other.start
-        row = places // width  # several times as fast as divmod
+        row = places // width  # several times faster than divmod
         column = places - row * width
         if one == other:
             above = row < column
@@ -81,8 +85,8 @@ class Growth:
         self._join(one, other, row, column)
 
     def _join(self, one: slice, other: slice, row: Indices, column: Indices) -> None:
-        """Join the points of a block that these pairs connect, whose rows ascend."""
-        # There are so many pairs, and so few points: the first pair of each row, and the first row, do most of it.
+        """Join the points of a block that these pairs connect; `row` ascends."""
+        # Most pairs are redundant: the first pair of each row and all pairs of the first row usually connect all.
         begins = np.flatnonzero(np.diff(row, prepend=-1))
         for some in (begins, slice(0, begins[1] if len(begins) > 1 else len(row))):
             join(self.parents, row[some] + one.start, column[some] + other.start)
@@ -94,19 +98,19 @@ class Growth:
         join(self.parents, first[apart], second[apart])
 
     def add_pairs(self, first: Indices, second: Indices) -> None:
-        """Take neighbours: first[k] and second[k], for all k, no pair twice in any order."""
+        """Add the pairs of neighbours first[k], second[k], for all k. No pair may occur twice, not even reversed."""
         np.add.at(self.counts, first, 1)
         np.add.at(self.counts, second, 1)
         self.link(first, second)
 
     def link(self, first: Indices, second: Indices) -> None:
-        """Take neighbours that are counted already: first[k] and second[k], for all k."""
+        """Add the pairs of neighbours first[k], second[k], for all k, without counting them: they are in `counts`."""
         both_core = self.core(first) & self.core(second)
         join(self.parents, first[both_core], second[both_core])
         self._keep(first[~both_core], second[~both_core])
 
     def labels(self) -> Indices:
-        """(n,) as `dbscan` gives them, when every pair of neighbours has come in."""
+        """The labels (n,) as `dbscan` returns them, once every pair of neighbours has been added."""
         first, second = self.open.T
         core = self.core()
         # A root is the first point of its component.
@@ -122,7 +126,7 @@ class Growth:
         return labels
 
     def known(self) -> GrowthSnapshot:
-        """What whoever searches on elsewhere should know."""
+        """A snapshot from which a search can continue elsewhere."""
         count = len(self.counts)
         seen = np.minimum(self.counts, self._min_samples)
         return GrowthSnapshot(
@@ -131,20 +135,20 @@ class Growth:
 
     @classmethod
     def of(cls, known: GrowthSnapshot) -> "Growth":
-        """A growth that begins where another was."""
+        """A growth that starts from the snapshot of another."""
         growth = cls(len(known.counts), known.min_samples)
         growth.counts, growth.parents = known.counts.astype(np.int64), known.parents.astype(np.int64)
         return growth
 
     def found_since(self, known: GrowthSnapshot) -> GrowthUpdate:
-        """What came in since this growth began with `known`."""
+        """What has been added since this growth started from `known`."""
         pairs = self.open
         moved = np.flatnonzero((known.parents == np.arange(len(known.parents))) & (self.parents != known.parents))
         joined = np.stack([moved, self.parents[moved]], axis=1)
         return GrowthUpdate(*(array.astype(np.int32) for array in (self.counts - known.counts, joined, pairs)))
 
     def take(self, found: GrowthUpdate) -> None:
-        """Add what was found elsewhere, in blocks that no other found."""
+        """Add what a search found elsewhere. Each block may be added once only."""
         self.counts += found.counts
         join(self.parents, *found.joined.T.astype(np.int64))
         self.link(*found.open.T.astype(np.int64))
@@ -158,7 +162,7 @@ class Growth:
             self._room = max(len(self.counts), 2 * self._opened)
 
     def _settle(self) -> None:
-        """Join the open pairs that are known to be core by now, and forget them."""
+        """Join the open pairs whose points are both known to be core by now, and drop them."""
         if not self._open:
             return
         pairs = np.concatenate(self._open)

@@ -1,9 +1,9 @@
-"""Bounds on the dot products of unit rows, from a part of their coordinates. No Ray in here.
+"""Upper bounds on the dot products of unit rows, from a part of their coordinates. No Ray in here.
 
-In a rotated basis a row is (head, tail), and by Cauchy and Schwarz x·y <= head·head′ + |tail| |tail′|. That is the dot
-product of the outlines (head, |tail|), which are shorter than the rows: a pair whose outlines stay below what is looked
-for is ruled out at a part of the price, and exactly. The principal directions come first, because heads should hold as
-much of the rows as they can (as FEXIPRO does for inner products, Li et al. 2017).
+In a rotated basis a row is (head, tail). By Cauchy-Schwarz, x·y <= head·head′ + |tail| |tail′|, the dot product of the
+outlines (head, |tail|). Outlines have fewer numbers than rows, so they rule out a pair at a fraction of the cost, and
+never wrongly. The basis starts with the principal directions, because the bound is tighter the more of a row its head
+holds (as in FEXIPRO, Li et al. 2017).
 """
 
 from collections.abc import Iterator
@@ -14,31 +14,33 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
-# Rows that the basis is made from, and others on whose pairs widths are tried.
+# Sampled rows that the basis is fitted to, and other rows on whose pairs the widths are tried.
 FITTED, TRIED = 3072, 1024
 STEP = 16  # between the widths that are tried
-# What a pair costs that is not ruled out, in products of whole rows; of few directions more than this share.
+# The cost of computing one open pair, relative to its share of a block's matrix product; and the share of the cost of
+# all products that the expected cost with outlines must stay below.
 A_PAIR, WORTH = 100, 0.8
-# With more pairs to look at again than one in so many, a block is computed anew instead of pair by pair.
+# If more than one pair in this many is left open, the whole block is computed instead of single pairs.
 AGAIN = 512
-# The basis takes some d³ operations, and few BLAS do them as fast as the n² × d of all products.
+# The basis takes about d³ operations, which most BLAS do slower than the n² × d of all products: it pays off only with
+# this many rows per dimension.
 ROWS_A_DIMENSION = 32
 SEED = 2_026
 AT_ONCE = 4096  # rows
 
 
 class Outliner:
-    """Makes the outlines of unit rows.
+    """Computes the outlines of unit rows.
 
     Attributes:
-        width: of an outline.
+        width: the numbers of an outline.
     """
 
     def __init__(self, directions: Floats) -> None:
         """`directions` (d, k), orthonormal."""
         self._directions = directions
         self.width = directions.shape[1] + 1
-        # What rounding, of some d × 2⁻⁵³, could take away from the square of a tail.
+        # Rounding errors of about d × 2⁻⁵³ could make the square of a tail too small; this is added to it.
         self._rounding = 8 * len(directions) * 2.0**-53
 
     def outline(self, units: Floats) -> Singles:
@@ -54,16 +56,16 @@ class Outliner:
 
 
 def choose_outliner(sample: Floats, count: int, eps: float) -> Outliner | None:
-    """The outliner that makes it cheapest to find which of `count` rows are within `eps` of each other.
+    """Choose the outliner with which it is cheapest to find the pairs of `count` rows within `eps` of each other.
 
     Args:
-        sample: unit rows (m, d) among them, as `sampled` takes them.
-        count: of all rows.
+        sample: (m, d), the unit rows that `sampled` selects.
+        count: the number of all rows.
         eps: cosine distance.
 
     Returns:
-        None where it would hardly spare anything: of few rows, of rows of few numbers, and where heads of any width
-        leave too many pairs open.
+        None if outlines would save too little: with few rows, with short rows, or if heads of any width leave too many
+        pairs open.
     """
     dimensions = sample.shape[1]
     if len(sample) < FITTED + TRIED or count < ROWS_A_DIMENSION * dimensions:
@@ -80,13 +82,13 @@ def choose_outliner(sample: Floats, count: int, eps: float) -> Outliner | None:
 
 
 def sampled(count: int) -> NDArray[np.int64]:
-    """Which of so many rows `choose_outliner` wants to see, in no order that tells anything; the same at every call."""
+    """The numbers of the rows that `choose_outliner` samples, in random order; the same at every call."""
     wanted = min(count, FITTED + TRIED)
     return np.random.default_rng(SEED).choice(count, wanted, replace=False)
 
 
 def _left_open(rotated: Singles, eps: float) -> Iterator[tuple[int, float]]:
-    """Numbers of directions that could be kept, and the share of all pairs that each would not rule out."""
+    """Try head widths: yield each number of directions and the share of all pairs that it would not rule out."""
     count, dimensions = rotated.shape
     products, squares = np.zeros((count, count), np.float32), np.zeros(count, np.float32)
     for kept in range(STEP, dimensions, STEP):

@@ -1,11 +1,11 @@
-"""Bytes in, one decoded, upright, size-checked RGB picture out, judged by its bytes alone.
+"""Decodes files to upright RGB pictures of limited size, for the ingress and the catalogue's worker.
 
-The ingress and the catalogue's worker both come through here. What is refused is said in terms of a picture:
+A file is judged by its bytes alone, never by its name or content type. Errors:
 
 PictureRefused
-├── PictureEmpty       not a single byte
-├── PictureBroken      nothing that can be decoded
-└── PictureTooLarge    more pixels than are accepted
+├── PictureEmpty       the file is empty
+├── PictureBroken      the file cannot be decoded
+└── PictureTooLarge    the picture has more pixels than are accepted
 """
 
 import io
@@ -20,11 +20,11 @@ from deployments.pictures.preprocessing import without_ends
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
 
-# A progressive JPEG is decoded once a scan: a megabyte of empty ones would take an hour.
+# A progressive JPEG is decoded once per scan; a megabyte of empty scans would take an hour.
 MOST_SCANS = 100
 TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 322, 323
 
-# What makes a picture upright, by its EXIF orientation.
+# The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,20 +36,20 @@ UPRIGHT = {
 }
 SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
-# Our own limit stands before any pixel is allocated; Pillow's only warns.
+# Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None
 
 
 class PictureRefused(Exception):
-    """Base of what is wrong with a file; the message says what to send instead."""
+    """Base of the errors; the message says what to send instead."""
 
 
 class PictureEmpty(PictureRefused):
-    """There is not a single byte."""
+    """The file is empty."""
 
 
 class PictureBroken(PictureRefused):
-    """The bytes are no picture, or a broken one."""
+    """The file is not a picture, or is broken."""
 
 
 class PictureTooLarge(PictureRefused):
@@ -91,11 +91,10 @@ def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
 
 
 def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
-    """A half, a third, … of an RGB picture, (h, w, 3), where neither side gets shorter than `least`.
+    """Reduce the sides of an RGB picture by the largest whole factors that leave at least `least` pixels: (h, w, 3).
 
-    No side is needlessly twice as long as that. Each is reduced on its own, which is for a model that squeezes pictures
-    into a square; with `crop`, for one that keeps their shape, both are reduced alike, and of a very long picture the
-    middle is taken.
+    Each side has its own factor, for models that squeeze pictures into a square. With `crop`, for models that keep the
+    aspect ratio, both sides have the same factor, and a very long picture is cut to its middle first.
     """
     image = without_ends(image) if crop else image
     across, down = (max(1, side // least) for side in image.size)
@@ -124,7 +123,7 @@ def _open(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> I
 
 
 def _largest_part(image: Image.Image) -> int:
-    """The pixels of a TIFF's tile, which its decoder allocates whole however small the picture is."""
+    """The pixels of a TIFF tile, which the decoder allocates whole however small the picture is; 0 for other files."""
     if not isinstance(image, TiffImageFile):
         return 0
     tags = image.tag_v2
@@ -167,7 +166,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _stretch(image: Image.Image) -> Image.Image:
-    """32-bit integer and float images have no fixed range: their own becomes 0–255."""
+    """Scale the range of the values to 0–255, because 32-bit integer and float images have no fixed range."""
     values = np.array(image, dtype=np.float32)
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())

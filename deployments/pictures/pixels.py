@@ -1,4 +1,4 @@
-"""The type of a picture in memory, or of several."""
+"""The type of one or several pictures in memory."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,7 @@
-"""What CLIP wants to see: the resize and crop of its own transform, in Pillow and NumPy alone.
+"""Resizing and cropping of pictures for models, with Pillow and NumPy only.
 
-The ingress runs this next to the decoder, so that 150 kB of pixels travel to the model instead of megabytes, and so
-that nothing on the way needs torch. `tests/models/test_clip_model.py` holds it to open_clip's own transform.
+The ingress does this next to the decoder, so that 150 kB of pixels are sent to CLIP instead of megabytes, and so that
+the ingress does not need torch. `tests/models/test_clip_model.py` compares `fit` to open_clip's own transform.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from deployments.pictures.pixels import Pixels
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """The input of an image tower: `size`×`size` RGB, channels normalised by `mean` and `std` (of values in 0–1)."""
+    """The input of an image tower: `size` × `size` RGB, with channels of 0–1 normalised by `mean` and `std`."""
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
 
-# A picture of 1 × 10,000 pixels would be scaled to 224 × 2,240,000 before all but its centre is thrown away.
+# Longer pictures are cut first: 1 × 10,000 pixels would be scaled to 224 × 2,240,000 before the crop to the centre.
 LONGEST_RATIO = 8
 
 
@@ -43,10 +43,10 @@ def fit(image: Image.Image, size: int) -> Pixels:
 
 
 def scale(image: Image.Image, size: int) -> Pixels:
-    """Scale an RGB image down (bicubic, antialiased) until its shorter side is `size`; a smaller one stays as it is.
+    """Scale an RGB image down (bicubic, antialiased) to a shorter side of `size`. A smaller image is not scaled.
 
     Returns:
-        uint8 array (h, w, 3), RGB, 0–255; of a very long picture the middle.
+        uint8 array (h, w, 3), RGB, 0–255. A very long picture is cut to its middle first.
     """
     image = without_ends(image)
     factor = size / min(image.size)
@@ -57,7 +57,7 @@ def scale(image: Image.Image, size: int) -> Pixels:
 
 
 def without_ends(image: Image.Image) -> Image.Image:
-    """Cut a very long picture to eight times its shorter side, around its centre."""
+    """Cut the ends off a very long picture, so that its longer side is at most eight times the shorter."""
     rows, columns = middle(image.height, image.width)
     if (rows.stop - rows.start, columns.stop - columns.start) == (image.height, image.width):
         return image

@@ -1,8 +1,8 @@
 """How a replica gathers requests into batches.
 
-`@serve.batch` cuts a batch every few milliseconds even while an earlier one still computes, so an awaited, off-loop
-compute ends up with batches of one under load (measured: mean 1.0 against 12). Here the next batch is taken only when
-the model is free: whatever has arrived by then goes together, and a lone request waits for nobody.
+`@serve.batch` starts a batch every few milliseconds even while an earlier one is still computed, so that a model that
+computes off the event loop gets batches of one under load (measured: a mean of 1.0 instead of 12). Here the next batch
+is taken only when the model is free: all items that have arrived by then form it, and a lone request does not wait.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Value = TypeVar("Value")
 
 
 class Waiting(NamedTuple, Generic[Item, Result]):
-    """An item that waits for its batch; `request` is the span of who asked, where that is traced."""
+    """An item that waits for its batch; `request` is the span of its request, None if that is not traced."""
 
     item: Item
     result: asyncio.Future[Result]
@@ -31,35 +31,38 @@ class Waiting(NamedTuple, Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs `compute` on up to `max_size` items at a time, one batch after the other, off the event loop.
+    """Runs `compute` on batches of up to `max_size` items, one batch after the other, in a thread.
 
-    `compute` gets a list of items and returns as many results in the same order. When it raises and the batch had
-    several items, each is computed again alone, so that a bad item fails alone. An item whose caller is gone before
-    its batch starts is not computed.
+    `compute` gets a list of items and returns as many results in the same order. If it raises on a batch of several
+    items, each item is computed again alone, so that only a bad item fails. An item is not computed if its caller was
+    cancelled before its batch started.
 
     Attributes:
-        items, batches: how many were started so far; their quotient is the mean batch.
+        items, batches: how many have been started so far; items / batches is the mean batch size.
     """
 
     def __init__(
         self, compute: Callable[[list[Item]], Sequence[Result]], max_size: int, tracer: "BatchTracer | None" = None
     ) -> None:
-        """`tracer` makes the spans of the batches, where they are traced."""
+        """`tracer` makes the spans of the batches; None if tracing is off."""
         self._compute, self._max_size, self._tracer = compute, max_size, tracer
         self.items = self.batches = 0
         self._waiting: deque[Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
-        # One thread: the model uses all of its cores within a batch, and sees one batch at a time. Two batches side
-        # by side on half of the cores each gave no more images a second.
+        # One thread, because a batch uses all cores of the model. Two batches in parallel, on half of the cores each,
+        # gave no more images a second.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batch")
 
     @property
     def waiting(self) -> int:
-        """Items that wait for a batch."""
+        """The number of items that wait for a batch."""
         return len(self._waiting)
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The results of `items` in order; raises what `compute` raised for the first that failed."""
+        """Compute `items` and return their results in order.
+
+        Raises whatever `compute` raised for an item.
+        """
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[Result]] = [loop.create_future() for _ in items]
         request = self._tracer.request() if self._tracer else None
@@ -73,7 +76,7 @@ class Batcher(Generic[Item, Result]):
                 future.cancel()
 
     async def run(self, function: Callable[[], Value]) -> Value:
-        """Run a function in the model's thread, between two batches."""
+        """Run a function in the thread of the model, between two batches."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     async def _work(self) -> None:
@@ -102,7 +105,7 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._thread, self._compute, items)
-        except Exception as error:  # whatever a model raises belongs to the callers of this batch
+        except Exception as error:  # whatever the model raises is passed on to the callers of this batch
             if len(items) == 1:
                 return [error]
         return [(await self._outcomes([item]))[0] for item in items]

@@ -1,8 +1,8 @@
-"""The device a replica computes on: which one, in what type, with how many threads, with how much of its memory.
+"""The device that a replica computes on: its floating-point type, its threads and its share of memory.
 
-Ray gives a replica its GPU by making only that one visible, and does not isolate the memory of replicas that share
-one (ray #41432): each replica caps itself at the fraction it was given. Ray also sets OMP_NUM_THREADS from num_cpus,
-which is 1 for a fraction: the thread count is set here, from the configuration.
+Ray makes only the assigned GPU visible to a replica, but does not isolate the memory of replicas that share a GPU (ray
+#41432), so each replica limits itself to its fraction. Ray also sets OMP_NUM_THREADS from num_cpus, which gives 1 for a
+fraction, so the number of threads is set here, from the configuration.
 """
 
 import ctypes
@@ -21,13 +21,13 @@ logger = logging.getLogger("ray.serve.panoptes.devices")
 
 # malloc.h
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGEST_KEPT = 1 << 26  # bytes; several times the largest tensor of a batch of 16
+LARGEST_KEPT = 1 << 26  # bytes: several times the largest tensor of a batch of 16
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where a model lives and in which floating-point type it computes."""
+    """The device that holds a model, its floating-point type, and its number of CPU threads."""
 
     torch_device: torch.device
     dtype: torch.dtype
@@ -35,21 +35,21 @@ class Device:
 
     @property
     def name(self) -> str:
-        """`cpu`, or the GPU's own name."""
+        """`cpu`, or `cuda` with the name of the GPU."""
         is_cuda = self.torch_device.type == "cuda"
         return f"cuda ({torch.cuda.get_device_name(self.torch_device)})" if is_cuda else self.torch_device.type
 
 
 def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
-    """Prepare this process for its model.
+    """Select the device and prepare this process for its model.
 
     Args:
-        dtypes: torch type name by device type, from the model registry.
-        threads: CPU threads; 0 for all cores, at most 8.
-        gpu_fraction: the share of one GPU that this replica was given, 0 without one.
+        dtypes: names of torch types by device type, from the model registry.
+        threads: CPU threads; 0 means all cores, at most 8.
+        gpu_fraction: the share of a GPU that this replica was assigned, 0 for none.
 
     Raises:
-        ModelFailed: the machine has a GPU, it was assigned, and torch cannot use it.
+        ModelFailed: a GPU was assigned and exists, but torch cannot use it.
     """
     _share_malloc_arena()
     count = threads_for(threads)
@@ -67,16 +67,16 @@ def select(dtypes: dict[str, str], threads: int, gpu_fraction: float) -> Device:
 
 
 def _share_malloc_arena() -> None:
-    """Keep glibc from giving every thread an arena of its own, which holds on to memory that a batch left behind."""
+    """Keep glibc from giving each thread its own arena, which would hold on to memory that a batch has freed."""
     if libc := _glibc():
         libc.mallopt(M_ARENA_MAX, 1)
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep the activations of one batch for the next; to be called when a model is loaded and warm.
+    """Make glibc keep freed memory for the next batch. Call it once the model is loaded and warmed up.
 
-    By default every large tensor is mapped afresh and given back, and the kernel clears its pages each time: up to a
-    tenth of the time of a batch of 32.
+    By default, every large tensor is mapped anew and unmapped, and the kernel clears its pages each time. That takes up
+    to a tenth of the time of a batch of 32.
     """
     if libc := _glibc():
         libc.malloc_trim(0)
@@ -89,7 +89,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def assigned_gpu_fraction() -> float:
-    """The share of a GPU that Ray assigned to this actor, 0 outside Ray."""
+    """The share of a GPU that Ray has assigned to this actor; 0 outside Ray."""
     if not ray.is_initialized():
         return 0.0
     return float(ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0))  # type: ignore[no-untyped-call]

@@ -1,17 +1,17 @@
-"""What a deployment raises through its handle. The ingress renders each in `serve_app/http/errors.py`.
+"""The errors that deployments raise through their handles. `serve_app/http/errors.py` defines those that clients get.
 
 ModelError
-├── PromptTooLong        a text that does not fit the text tower
-├── InvalidClustering    a request to cluster that is not valid
-├── VideoBroken          not a video that can be decoded
-├── VideoTooLong         a video that lasts longer than is accepted
-├── NoFrames             a file without a picture that moves
-├── WeightsNotFound      a checkpoint that is neither cached nor reachable
-├── ModelFailed          the model or its device broke; the replica fails its health check
-├── LlmModelUnknown      a language model that belongs to no provider which can be asked
-├── LlmKeyMissing        the provider of a language model has no key here
+├── PromptTooLong        a text does not fit the text tower
+├── InvalidClustering    a request to cluster is not valid
+├── VideoBroken          a file is not a video or cannot be decoded
+├── VideoTooLong         a video lasts longer than is accepted
+├── NoFrames             a file has no video stream, or an empty one
+├── WeightsNotFound      a checkpoint is neither cached nor reachable
+├── ModelFailed          the model or its device failed; the replica fails its health check
+├── LlmModelUnknown      no known provider has this language model
+├── LlmKeyMissing        there is no API key for the provider of the language model
 ├── LlmProviderFailed    no provider answered, fallbacks included
-└── LlmAnswerInvalid     a language model answered, twice, something else than was asked
+└── LlmAnswerInvalid     a language model did not answer in the requested form, even when asked again
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ Problem = dict[str, Any]
 
 
 class ModelError(Exception):
-    """Base of everything that a model reports to its caller."""
+    """Base of all errors that a model reports to its caller."""
 
 
 class PromptTooLong(ModelError):
-    """A text has more tokens than the model reads; `text` is its beginning, `limit` the most tokens."""
+    """A text has more tokens than the model reads; `text` is its beginning, `limit` the largest number of tokens."""
 
     def __init__(self, text: str, limit: int) -> None:
         super().__init__(text, limit)
@@ -35,7 +35,7 @@ class PromptTooLong(ModelError):
 
 
 class InvalidClustering(ModelError):
-    """A request that is not valid; `problems` as FastAPI lists them: `loc`, `msg`, `type`, at most 20."""
+    """A request is not valid. `problems` lists at most 20 problems as FastAPI does: `loc`, `msg`, `type`."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__(problems)
@@ -46,7 +46,7 @@ class InvalidClustering(ModelError):
 
 
 class VideoBroken(ModelError):
-    """Not a video, or one of which no frame can be decoded; the message says what to send instead."""
+    """The file is not a video, or none of its frames can be decoded; the message says what to send instead."""
 
 
 class VideoTooLong(ModelError):
@@ -54,15 +54,15 @@ class VideoTooLong(ModelError):
 
 
 class NoFrames(ModelError):
-    """A file without a video stream, or with an empty one."""
+    """The file has no video stream, or an empty one."""
 
 
 class WeightsNotFound(ModelError):
-    """The checkpoint that the configuration asks for cannot be loaded; the message says how to get it."""
+    """The configured checkpoint cannot be loaded; the message says how to get it."""
 
 
 class ModelFailed(ModelError):
-    """A forward pass failed or gave values that are not finite."""
+    """A forward pass failed or returned values that are not finite."""
 
 
 class LlmModelUnknown(ModelError):
@@ -70,11 +70,11 @@ class LlmModelUnknown(ModelError):
 
 
 class LlmKeyMissing(ModelError):
-    """The provider of the language model has no key; the message names the variable that holds it."""
+    """There is no API key for the provider of the language model; the message names the variable to set."""
 
 
 class LlmProviderFailed(ModelError):
-    """A provider refused, broke or took too long. `retry_after_s`: how long it asks to wait, None if it did not say."""
+    """A provider refused, failed or took too long. `retry_after_s`: the seconds it asks to wait, or None."""
 
     def __init__(self, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(message, retry_after_s)
@@ -85,7 +85,7 @@ class LlmProviderFailed(ModelError):
 
 
 class LlmAnswerInvalid(ModelError):
-    """What the language model answered is not what was asked for; `problems` says why."""
+    """The answer of the language model does not have the requested form; `problems` says why."""
 
     def __init__(self, problems: str) -> None:
         super().__init__(problems)

@@ -1,16 +1,19 @@
-"""Files of this machine that are there complete or not at all: written beside their place, synchronised, renamed."""
+"""Atomic writes on the local disk: a file is written beside its target, synchronised, and renamed."""
 
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-# What a killed process leaves half written is nobody's after this long.
+# After this long, an unfinished file is taken to be left over from a killed process.
 ABANDONED_AFTER_S = 3600.0
 
 
 def write(target: Path, part: Path, data: bytes | memoryview) -> None:
-    """Replace `target`, which is on the disk afterwards; `part` is a new name in the same file system."""
+    """Write `target` atomically and durably, replacing an existing file.
+
+    `part` is the name of the temporary file: it must not exist, and must be in the same file system.
+    """
     for folder in (target.parent, part.parent):
         make_folder(folder)
     try:
@@ -26,7 +29,7 @@ def write(target: Path, part: Path, data: bytes | memoryview) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder with its parents, so that their names are on the disk too."""
+    """Create a folder and its parents, durably."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -35,7 +38,7 @@ def make_folder(folder: Path) -> None:
 
 
 def synchronise(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
+    """Flush the directory entries of a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -44,11 +47,11 @@ def synchronise(folder: Path) -> None:
 
 
 def remove_abandoned(parts: Iterable[Path]) -> None:
-    """Remove what killed processes left half written an hour ago or earlier."""
+    """Remove those of the unfinished files `parts` that have not been written to for an hour."""
     before = time.time() - ABANDONED_AFTER_S
     for part in parts:
         try:
             if part.stat().st_mtime < before:
                 part.unlink()
-        except FileNotFoundError:  # another process tidies too
+        except FileNotFoundError:  # another process removed it at the same time
             continue

@@ -1,4 +1,4 @@
-"""What every model measures about itself, beside the metrics that Serve keeps of each deployment."""
+"""The metrics of every model, in addition to those that Serve keeps of each deployment."""
 
 import time
 from collections.abc import Iterator
@@ -11,9 +11,10 @@ SECONDS_BOUNDARIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 3
 
 
 class ModelMetrics:
-    """By model: `panoptes_items_total`, `panoptes_batch_size` and `panoptes_model_seconds` of its forward passes.
+    """Counts the forward passes of a model: `panoptes_items_total`, `panoptes_batch_size`, `panoptes_model_seconds`.
 
-    Ray rebuilds a histogram's sum from its buckets: the exact mean batch is items over the histogram's count.
+    Ray estimates the sum of a histogram from its buckets. For the exact mean batch size, divide items by the count of
+    the histogram.
     """
 
     def __init__(self, model: str) -> None:

@@ -1,8 +1,8 @@
-"""Transformer layers for float32 on the CPU with their weights packed once, for oneDNN, instead of at every call.
+"""Transformer layers for float32 on the CPU whose weights are packed for oneDNN once, instead of at every call.
 
-torch's own `Linear` hands its weight to the BLAS as it lies and `MultiheadAttention` does the same: at 50 tokens (one
-image of ViT-B/32) packing costs a third of the product. The operators are those that torch's compiler (inductor,
-"freezing") emits for the same purpose; the results differ by rounding alone. `benchmarks/RESULTS.md` has the gain.
+torch's `Linear` and `MultiheadAttention` pass their weights to the BLAS unpacked. At 50 tokens (one image of ViT-B/32)
+packing them costs a third of the time of the product. The operators used here are those that torch's compiler
+(inductor, "freezing") emits for this purpose; results differ only by rounding. `benchmarks/RESULTS.md` has the gain.
 """
 
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger("ray.serve.panoptes.packed")
 
 
 class PackedLinear(nn.Module):
-    """`nn.Linear` for inference; `weight` is in oneDNN's own layout."""
+    """`nn.Linear` for inference, with `weight` in oneDNN's own layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -29,19 +29,19 @@ class PackedLinear(nn.Module):
 
 
 class PackedSelfAttention(nn.Module):
-    """`nn.MultiheadAttention`, batch first, of a sequence with itself; for inference."""
+    """`nn.MultiheadAttention` for inference: self-attention, batch first."""
 
     def __init__(self, attention: nn.MultiheadAttention) -> None:
         super().__init__()
         self._heads = attention.num_heads
-        assert attention.in_proj_weight is not None  # noqa: S101 - `is_packable` asked
+        assert attention.in_proj_weight is not None  # noqa: S101 - `_is_packable` checked it
         self._into = PackedLinear(attention.in_proj_weight, attention.in_proj_bias)
         self._out = PackedLinear(attention.out_proj.weight, attention.out_proj.bias)
 
     def forward(
         self, query: Tensor, key: Tensor, value: Tensor, *, need_weights: bool = False, attn_mask: Tensor | None = None
     ) -> tuple[Tensor, None]:
-        """(batch, tokens, width) -> the same, and no attention weights; `key` and `value` are `query` itself."""
+        """(batch, tokens, width) -> (batch, tokens, width), None. `key` and `value` must be `query` itself."""
         batch, tokens, width = query.shape
         q, k, v = self._into(query).view(batch, tokens, 3, self._heads, width // self._heads).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=attn_mask)
@@ -49,7 +49,7 @@ class PackedSelfAttention(nn.Module):
 
 
 def pack(model: nn.Module) -> None:
-    """Pack every residual attention block of an open_clip model, in place; it can neither train nor move after that."""
+    """Pack all residual attention blocks of an open_clip model in place. It can then not train or change device."""
     if not _can_pack():
         return
     blocks: list[Any] = [block for block in model.modules() if _is_packable(block)]
@@ -61,7 +61,7 @@ def pack(model: nn.Module) -> None:
 
 
 def _is_packable(block: Any) -> bool:
-    """Whether a module is a block of attention and MLP as open_clip's CLIP models have them."""
+    """Whether a module is a block of self-attention and MLP as in open_clip's CLIP models."""
     attention = getattr(block, "attn", None)
     return (
         isinstance(attention, nn.MultiheadAttention)
@@ -75,9 +75,10 @@ def _is_packable(block: Any) -> bool:
 
 
 def pack_linears(model: nn.Module) -> None:
-    """Pack every `nn.Linear` whose weight is its own, in place; the model can neither train nor move after that.
+    """Pack all `nn.Linear` in place. The model can then not train or change device.
 
-    A weight that is also an embedding's, as at the end of a language model, stays: packed it would be there twice.
+    Weights shared with an embedding, as in the last layer of a language model, are left: packed, they would take memory
+    twice.
     """
     if not _can_pack():
         return

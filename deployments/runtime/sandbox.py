@@ -1,6 +1,6 @@
-"""What a process does that reads one file of anybody's with native code: it limits itself, and answers in messages.
+"""For processes that parse one untrusted file with native code: they limit themselves and answer in messages.
 
-A message is a line of JSON, followed by as many bytes as its `bytes` says.
+A message is a line of JSON, followed by as many bytes of payload as its field `bytes` says.
 """
 
 import ctypes
@@ -17,13 +17,17 @@ PR_SET_PDEATHSIG = 1  # sys/prctl.h
 
 
 class Send(Protocol):
-    """Sends a message and the bytes that follow it."""
+    """Sends a message and its payloads."""
 
     def __call__(self, message: dict[str, Any], *payloads: bytes) -> None: ...
 
 
 def enter(memory_bytes: int, cpu_s: int) -> None:
-    """Let a file do no more than be read, and let this process not outlive the one that started it."""
+    """Limit this process, and have it killed when its parent ends.
+
+    It can then use `memory_bytes` of address space and `cpu_s` seconds of CPU time, open at most 64 files, and write
+    neither files nor core dumps.
+    """
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     limits = {
         resource.RLIMIT_AS: memory_bytes,
@@ -38,7 +42,7 @@ def enter(memory_bytes: int, cpu_s: int) -> None:
 
 @contextmanager
 def messages() -> Iterator[Send]:
-    """Messages go to standard output; what libraries print there goes to standard error, not between two of them."""
+    """Send messages to standard output. What libraries print there goes to standard error instead."""
     with os.fdopen(os.dup(1), "wb") as output:
         os.dup2(2, 1)
 

@@ -1,6 +1,6 @@
-"""Spans on their way to an OpenTelemetry collector, and those of the batches that a replica computes.
+"""Sends spans to an OpenTelemetry collector, and makes spans for the batches that a replica computes.
 
-Imported only where tracing is on (`configs.tracing`), because it needs the extra `tracing`.
+Imported only if tracing is on (`configs.tracing`), because it needs the extra `tracing`.
 """
 
 import os
@@ -21,50 +21,50 @@ SERVICE = "panoptes"
 
 
 def span_processors() -> list[SpanProcessor]:
-    """What Serve calls in each of its proxies and replicas; OTEL_SERVICE_NAME is `panoptes` unless it is set.
+    """Return the span processors; Serve calls this in each proxy and replica. OTEL_SERVICE_NAME defaults to `panoptes`.
 
     Raises:
-        SettingsError: a variable cannot work.
+        SettingsError: a variable of the tracing has an invalid value.
     """
     tracing.check()
-    os.environ.setdefault("OTEL_SERVICE_NAME", SERVICE)  # read when Serve makes the provider, next
+    os.environ.setdefault("OTEL_SERVICE_NAME", SERVICE)  # read when Serve makes the provider, after this call
     return [SampledTraces(OTLPSpanExporter(), tracing.sampling_ratio())]
 
 
 class SampledTraces(BatchSpanProcessor):
-    """Sends the spans of a share of the traces, in batches from a thread of its own; a full queue drops.
+    """Sends the spans of a share of all traces, in batches from its own thread. A full queue drops spans.
 
-    A trace's id decides, so that every process keeps the same traces. Serve's own ratio would not: a call of a request
-    that was not sampled begins a trace of its own there and is drawn anew (ray/serve/_private/router.py, 2.60).
+    The id of a trace decides, so that all processes keep the same traces. Serve's own ratio does not ensure that: a
+    call within an unsampled request starts a new trace, which is sampled again (ray/serve/_private/router.py, 2.60).
     """
 
     def __init__(self, exporter: SpanExporter, ratio: float) -> None:
-        """`ratio`: 0–1. Queue, batch and delay are those of the OTEL_BSP_ variables."""
+        """`ratio`: the share of traces to send, 0–1. The OTEL_BSP_ variables set the queue, batch and delay."""
         super().__init__(exporter)
         self._sampler = TraceIdRatioBased(ratio)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Queue a span for its batch, or drop it."""
+        """Queue a span, or drop it if its trace is not sampled."""
         context = span.get_span_context()
         if context and self._sampler.should_sample(None, context.trace_id, span.name).decision is not Decision.DROP:
             super().on_end(span)
 
 
 class BatchTracer:
-    """The spans of batches: one below each request that has items in the batch, so that every trace is whole."""
+    """Makes the spans of batches: one below each request that has items in the batch, so that every trace has it."""
 
     def __init__(self, provider: TracerProvider | None = None) -> None:
-        """`provider`: the process's own, which Serve made, unless another is given."""
+        """`provider`: None means the one that Serve made for this process."""
         self._tracer = trace.get_tracer("panoptes", tracer_provider=provider)
 
     def request(self) -> Span | None:
-        """The span of the request that is being answered; None where it is not traced."""
+        """The span of the current request; None if it is not traced."""
         span = trace.get_current_span()
         return span if span.is_recording() else None
 
     @contextmanager
     def batch(self, requests: Iterable[Span | None]) -> Iterator[None]:
-        """Trace a batch while it is computed; `requests` has the `request()` of each of its items."""
+        """Trace a batch while it is computed. `requests` holds, for each item, what `request()` returned."""
         items = Counter(requests)
         spans = [
             self._tracer.start_span(

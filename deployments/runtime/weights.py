@@ -1,4 +1,4 @@
-"""Which weights a model serves: decided once, when the application is built, without loading anything."""
+"""Decides which weights a model serves: once, when the application is built, without loading them."""
 
 import logging
 import os
@@ -20,21 +20,21 @@ logger = logging.getLogger("ray.serve.panoptes.weights")
 Policy = Literal["auto", "hub", "bundled"]
 Source = Literal["hub", "bundled", "folder", "builtin", "provider"]
 
-# open_clip's own names for a checkpoint in a repository, in the order in which it looks for them.
+# The file names of a checkpoint that open_clip looks for in a repository, in its order.
 CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-# transformers' own, in its order.
+# Those that transformers looks for, in its order.
 PRETRAINED_FILES = ("model.safetensors", "pytorch_model.bin")
 HUB_DECISION_S = 5.0
-# Hosts that did not answer: the next model that has its weights there is decided without waiting again.
+# Hosts that have not answered: they are not asked again for the next model.
 _silent: set[str] = set()
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights that are served as a model.
+    """The weights that a model serves.
 
-    `name` is the model's own, whatever its weights are; `id` is what every `model` field says. `source` is `builtin`
-    for a method that has no weights and `provider` for a model that others run.
+    `name` is the name of the model, whatever its weights are. `id` names the exact weights, as in the `model` fields of
+    answers. `source` is `builtin` for a method without weights and `provider` for a model that others run.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Weights:
 
     @property
     def has_weights(self) -> bool:
-        """Whether these are weights which this application loads."""
+        """Whether this application loads weights for the model."""
         return self.source in {"hub", "bundled", "folder"}
 
     @property
@@ -68,10 +68,10 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class FileWeights(Weights):
-    """Weights that are one file.
+    """Weights that are a single file.
 
-    `path` is the file where it is there; otherwise the model's library fetches it from `url` when it loads.
-    `options` are what the model's class is built with.
+    `path` is the local file; if it is None, the model's library downloads the file from `url` when it loads. `options`
+    are the arguments of the model's class.
     """
 
     path: str | None
@@ -81,7 +81,7 @@ class FileWeights(Weights):
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedWeights(Weights):
-    """Weights that transformers loads, with their processor: `location` is a folder or a hub repository."""
+    """Weights and a processor that transformers loads from `location`, a folder or a hub repository."""
 
     location: str
 
@@ -90,8 +90,8 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
     """Decide between the published file of a model and the bundled one, by the policy.
 
     Args:
-        name: the model's own name.
-        entry: the model in the registry.
+        name: the name of the model.
+        entry: the model's entry in the registry.
         cache: the folder in which the model's library keeps its files.
         policy: where to take the weights from.
     """
@@ -123,9 +123,9 @@ def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Pol
     """Decide between a hub repository of transformers and the bundled weights, by the policy.
 
     Args:
-        name: the model's own name.
-        entry: the model in the registry.
-        model: an id of the registry, or a folder as transformers saves it; a folder is served whatever the policy.
+        name: the name of the model.
+        entry: the model's entry in the registry.
+        model: an id in the registry, or a folder saved by transformers, which is served whatever the policy is.
         policy: where to take the weights from.
     """
     checkpoint = entry.checkpoints.get(model)
@@ -154,27 +154,27 @@ def deepface_home() -> Path:
 
 
 def cached_checkpoint(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> str | None:
-    """The path of a checkpoint in the local Hugging Face cache, None when none of `names` is there."""
+    """The path of the first of `names` that is in the local Hugging Face cache; None if there is none."""
     found = (try_to_load_from_cache(repository, name, revision=revision) for name in names)
     return next((path for path in found if isinstance(path, str)), None)
 
 
 def available(repository: str, revision: str | None, names: tuple[str, ...] = CHECKPOINT_FILES) -> bool:
-    """Whether a checkpoint is in the local cache or its hub answers for it within 5 s."""
+    """Whether a checkpoint is in the local cache, or the hub confirms within 5 s that it has it."""
     return bool(cached_checkpoint(repository, revision, names)) or _answers(
         constants.ENDPOINT, lambda: _hub_has(repository, revision, names)
     )
 
 
 def _answers(host: str, ask: Callable[[], bool]) -> bool:
-    """What `ask` says of a host; False when it says nothing within 5 s, said nothing before, or may not be asked."""
+    """The result of `ask` for a host; False if it fails or takes over 5 s, has failed before, or we are offline."""
     if constants.HF_HUB_OFFLINE or host in _silent:
         return False
-    # In a thread of its own: httpx's timeouts are for each step, and none of them bounds the resolver.
+    # In a thread of its own: httpx has timeouts for single steps only, and none for name resolution.
     thread = ThreadPoolExecutor(max_workers=1)
     try:
         return thread.submit(ask).result(timeout=HUB_DECISION_S)
-    except Exception as error:  # a proxy that cannot be used, a name that does not resolve: each means no hub
+    except Exception as error:  # an unusable proxy, a name that does not resolve: all mean that there is no hub
         logger.info("%s does not answer (%s)", host, type(error).__name__)
         _silent.add(host)
         return False
@@ -193,7 +193,11 @@ def _hub_has(repository: str, revision: str | None, names: tuple[str, ...]) -> b
 
 
 def bundled_folder(bundled: Bundled, file: str) -> Path:
-    """The folder of bundled weights; WeightsNotFound when `file` is not in it."""
+    """The folder of bundled weights.
+
+    Raises:
+        WeightsNotFound: `file` is not in it.
+    """
     folder = PROJECT / bundled.directory
     if not (folder / file).is_file():
         raise WeightsNotFound(f"the bundled weights {bundled.directory} are missing: reinstall, or set WEIGHTS=hub")

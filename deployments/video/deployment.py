@@ -1,7 +1,7 @@
-"""Video: frames sampled by time, read in a process of their own by `deployments.video.reader`.
+"""The deployment that samples frames from videos. Each video is read by `deployments.video.reader` in its own process.
 
-decord and FFmpeg are native code that reads what strangers send, decord with an FFmpeg of 2018. A video that makes them
-crash, hang or take too much memory costs its own process and its own request; the replica reads on.
+decord and FFmpeg are native code that parses untrusted files, and decord contains an FFmpeg of 2018. A video that makes
+them crash, hang or take too much memory ends only its own process and its own request; the replica keeps running.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")
 
-# An array of bytes is not copied out of the object store, `bytes` are.
+# A video as bytes or as a flat uint8 array. Unlike `bytes`, an array is not copied out of the object store.
 Data = bytes | Pixels
 
 BATCH = 16
 READER = "deployments.video.reader"
-# 1080p takes 0.8 GB of addresses, a larger picture more; CPU seconds enough for ten minutes of 4K.
+# Limits of a reader. 1080p takes 0.8 GB of address space, larger frames more; the CPU time is enough for 10 min of 4K.
 MEMORY_BYTES = 4 << 30
 CPU_S = 1800
-STALLED_S = 60.0  # without a frame, while somebody waits for one
+STALLED_S = 60.0  # the longest wait for a message
 LARGEST_PAYLOAD = 256 << 20
-NONSENSE = "said what makes no sense"
-# What a reader needs to start; keys and tokens stay here.
+NONSENSE = "sent an invalid message"
+# The variables that a reader needs to start. Keys and tokens are not passed on.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 
 
@@ -53,10 +53,11 @@ ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, NoFrame
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What is known of a video: `width` and `height` of the upright frame, in pixels.
+    """Facts about a video: `width` and `height` are those of the upright frame, in pixels.
 
-    `step_s` is the seconds between two samples, wider than asked for when they would be too many. `complete` is False
-    when a part of the file is missing or broken; what can be decoded is given, and the last batch has the last word.
+    `step_s` is the number of seconds between two samples, larger than requested if there would be too many of them.
+    `complete` is False if a part of the file is missing or broken; the frames that can be decoded are returned anyway.
+    Its value is final in the last batch.
     """
 
     duration_s: float
@@ -69,7 +70,7 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class FrameBatch:
-    """Up to 16 frames: `times_s` from the first frame of the video, `pixels` (n, h, w, 3) uint8, RGB."""
+    """Up to 16 frames: `times_s` in seconds from the first frame of the video, `pixels` (n, h, w, 3) uint8, RGB."""
 
     facts: VideoFacts
     times_s: list[float]
@@ -77,15 +78,15 @@ class FrameBatch:
 
 
 class _Crashed(Exception):
-    """A reader ended, or had to be ended, before it was done."""
+    """A reader crashed, hung or sent an invalid message; the text completes the sentence "its reader …"."""
 
 
 @serve.deployment
 class Video:
-    """One replica; videos arrive as the bytes of their files."""
+    """Samples frames from videos, which arrive as the bytes of their files."""
 
     def __init__(self, threads: int, max_seconds: float, parallel: int = 1) -> None:
-        """`parallel` videos are read side by side, each with `threads` threads; longer ones than `max_seconds` not."""
+        """Read `parallel` videos at a time with `threads` threads each; refuse videos longer than `max_seconds`."""
         self._threads, self._max_seconds = threads, max_seconds
         self._slots = asyncio.Semaphore(parallel)
         self._waiting = self._frames = self._batches = 0
@@ -95,16 +96,16 @@ class Video:
     async def frames(
         self, data: Data, step_s: float, most: int, size: int, crop: bool = True
     ) -> AsyncGenerator[FrameBatch]:
-        """The frames that are seen at each `step_s` seconds, at most `most`.
+        """Yield the frames shown every `step_s` seconds, at most `most` of them, in batches.
 
-        With `crop` they are size × size, as `preprocessing.fit` cuts them; without, whole and as small as
+        With `crop`, frames are size × size as `preprocessing.fit` cuts them. Without it, they are whole and as small as
         `preprocessing.scale` makes them.
 
-        A caller that stops before the end closes the generator, or cancels the call; the reader is then killed.
+        A caller that wants no more frames closes the generator or cancels the call; the reader is then killed.
 
         Raises:
             VideoBroken, VideoTooLong, NoFrames: before the first batch.
-            ModelFailed: the video could not be handed to a reader.
+            ModelFailed: no reader could be started on the video.
         """
         job = {"kind": "frames", "step_s": step_s, "most": most, "size": size, "crop": crop}
         facts, times, pixels = None, list[float](), list[Pixels]()
@@ -116,7 +117,7 @@ class Video:
                     elif facts and "complete" in message:
                         facts = replace(facts, complete=message["complete"])
                     elif facts:
-                        if len(times) == BATCH:  # kept until now, so that the last batch is never an empty one
+                        if len(times) == BATCH:  # only once the next frame is there: the last batch is never empty
                             yield self._batch(facts, times, pixels)
                             times, pixels = [], []
                         times.append(message["time"])
@@ -124,13 +125,18 @@ class Video:
             except _Crashed as crash:
                 if facts is None or not times:
                     raise _broken(crash) from None
-                logger.warning("a video is given up to where its reader %s", crash)
+                logger.warning("a video is returned only in part: its reader %s", crash)
                 facts = replace(facts, complete=False)
-        assert facts is not None  # noqa: S101 - a reader that was not refused has said them
+        assert facts is not None  # noqa: S101 - a reader sends them first, or an error
         yield self._batch(facts, times, pixels)
 
     async def frame_jpegs(self, data: Data, times_s: list[float], max_side: int) -> list[bytes]:
-        """The frames at these times, as `frames` gave them, in their order: JPEGs of at most `max_side` pixels a side.
+        """Return the frames at these times as JPEGs, in the order of `times_s`.
+
+        Args:
+            data: the video.
+            times_s: times of frames, as `frames` returned them.
+            max_side: the longest side of a JPEG, in pixels.
 
         Raises:
             VideoBroken, VideoTooLong, NoFrames, ModelFailed: as `frames`.
@@ -148,14 +154,14 @@ class Video:
         return [by_time[moment] for moment in times_s]
 
     async def status(self) -> tuple[ModelStatus, ...]:
-        """How this replica is; its items are frames."""
+        """The status of this replica; its items are frames."""
         status = ModelStatus(
             VIDEO.name, "cpu", self._load_time_s * 1000, self._waiting, self._frames, self._batches
         )  # fmt: skip
         return (status,)
 
     async def check_health(self) -> None:
-        """Raises when no reader can be started, so that Serve replaces the replica."""
+        """Raise if no reader can be started, so that Serve replaces the replica."""
         if time.monotonic() - self._last_success < PROBE_AFTER_S:
             return
         started = time.perf_counter()
@@ -175,14 +181,14 @@ class Video:
     async def _read(
         self, data: Data, job: dict[str, Any], ahead: int = 1 << 16
     ) -> AsyncGenerator[tuple[dict[str, Any], bytes]]:
-        """A reader's messages up to its last; it works up to about `ahead` bytes ahead of who takes them.
+        """Yield all messages of a reader, which may work up to about `ahead` bytes ahead of the consumer.
 
         Raises:
             VideoBroken, VideoTooLong, NoFrames: the reader refused the video.
-            ModelFailed: the video could not be handed over.
+            ModelFailed: no reader could be started on the video.
             _Crashed: the reader crashed, hung or ran into a limit.
         """
-        # Without a name: the file is gone with the last process that has it open, however that ends.
+        # The file has no name, so that it disappears with the last process that has it open, however that ends.
         async with self._slot():
             with tempfile.TemporaryFile(prefix="panoptes-video-") as file:
                 limits = {"threads": self._threads, "max_seconds": self._max_seconds, "memory_bytes": MEMORY_BYTES}
@@ -190,7 +196,7 @@ class Video:
                     await asyncio.to_thread(_write, file, data)
                     reader = await _start(job | limits | {"cpu_s": CPU_S, "file": file.fileno()}, ahead)
                 except OSError as error:
-                    raise ModelFailed(f"a video could not be handed to its reader: {error}") from error
+                    raise ModelFailed(f"no reader could be started on a video: {error}") from error
                 try:
                     message: dict[str, Any] = {}
                     while "complete" not in message:
@@ -202,7 +208,7 @@ class Video:
                 finally:
                     with suppress(ProcessLookupError):
                         reader.kill()
-                    await reader.communicate()  # takes what is left: with a full pipe `wait` would never end
+                    await reader.communicate()  # drains the pipe: with a full one, `wait` would never return
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -231,12 +237,12 @@ async def _start(job: dict[str, Any], ahead: int) -> Process:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        limit=max(ahead // 2, 1 << 16),  # the stream stops taking at twice its limit
+        limit=max(ahead // 2, 1 << 16),  # the stream stops reading at twice its limit
     )
 
 
 async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
-    """The next message. Nothing in it is trusted: the video may have taken the reader over."""
+    """Receive the next message. Nothing in it is trusted: the video may have taken control of the reader."""
     assert reader.stdout is not None  # noqa: S101 - it was started with a pipe
     try:
         async with asyncio.timeout(STALLED_S):
@@ -256,7 +262,7 @@ async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
 
 
 def _frame(message: dict[str, Any], payload: bytes, others: list[Pixels]) -> Pixels:
-    """The pixels (h, w, 3) of a message, which have the shape of those before it in its batch."""
+    """The pixels (h, w, 3) of a message; `others` are those before it in its batch, which have the same shape."""
     try:
         height, width, channels = message["shape"]
         pixels = np.frombuffer(payload, np.uint8).reshape(height, width, channels)

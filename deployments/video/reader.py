@@ -1,10 +1,10 @@
-"""Reads one video in a process of its own, which `deployments.video.deployment` starts: `python -m
-deployments.video.reader JOB`.
+"""Reads one video in a process of its own: `python -m deployments.video.reader JOB`.
 
-JOB is a JSON object. Standard output carries the messages of `deployments.runtime.sandbox`. First `facts`, then a
-message with the `time` of each frame, last `complete`; or `error` and `text`, and nothing more.
+`deployments.video.deployment` starts it. JOB is a JSON object. Standard output carries the messages of
+`deployments.runtime.sandbox`: first `facts`, then one message with the `time` of each frame, last `complete`. If the
+video is refused, the last message is `error` and `text` instead.
 
-PyAV says what the file is and when its frames are; decord decodes what it decodes right, PyAV everything else.
+PyAV reads the container and the times of the frames. decord decodes the files that it decodes correctly, PyAV the rest.
 """
 
 import io
@@ -28,18 +28,19 @@ from PIL import Image
 from deployments.pictures.preprocessing import fit, scale
 from deployments.runtime import sandbox
 
-# Nothing that reads other files: a playlist would make FFmpeg fetch what it names.
+# No formats that refer to other files: FFmpeg would fetch what a playlist names.
 FORMATS = "mov,matroska,avi,asf,flv,mpegts,mpeg,ogg,gif"
 PROTOCOLS = "file"
-# decord loses the first pictures of an MPEG transport stream, and was not looked at with other formats than these.
+# decord loses the first frames of an MPEG transport stream; other formats than these have not been tested with it.
 DECORD_FORMATS = ("mov", "matroska")
-DECORD_ACCURACY_S = 0.002  # it keeps times in single precision
-# The header's length counts every stream and may be rounded: a sound that ends later is not a missing picture.
+DECORD_ACCURACY_S = 0.002  # decord keeps times in single precision
+# The duration in the header covers all streams and may be rounded: audio that ends later does not mean missing frames.
 LENGTH_ACCURACY_S = 1.0
-TICK = 1e-6  # seconds; two times closer than this are the same
+TICK = 1e-6  # seconds; times closer than this are equal
 JPEG_QUALITY = 90
 
-# What makes a frame upright, by the signs of its display matrix: (a, b) is where its x axis points, (c, d) its y axis.
+# The transposition that makes a frame upright, by its rounded display matrix (a, b, c, d): the frame's x axis points to
+# (a, b), its y axis to (c, d).
 UPRIGHT = {
     (-1, 0, 0, 1): Image.Transpose.FLIP_LEFT_RIGHT,
     (1, 0, 0, -1): Image.Transpose.FLIP_TOP_BOTTOM,
@@ -66,14 +67,17 @@ UNREADABLE = Refused(
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the frames are shown: `times` and `keys`, of key frames, ascending, in seconds from the first frame."""
+    """When the frames are shown: the `times` of all frames and the `keys` of key frames.
+
+    Both ascend, in seconds from the first frame.
+    """
 
     times: NDArray[np.float64]
     keys: NDArray[np.float64]
     duration_s: float
 
     def sample(self, step_s: float, most: int) -> tuple[list[float], float]:
-        """The frames that are seen at each step, and the step, widened so that they are at most `most`."""
+        """The times of the frames shown at each step, and the step, which is widened if they would exceed `most`."""
         last = float(self.times[-1])
         if last / step_s + TICK >= most:
             step_s = last / (most - 1) if most > 1 else self.duration_s
@@ -91,16 +95,20 @@ class Video:
 
     Attributes:
         timeline: when its frames are shown.
-        complete: False once a part of the file turned out to be missing or broken.
-        reader: what decodes it, `decord` or `pyav`; known from the first frame on.
+        complete: False once a part of the file has turned out to be missing or broken.
+        reader: the library that decodes it, `decord` or `pyav`; empty until the first frame.
     """
 
     def __init__(self, path: str, threads: int, max_seconds: float) -> None:
-        """Read the file's index. Raises Refused when there is nothing to decode or it is too long."""
+        """Open the file and read the times of its frames.
+
+        Raises:
+            Refused: it has nothing to decode or is longer than `max_seconds`.
+        """
         self._path, self._threads = path, threads
         self.complete, self.reader = True, ""
         self._open()
-        # AVI does not keep when a frame is shown, only the order in which they are: there they are counted.
+        # AVI stores no presentation times, only the order of the frames: their times follow from counting them.
         self._counted = self._file.format.name == "avi"
         self._seeks = not self._counted
         self._refuse_longer(float(self._file.duration or 0) / 1e6, max_seconds)
@@ -108,7 +116,10 @@ class Video:
         self._open()
 
     def frames(self, wanted: Sequence[float]) -> Iterator[tuple[float, Image.Image]]:
-        """The upright frames at ascending times of the timeline, each once; for a broken one the next that is not."""
+        """Yield the upright frames at these ascending times of the timeline, each frame once, with their times.
+
+        A frame that cannot be decoded is replaced by the next one that can.
+        """
         left = deque(wanted)
         if self._decord_is_right():
             for frame in self._decord_frames(left):
@@ -140,7 +151,7 @@ class Video:
             raise Refused("VideoTooLong", text)
 
     def _scan(self, max_seconds: float) -> Timeline:
-        """Read every packet and decode none."""
+        """Read the times of all packets without decoding them."""
         shown: list[float] = []
         keys: list[float] = []
         end = 0.0
@@ -167,11 +178,11 @@ class Video:
             for packet in self._file.demux(self._stream):
                 if packet.size and (packet.pts is not None or packet.dts is not None):
                     yield packet
-        except av.FFmpegError:  # the file ends where it must not
+        except av.FFmpegError:  # the file is cut off
             self.complete = False
 
     def _decord_is_right(self) -> bool:
-        """decord knows none but the rotations of MP4, and turns a flip into another rotation."""
+        """Whether decord decodes this file correctly: it knows rotations of MP4 only, and makes a flip a rotation."""
         known = any(name in self._file.format.name.split(",") for name in DECORD_FORMATS)
         return known and self._first_turn() is None
 
@@ -181,7 +192,10 @@ class Video:
         return None if frame is None else _turn(frame)
 
     def _decord_frames(self, wanted: deque[float]) -> Iterator[tuple[float, Image.Image]]:
-        """What decord gives of `wanted`, taken off its left; nothing when it does not see the frames that PyAV sees."""
+        """Yield the frames at `wanted`, removing their times from its left, as far as decord can decode them.
+
+        Yields nothing if decord does not find the same frames as PyAV.
+        """
         times = self.timeline.times
         try:
             reader = decord.VideoReader(self._path, num_threads=self._threads)
@@ -192,7 +206,7 @@ class Video:
                 pixels = reader[int(np.searchsorted(times, wanted[0]))].asnumpy()
                 yield wanted.popleft(), Image.fromarray(pixels)
         except (decord.DECORDError, RuntimeError, AssertionError, StopIteration):
-            return  # PyAV reads on, and says whether something is missing
+            return  # PyAV continues from here, and notices whether something is missing
 
     def _pyav_frames(self, wanted: deque[float]) -> Iterator[tuple[float, Image.Image]]:
         while wanted:
@@ -214,18 +228,22 @@ class Video:
                 if key is None:
                     self.complete = False
                     return
-            if key is not None:  # the seek went too far: do without
+            if key is not None:  # the seek went too far: decode from the beginning without seeking
                 self._seeks = False
                 self._open()
 
     def _key_before(self, time: float) -> float:
-        """The last key frame at or before a time, or the beginning; the beginning when seeking does not work."""
+        """The time of the last key frame at or before `time`; 0 if there is none or seeking does not work."""
         keys = self.timeline.keys
         number = bisect_right(keys, time + TICK) if self._seeks else 0
         return float(keys[number - 1]) if number else 0.0
 
     def _seek(self, time: float) -> float | None:
-        """Go to where decoding gives the frame at `time`; the time of the frame that should come first, if any."""
+        """Seek so that decoding reaches the frame at `time`.
+
+        Returns:
+            The time of the key frame that should be decoded first; None if decoding starts at the beginning.
+        """
         key = self._key_before(time)
         if key == 0:
             return None
@@ -238,13 +256,13 @@ class Video:
         return key
 
     def _decoded(self) -> Iterator[tuple[Any, float]]:
-        """Frames from here on, with their times; a packet that cannot be decoded is left out."""
+        """Yield the frames from the current position on, with their times; broken packets are left out."""
         times = self.timeline.times
         for number, frame in enumerate(self._decode_all()):
             yield frame, float(times[min(number, len(times) - 1)]) if self._counted else _time(frame) - self._start
 
     def _decode_all(self) -> Iterator[Any]:
-        for packet in chain(self._packets(), (None,)):  # None: the frames that the decoder still holds
+        for packet in chain(self._packets(), (None,)):  # None flushes the frames that the decoder still holds
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError:
@@ -269,7 +287,7 @@ def _upright(frame: Any) -> Image.Image:
 
 
 def main() -> None:
-    """Do the job of the first argument."""
+    """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
     sandbox.enter(job["memory_bytes"], job["cpu_s"])
     decord.logging.set_level(decord.logging.QUIET)
@@ -281,7 +299,7 @@ def main() -> None:
         except Refused as error:
             send({"error": error.kind, "text": error.text})
         except MemoryError:
-            text = "The video needs more memory than its reader may have: scale it down"
+            text = "The video needs more memory than its reader may use: scale it down"
             send({"error": "VideoBroken", "text": text})
 
 
@@ -299,7 +317,7 @@ def _messages(job: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
             yield {"facts": _facts(video, image, step_s)}, b""
         if job["kind"] == "frames":
             pixels = (fit if job["crop"] else scale)(image, job["size"])
-            # The size of a stream's pictures may change on the way.
+            # The frame size may change within a stream.
             shape = shape or pixels.shape
             if pixels.shape != shape:
                 pixels = np.asarray(Image.fromarray(pixels).resize((shape[1], shape[0]), Image.Resampling.BICUBIC))

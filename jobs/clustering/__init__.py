@@ -1,2 +1,1 @@
-"""The parts of `jobs.clustering`: reading vectors, searching neighbours in threads or Ray tasks, tables and
-report."""
+"""The job `jobs.clustering`: reads vectors, searches neighbours in threads or Ray tasks, writes tables and a report."""

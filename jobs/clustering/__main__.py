@@ -1,13 +1,14 @@
 """Cluster the embeddings of other jobs: `python -m jobs.clustering --input data/koop --output data/clusters`.
 
-Exact DBSCAN of millions of vectors by cosine distance, with the labels of scikit-learn's: it compares all pairs, in
-blocks, in memory that grows with the vectors alone. It needs no running application. Where a Ray runs (here, or at
-RAY_ADDRESS) it spreads them over its nodes, otherwise over the cores of this machine; it uses free GPUs, and goes on
-where it was interrupted. `--approximate` searches an inverted file of FAISS instead, in this process, and says which
-share of the edges it found.
+Exact DBSCAN of millions of vectors by cosine distance, with the same labels as scikit-learn's. It compares all pairs of
+vectors block by block, in memory linear in the number of vectors, and needs no running application. If Ray runs here or
+at RAY_ADDRESS, it spreads the blocks over Ray's nodes, otherwise over the cores of this machine. It uses free GPUs, and
+continues where it was interrupted. `--approximate` searches an inverted file of FAISS in this process instead, and
+reports the share of the edges that it found.
 
-A point belongs to a cluster when it has --min-samples neighbours within --eps, itself included, or is a neighbour of
-such a point: then to the first of those clusters, which are numbered by their first core points.
+A point is core if it has --min-samples neighbours within --eps, itself included. Core points that are neighbours are in
+the same cluster; clusters are numbered in the order of their first core points. A point that is not core belongs to the
+first cluster in which it has a core neighbour.
 """
 
 import argparse
@@ -33,8 +34,8 @@ from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.output import Output, open_output
 from jobs.runtime.urls import open_url
 
-FORMAT = 1  # of block rows: those of another are not gone on with
-MOST_SAMPLES = 256  # so many neighbours are kept of a point that is not core
+FORMAT = 1  # of saved block rows; those of another format are not used
+MOST_SAMPLES = 256  # bounds memory: a point that is not core stores fewer neighbours than --min-samples
 MANIFEST = "manifest.json"
 
 
@@ -44,7 +45,7 @@ def main() -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Cluster as the options say; the exit status."""
+    """Cluster as the options say, and return the exit status."""
     if open_url(options.input) == open_url(options.output):
         raise JobRefused("--output is what --input reads: name another folder.")
     if options.approximate:
@@ -82,14 +83,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _is_done(output: Output, signature: str, *, force: bool) -> bool:
-    """Whether the output holds what is asked for; what must not be gone on with is deleted."""
+    """Whether the output already holds this clustering. Block rows that must not be reused are deleted."""
     if force:
         forget(output)
         return False
     manifest = output.read_json(MANIFEST)
     done = manifest.get("signature") if isinstance(manifest, dict) else None
     if done:
-        # A run that was killed after its manifest has left some block rows, and those know of others that are gone.
+        # A run that was killed after writing its manifest has deleted only some block rows. The rest cannot be reused,
+        # because they leave out what the deleted ones had found.
         forget(output, done)
     return bool(done == signature)
 
@@ -104,28 +106,34 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--output", required=True, metavar="URL", help="a folder; any URL of fsspec")
     add("--id-column", default="image_id", metavar="NAME", help="texts or whole numbers, each once (image_id)")
     add("--vector-column", default="embedding", metavar="NAME", help="lists of floats of one length (embedding)")
-    add("--weights-column", metavar="NAME", help=f"which model made a vector: one for all ({_usual('weights')})")
+    add("--weights-column", metavar="NAME", help=f"the model of each vector, the same for all ({_usual('weights')})")
     add("--picture-column", metavar="NAME", help=f"paths of pictures for the report ({_usual('picture')})")
-    add("--quality-column", metavar="NAME", help=f"numbers, more is better ({_usual('quality')})")
-    add("--pictures", metavar="URL", help="the folder that those paths are relative to (the input's)")
-    add("--eps", type=_distance, default=0.35, help="cosine distance of neighbours, up to 2 (0.35)")
-    add("--min-samples", type=whole(1, MOST_SAMPLES), default=2, help="neighbours of a core point, itself too (2)")
-    add("--near-duplicates", type=_distance_or_none, default=0.05, metavar="DISTANCE", help="0: none (0.05)")
+    add("--quality-column", metavar="NAME", help=f"numbers, higher is better ({_usual('quality')})")
+    add("--pictures", metavar="URL", help="the folder that these paths are relative to (the input's)")
+    add("--eps", type=_distance, default=0.35, help="largest cosine distance between neighbours, up to 2 (0.35)")
+    add("--min-samples", type=whole(1, MOST_SAMPLES), default=2, help="neighbours of a core point, with itself (2)")
+    add(
+        "--near-duplicates",
+        type=_distance_or_none,
+        default=0.05,
+        metavar="DISTANCE",
+        help="largest cosine distance between near-duplicates; 0: do not search them (0.05)",
+    )
     add(
         "--workers",
         type=whole(0),
         default=0,
-        help="block rows at a time (0: four for each free GPU, or else one for each free core)",
+        help="block rows to search in parallel (0: four per free GPU, or without a GPU one per free core)",
     )
-    add("--in-process", action="store_true", help="on this machine's own cores and GPUs, although a Ray runs here")
-    add("--force", action="store_true", help="do again what is there, or was begun")
+    add("--in-process", action="store_true", help="use the cores and GPUs of this machine even if Ray runs here")
+    add("--force", action="store_true", help="start again, even if the output is complete or partly done")
     add(
         "--approximate",
         action="store_true",
-        help="search an index of FAISS, not resumable; the share of edges found is measured",
+        help="search an index of FAISS; cannot be resumed; the share of edges found is measured",
     )
     add("--nlist", type=whole(1), help="cells of the index (about 2 √n)")
-    add("--nprobe", type=whole(1), help="cells that are searched for a vector (8)")
+    add("--nprobe", type=whole(1), help="cells searched per vector (8)")
     options = parser.parse_args(arguments)
     if not options.approximate and (options.nlist or options.nprobe):
         parser.error("--nlist and --nprobe are for --approximate")
@@ -185,7 +193,7 @@ def _thresholds(options: argparse.Namespace) -> tuple[Threshold, ...]:
 
 
 def _signature(source: Source, plan: SearchPlan, options: argparse.Namespace) -> str:
-    """Of all that decides on what is written; block rows of the same one can be gone on with."""
+    """A hash of everything that the result depends on. Block rows of the same signature can be reused."""
     decides = [FORMAT, source.signature, source.weights, options.pictures, plan.block, plan.thresholds]
     if options.approximate:
         decides += [options.nlist, options.nprobe]
@@ -211,7 +219,7 @@ def _manifest(source: Source, held: Held, summary: Summary, options: argparse.Na
 
 
 def _write(output: Output, summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -> None:
-    """The manifest comes last: where it is, everything is."""
+    """Write the results. The manifest comes last: if it exists, all other files do."""
     output.delete(MANIFEST)
     output.write_table("labels.parquet", labels_table(summary))
     output.write_table("clusters.parquet", clusters_table(summary))

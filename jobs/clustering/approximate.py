@@ -1,10 +1,10 @@
-"""The approximate search: the cells of an inverted file (IVF, Sivic and Zisserman 2003) instead of all pairs.
+"""The approximate search: within the cells of an inverted file (IVF, Sivic and Zisserman 2003) instead of all pairs.
 
-FAISS divides the directions into `nlist` cells by k-means and finds the `nprobe` cells that are nearest to a vector. A
-vector is compared with all in these cells, by range search: the k nearest alone would cut clusters apart. The products
-are those of the exact search, about ten times as fast as FAISS's own scan of a cell, which takes one query at a time,
-and they are decided exactly. So what is found is part of the exact graph, and which part is measured on a sample.
-It runs in this process, on all of its cores.
+FAISS divides the directions into `nlist` cells by k-means and finds the `nprobe` cells nearest to a vector. The vector
+is compared with all vectors in these cells by range search, because a search for the k nearest would split clusters.
+The products are those of the exact search: they decide exactly, and are about ten times faster than FAISS's own scan,
+which takes one query at a time. So all edges that are found are in the exact graph; their share of it is measured on a
+sample. The search runs in this process, on all its cores.
 """
 
 from collections import deque
@@ -31,20 +31,24 @@ Pairs = tuple[Indices, Indices]
 
 PROBED = 8
 SAMPLE = 1000
-TRAINING_POINTS, TRAINING_ROUNDS = 64, 8  # of each cell
+TRAINING_POINTS, TRAINING_ROUNDS = 64, 8  # of k-means, points per cell
 SEED = 2_026
 
 
 @dataclass(frozen=True)
 class Cells:
-    """How many cells there are, and how many are looked at for a vector."""
+    """The number of cells, `nlist`, and how many of them are searched per vector, `nprobe`."""
 
     nlist: int
     nprobe: int
 
     @classmethod
     def chosen(cls, count: int, nlist: int | None, nprobe: int | None) -> "Cells":
-        """None: about 2 √count cells, or as many as can be trained, and 8 of them."""
+        """Fill in defaults for what is None: about 2 √count cells, as far as they can be trained, and 8 searched.
+
+        Raises:
+            JobRefused: `nlist` is more than `count`.
+        """
         nlist = nlist or max(1, min(round(2 * count**0.5), count // TRAINING_POINTS))
         if nlist > count:
             raise JobRefused(f"--nlist {nlist} is more than the {count} vectors: leave it out.")
@@ -53,7 +57,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Recall:
-    """Of the edges of `queries` points, how many there are, and how many of them were looked at and so found."""
+    """The recall over a sample of `queries` points: their exact number of edges, and how many of these were found."""
 
     queries: int
     edges: int
@@ -61,25 +65,29 @@ class Recall:
 
     @property
     def share(self) -> float:
-        """1 where there is no edge."""
+        """The share of the edges that were found, 0–1; 1 if there are none."""
         return self.found / self.edges if self.edges else 1.0
 
 
 def require_faiss() -> None:
-    """JobRefused: it is not installed."""
+    """Check that FAISS is installed.
+
+    Raises:
+        JobRefused: it is not.
+    """
     if find_spec("faiss") is None:
         raise JobRefused("--approximate needs FAISS: pip install 'panoptes[faiss]'.")
 
 
 class Approximate:
-    """The search by cells over vectors in this process's memory."""
+    """The approximate search, over vectors in the memory of this process."""
 
     def __init__(self, plan: SearchPlan, held: Held, cells: Cells) -> None:
-        """Divide them into cells."""
+        """Divide the vectors into cells."""
         import faiss
 
         faiss.omp_set_num_threads(cores())
-        # Many small products: a thread for each, not many threads for one.
+        # There are many small products, so each gets one thread and they run in parallel.
         self._one_thread_each = partial(threadpool_limits, 1, "blas")
         self._plan, self._held, self._nlist = plan, held, cells.nlist
         rng = np.random.default_rng(SEED)
@@ -94,16 +102,17 @@ class Approximate:
             min_points_per_centroid=1,
         )
         kmeans.train(held.some(np.sort(training)).single())
-        # (n, nprobe): the nearest cell is the one that a vector lies in.
+        # (n, nprobe), the nearest cells of each vector; it lies in the first.
         self._probed = np.empty((plan.count, cells.nprobe), np.int32)
         for number in range(plan.rows):
             self._probed[plan.points(number)] = kmeans.index.search(held.units(number).single(), cells.nprobe)[1]
         self._cell = self._probed[:, 0]
 
     def search(self) -> list[Growth]:
-        """The growth of each threshold.
+        """Search, and return the growth for each threshold.
 
-        It is DBSCAN's on the graph of the edges that were found: one that either end looks at counts for both.
+        It is that of DBSCAN on the graph of the edges that were found. An edge is found if the cell of either end is
+        among the cells that are searched for the other end.
         """
         growths = [Growth(self._plan.count, threshold.min_samples) for threshold in self._plan.thresholds]
         ahead: deque[Future[list[Pairs]]] = deque()
@@ -124,7 +133,7 @@ class Approximate:
         return growths
 
     def recall(self) -> Recall:
-        """Of the edges of the first threshold."""
+        """Measure the recall of the edges of the first threshold on a sample of 1,000 points."""
         rng = np.random.default_rng(SEED + 1)
         sample = np.sort(rng.choice(self._plan.count, min(SAMPLE, self._plan.count), replace=False))
         queries, edges, found = self._held.some(sample), 0, 0
@@ -141,7 +150,7 @@ class Approximate:
         return Recall(len(sample), edges, found)
 
     def _pairs(self, cell: int, queries: Indices, others: Indices) -> list[Pairs]:
-        """For each threshold the neighbours among points that look into a cell and points that lie in it."""
+        """For each threshold, the pairs of neighbours between points that search a cell and points that lie in it."""
         rows, columns = self._held.some(queries), self._held.some(others)
         products = HostProducts(rows.single(), columns.single())
         pairs = []
@@ -153,7 +162,7 @@ class Approximate:
         return pairs
 
     def _cells(self) -> Iterator[tuple[int, Indices, Indices]]:
-        """Each cell that is not empty: its number, the points that look into it, and those that lie in it."""
+        """Yield each non-empty cell: its number, the points that search it, and the points that lie in it."""
         nprobe = self._probed.shape[1]
         visits, order = (np.argsort(cells, kind="stable") for cells in (self._probed.reshape(-1), self._cell))
         numbers = np.arange(self._nlist + 1)
@@ -165,12 +174,12 @@ class Approximate:
                 yield cell, visits[visits_ends[cell] : visits_ends[cell + 1]] // nprobe, members
 
     def _looks_at(self, first: Indices, second: Indices) -> Flags:
-        """Whether first[k] looks into the cell in which second[k] lies."""
+        """Whether first[k] searches the cell in which second[k] lies."""
         looks: Flags = (self._probed[first] == self._cell[second][:, None]).any(axis=1)
         return looks
 
     def _is_new(self, cell: int, first: Indices, second: Indices) -> Flags:
-        """Whether this is the one time that a pair counts: first[k] looks at second[k], which lies in the cell."""
+        """Whether a pair is counted in this cell, in which second[k] lies: a pair found in two cells counts once."""
         own = self._cell[first]
         return np.where(own == cell, first < second, (own < cell) | ~self._looks_at(second, first))
 

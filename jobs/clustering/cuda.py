@@ -1,4 +1,4 @@
-"""The products on a GPU: in float32 proper, no shorter type, so that the bound on their error is the same."""
+"""Products on a GPU, in full float32, so that the same bound on their error holds as on the CPU."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ import torch
 from deployments.clustering.components import Indices
 from deployments.clustering.dbscan import Products, Singles
 
-SIDE = 4096  # points: 64 MB of products, and at most 200 MB of pairs
+SIDE = 4096  # points per side: 64 MB of products, and at most 200 MB of pairs
 
 
 class CudaEngine:
-    """Multiplies on a torch device."""
+    """Computes products on a torch device."""
 
     side = SIDE
 
     def __init__(self, device: str = "cuda") -> None:
-        """Forbids TensorFloat-32 in this process."""
+        """Select the device, and switch off TensorFloat-32 in this process."""
         torch.set_float32_matmul_precision("highest")
         self._device = torch.device(device)
         self.device = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else device

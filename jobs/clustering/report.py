@@ -1,4 +1,4 @@
-"""The report of a clustering: sizes, a projection, the largest clusters and near-duplicates with their pictures."""
+"""The report of a clustering: sizes, a projection, and the largest clusters and near-duplicates with pictures."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,13 +15,13 @@ from jobs.report import Bars, Fact, Gallery, Points, Report, ReportPicture, Sect
 from jobs.runtime.urls import open_url
 
 GALLERIES, PICTURES, TABLE_ROWS = 8, 8, 30
-COLOURED = 6  # clusters in the projection
+COLOURED = 6  # clusters with a colour of their own in the projection
 PROJECTED = 4000
 MOST_PIXELS = 100_000_000
 
 
 class Album:
-    """Pictures by the paths that the input names, below one folder; counts those that could not be shown."""
+    """Reads pictures below one folder by the paths in the input, and counts those that cannot be shown."""
 
     def __init__(self, folder: str, files: Any = None) -> None:
         """`folder`: a URL, or a path in the file system `files`."""
@@ -29,7 +29,7 @@ class Album:
         self.missing = 0
 
     def picture(self, path: str) -> bytes | None:
-        """A small JPEG; None when there is no such picture there."""
+        """A small JPEG; None if the picture is missing or broken."""
         jpeg = sample(partial(self._read, path), MOST_PIXELS)
         self.missing += jpeg is None
         return jpeg
@@ -43,7 +43,7 @@ class Album:
 
 
 def report(summary: Summary, held: Held, manifest: dict[str, Any], album: Album) -> Report:
-    """The report on a summary; the manifest says how it came to be."""
+    """The report on a summary; `manifest` is that of the clustering."""
     sections: list[Section] = [_sizes(summary), _projected(summary, held), _table(summary)]
     warnings = []
     duplicates = summary.duplicates
@@ -54,7 +54,7 @@ def report(summary: Summary, held: Held, manifest: dict[str, Any], album: Album)
             note = _why_best(summary)
             sections += _galleries(summary, album, "Near-duplicates", duplicates.groups, duplicates.best, note)
         if album.missing:
-            warnings.append(f"{album.missing} pictures are broken or not there: --pictures names their folder.")
+            warnings.append(f"{album.missing} pictures are broken or not there: set their folder with --pictures.")
     elif duplicates:
         sections.append(_duplicate_table(summary, duplicates))
     return Report("Clusters", _said(manifest), _facts(summary, manifest), sections, warnings)
@@ -67,7 +67,8 @@ def _said(manifest: dict[str, Any]) -> str:
     made = f" made by {manifest['weights']}" if manifest["weights"] else ""
     return (
         f"{how} of {manifest['vectors']:,} vectors of {manifest['dimensions']} numbers{made} from {manifest['input']}: "
-        f"neighbours up to a cosine distance of {manifest['eps']:g}, a core point from {manifest['min_samples']} on."
+        f"neighbours are at most {manifest['eps']:g} apart by cosine distance, and core points have at least "
+        f"{manifest['min_samples']}, themselves included."
     )
 
 
@@ -84,7 +85,7 @@ def _facts(summary: Summary, manifest: dict[str, Any]) -> list[Fact]:
     if summary.duplicates:
         sizes = summary.duplicates.groups.sizes
         spare = int(sizes.sum()) - len(sizes)
-        facts += [Fact("near-duplicate groups", f"{len(sizes):,}"), Fact("of them spare", f"{spare:,}")]
+        facts += [Fact("near-duplicate groups", f"{len(sizes):,}"), Fact("redundant duplicates", f"{spare:,}")]
     return facts
 
 
@@ -94,7 +95,7 @@ def _sizes(summary: Summary) -> Bars:
     powers = np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64)
     counts = np.bincount(powers).tolist()
     labels = [str(2**power) if power < 2 else f"{2 ** (power - 1) + 1}–{2**power}" for power in range(len(counts))]
-    return Bars("Clusters by size", labels, {"clusters": counts}, "Points in a cluster, and how many clusters of it.")
+    return Bars("Clusters by size", labels, {"clusters": counts}, "The number of clusters by their number of points.")
 
 
 def _projected(summary: Summary, held: Held) -> Points:
@@ -104,7 +105,7 @@ def _projected(summary: Summary, held: Held) -> Points:
     groups = {f"cluster {label}": places[labels == label] for label in coloured}
     groups["other clusters"] = places[~np.isin(labels, [*coloured, NOISE])]
     groups["in no cluster"] = places[labels == NOISE]
-    said = f"The first two principal components, with {share:.0%} of the variance: near here may be far in truth."
+    said = f"The first two principal components hold {share:.0%} of the variance: points near here may be far apart."
     listed = {name: [(float(x), float(y)) for x, y in group] for name, group in groups.items()}
     return Points("Projection", listed, said, most=PROJECTED)
 
@@ -129,7 +130,7 @@ def _duplicate_table(summary: Summary, duplicates: Duplicates) -> Table:
 def _galleries(
     summary: Summary, album: Album, name: str, groups: Groups, marked: Indices, note: str
 ) -> Iterator[Gallery]:
-    """The largest groups of which pictures can be shown; `marked` (g,) is one point of each."""
+    """Yield galleries of the largest groups that have pictures; `marked` (g,) is one point of each group."""
     for label in groups.largest(GALLERIES):
         best = int(marked[label])
         shown = _pictures(summary, album, _with_others(summary, best, groups.members(label)), best)
@@ -139,11 +140,11 @@ def _galleries(
 
 def _why_best(summary: Summary) -> str:
     known = summary.points.quality is not None
-    return "The best by quality is marked." if known else "The typical one is marked: quality is not known."
+    return "The best by quality is marked." if known else "The typical picture is marked: quality is not known."
 
 
 def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) -> list[ReportPicture]:
-    """Of these points, as far as they can be shown."""
+    """The pictures of these points, as far as they can be shown."""
     paths, quality = summary.points.pictures, summary.points.quality
     found = []
     for point in points:
@@ -157,7 +158,7 @@ def _pictures(summary: Summary, album: Album, points: Sequence[int], best: int) 
 
 
 def _with_others(summary: Summary, first: int, members: Indices) -> list[int]:
-    """A member, and of the others that have a picture as many as there is room for, evenly chosen."""
+    """The point `first`, and up to 7 other members with pictures, evenly selected."""
     has_picture = pc.is_valid(summary.points.pictures).to_numpy()
     others = members[has_picture[members] & (members != first)]
     step = max(1, -(-len(others) // (PICTURES - 1)))

@@ -1,4 +1,4 @@
-"""The exact search, cut into block rows: each compares a block of points with itself and with all blocks after it."""
+"""The exact search, divided into block rows: each compares a block of points with itself and all blocks after it."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -19,12 +19,12 @@ from deployments.clustering.dbscan import (
 )
 from deployments.clustering.growth import Growth, GrowthSnapshot, GrowthUpdate
 
-# Points of a block row: small ones for few points, so that there are rows for many cores and for going on.
+# Points in a block row. Few points give small rows, so that there are enough for many cores and for resuming.
 FEWEST, MOST, BLOCK_ROWS = 1024, 8192, 32
 
 
 class Threshold(NamedTuple):
-    """What is searched: neighbours up to this cosine distance, and how many make a core point."""
+    """The largest cosine distance between neighbours, and the number of neighbours of a core point."""
 
     eps: float
     min_samples: int
@@ -32,7 +32,7 @@ class Threshold(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """Block rows of `block` points each over `count` points."""
+    """What is searched: `count` points in block rows of `block` points, for each of the thresholds."""
 
     count: int
     block: int
@@ -40,7 +40,7 @@ class SearchPlan:
 
     @property
     def rows(self) -> int:
-        """How many block rows there are."""
+        """The number of block rows."""
         return -(-self.count // self.block)
 
     def points(self, row: int) -> slice:
@@ -48,27 +48,26 @@ class SearchPlan:
         return slice(row * self.block, min((row + 1) * self.block, self.count))
 
     def pairs(self, row: int) -> int:
-        """How many pairs a block row compares."""
+        """The number of pairs that a block row compares."""
         end = min((row + 1) * self.block, self.count)
         size = end - row * self.block
         return size * (size - 1) // 2 + size * (self.count - end)
 
 
 class Block(NamedTuple):
-    """The unit rows of a block, and their outlines (k, width) where there are any
-    (`deployments.clustering.outline`)."""
+    """The unit rows of a block, and their outlines (k, width) if they are used (`deployments.clustering.outline`)."""
 
     units: Units
     outlines: Singles | None = None
 
     @property
     def factors(self) -> Singles:
-        """What is multiplied with another block's."""
+        """The vectors that are multiplied with those of another block."""
         return self.units.single() if self.outlines is None else self.outlines
 
 
 class RowFound(NamedTuple):
-    """What a block row found for each threshold, how many pairs it had to compare, and on which device."""
+    """What a block row found for each threshold, how many pairs it compared, and on which device."""
 
     found: list[GrowthUpdate]
     compared: int
@@ -76,21 +75,21 @@ class RowFound(NamedTuple):
 
 
 class Engine(Protocol):
-    """What multiplies: `side` points a side at a time, on a device of this name."""
+    """Computes products of up to `side` × `side` points at a time, on the device of this name."""
 
     side: int
     device: str
 
     def load(self, single: Singles) -> Any:
-        """Unit rows to where the products are made; the result is sliced by rows."""
+        """Move unit rows to the device; the result can be sliced by rows."""
 
     def products(self, rows: Any, columns: Any) -> Products:
-        """Of slices of what `load` gave; valid until the next call."""
+        """The products of two slices of what `load` returned; valid until the next call."""
 
 
 @dataclass
 class HostEngine:
-    """This process's BLAS."""
+    """Computes products with the BLAS of this process."""
 
     side: int = BLOCK
     device: str = "cpu"
@@ -106,7 +105,7 @@ class HostEngine:
 
 
 def points_a_block(count: int) -> int:
-    """A multiple of 1024, the same for the same count."""
+    """The points per block for so many points: a multiple of 1024 from 1024 to 8192."""
     wanted = -(-count // (BLOCK_ROWS * FEWEST)) * FEWEST
     return min(max(wanted, FEWEST), MOST)
 
@@ -123,14 +122,14 @@ def search_row(
 
     Args:
         plan: what is searched.
-        row: its number.
-        blocks: gives a block by its number; all have outlines, or none.
-        known: what is known of the growth of each threshold; what it connects already is not looked at again.
-        engine: makes the products.
-        stop: asked between products.
+        row: the number of the block row.
+        blocks: returns a block by its number; either all blocks have outlines or none.
+        known: a snapshot of the growth for each threshold; pairs that it already connects are not compared again.
+        engine: computes the products.
+        stop: called between products; True cancels the search.
 
     Raises:
-        Cancelled: `stop` said so.
+        Cancelled: `stop` returned True.
     """
     growths = [Growth.of(one) for one in known]
     compared = 0
@@ -161,7 +160,7 @@ def search_row(
 
 
 def pack(row: RowFound) -> bytes:
-    """For a file."""
+    """Serialise what a block row found."""
     arrays = {f"{name}_{index}": array for index, one in enumerate(row.found) for name, array in one._asdict().items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, compared=np.array(row.compared), device=np.array(row.device), **arrays)
@@ -169,7 +168,7 @@ def pack(row: RowFound) -> bytes:
 
 
 def unpack(data: bytes) -> RowFound:
-    """What was packed."""
+    """Restore what `pack` serialised."""
     with np.load(io.BytesIO(data)) as arrays:
         count = (len(arrays.files) - 2) // len(GrowthUpdate._fields)
         found = [GrowthUpdate(*(arrays[f"{name}_{index}"] for name in GrowthUpdate._fields)) for index in range(count)]

@@ -1,7 +1,7 @@
-"""The exact search, block row by block row; what is finished lies beside the output and is not done again.
+"""The exact search, one block row after another. Finished block rows are saved in the output and are not done again.
 
-Each block row begins with what was known when it was started, and finds no more than a forest and the few pairs that
-are open, so that this process holds O(n) however many neighbours there are.
+Each block row starts from a snapshot of what is known by then, and returns only a spanning forest and the few open
+pairs, so that this process needs O(n) memory however many pairs of neighbours there are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ MILLION = 1_000_000
 
 @dataclass
 class Searched:
-    """The growth of each threshold, the pairs that were compared now, the block rows that an earlier run did."""
+    """The growth for each threshold, the pairs compared by this run, and the block rows done by earlier runs."""
 
     growths: list[Growth]
     compared: int = 0
@@ -32,24 +32,24 @@ class Searched:
     devices: set[str] = field(default_factory=set)
 
     def take(self, row: RowFound) -> None:
-        """Add a block row."""
+        """Add what a block row found."""
         self.devices.add(row.device)
         for growth, found in zip(self.growths, row.found, strict=True):
             growth.take(found)
 
 
 def search(plan: SearchPlan, pool: Pool, at_a_time: int, output: Output, signature: str) -> Searched:
-    """Search every block row.
+    """Search all block rows.
 
     Args:
         plan: what is searched.
-        pool: searches a block row; closed at the end, whatever it is.
-        at_a_time: block rows.
-        output: block rows are written to `_blocks/SIGNATURE/`, and those that are there already are taken from there.
-        signature: of the vectors and the plan.
+        pool: searches the block rows; it is closed in any case.
+        at_a_time: how many block rows to search in parallel.
+        output: where finished block rows are written, to `_blocks/SIGNATURE/`; those already there are reused.
+        signature: the hash of the vectors and the plan.
 
     Raises:
-        JobRefused: a task failed again and again, or the output fails.
+        JobRefused: a task failed after all retries, or the output cannot be read or written.
     """
     searched = Searched([Growth(plan.count, threshold.min_samples) for threshold in plan.thresholds])
     columns = ("million pairs", "block rows")
@@ -78,7 +78,7 @@ def forget(output: Output, signature: str = "") -> None:
 
 
 def _run(pool: Pool, at_a_time: int, rows: Sequence[int], searched: Searched) -> Iterator[tuple[int, RowFound]]:
-    """Each row and what it found, in the order in which they end; `searched` has taken it by then."""
+    """Yield each block row and what it found, in the order in which they finish, after adding it to `searched`."""
     waiting, running = list(reversed(rows)), dict[Future[RowFound], int]()
     try:
         known = pool.share([growth.known() for growth in searched.growths])
@@ -94,7 +94,7 @@ def _run(pool: Pool, at_a_time: int, rows: Sequence[int], searched: Searched) ->
                 yield row, found
     except RayError as error:
         why = " ".join(str(error).split())[-300:]
-        raise JobRefused(f"A search task failed; what is complete stays, run the same again. [{why}]") from error
+        raise JobRefused(f"A search task failed: run the same command again to continue. [{why}]") from error
 
 
 def _name(signature: str, row: int) -> str:

@@ -1,4 +1,4 @@
-"""What a clustering says: labels, clusters with a typical member, groups of near-duplicates with the best of each."""
+"""The results of a clustering: labels, clusters with typical members, groups of near-duplicates with best members."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from deployments.clustering.dbscan import Floats
 from deployments.clustering.growth import NOISE, Flags, Growth
 from jobs.clustering.vectors import Held, Points
 
-AT_ONCE = 8192  # vectors in float64
+AT_ONCE = 8192  # vectors that are converted to float64 at a time
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,26 @@ class Groups:
 
     @classmethod
     def of(cls, labels: Indices, held: Held) -> "Groups":
-        """`typical`: of up to 8,192 members, evenly chosen, the one whose direction is nearest to their mean's."""
+        """Find the typical member of each group: the one nearest in direction to their mean.
+
+        Of a large group, at most 8,192 evenly selected members are considered.
+        """
         sizes = np.bincount(labels[labels != NOISE])
         batches = [_nearest_to_mean(held, groups) for groups in _batches(_members(labels, len(sizes)))]
         return cls(labels, sizes, np.concatenate([np.empty(0, np.int64), *batches]))
 
     def members(self, label: int) -> Indices:
-        """The points of a group, in their order."""
+        """The points of a group, ascending."""
         return np.flatnonzero(self.labels == label)
 
     def largest(self, count: int) -> list[int]:
-        """The labels of the largest groups; of equals the lower ones."""
+        """The labels of the largest groups; ties go to the lower label."""
         return [int(label) for label in np.argsort(-self.sizes, kind="stable")[:count]]
 
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Groups of near-duplicates, and `best` (g,), one point of each."""
+    """Groups of near-duplicates, and the `best` (g,) point of each group."""
 
     groups: Groups
     best: Indices
@@ -50,7 +53,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Summary:
-    """A clustering of points; `core` (n,); `duplicates`: None when they were not looked for."""
+    """A clustering of points. `core` (n,): which points are core. `duplicates` is None if they were not searched."""
 
     points: Points
     clusters: Groups
@@ -59,14 +62,14 @@ class Summary:
 
     @property
     def noise(self) -> int:
-        """Points that are in no cluster."""
+        """The number of points that are in no cluster."""
         return int((self.clusters.labels == NOISE).sum())
 
 
 def summarise(points: Points, held: Held, clusters: Growth, duplicates: Growth | None) -> Summary:
-    """Number the clusters, find their typical members, and the best of each group of near-duplicates.
+    """Number the clusters, and find their typical members and the best member of each group of near-duplicates.
 
-    The best has the highest quality; where none is known, the typical one is taken.
+    The best member has the highest quality; if no quality is known, it is the typical member.
     """
     found = None
     if duplicates is not None:
@@ -76,12 +79,12 @@ def summarise(points: Points, held: Held, clusters: Growth, duplicates: Growth |
 
 
 def labels_table(summary: Summary) -> pa.Table:
-    """One row a point: id, label (−1: noise), is_core."""
+    """One row per point: id, label (−1 for noise), is_core."""
     return pa.table({"id": summary.points.ids, "label": summary.clusters.labels, "is_core": summary.core})
 
 
 def clusters_table(summary: Summary) -> pa.Table:
-    """One row a cluster: label, size, core_points, typical_id."""
+    """One row per cluster: label, size, core_points, typical_id."""
     clusters = summary.clusters
     core = np.bincount(clusters.labels[summary.core], minlength=len(clusters.sizes))
     return pa.table(
@@ -95,7 +98,7 @@ def clusters_table(summary: Summary) -> pa.Table:
 
 
 def duplicates_table(summary: Summary, duplicates: Duplicates, held: Held) -> pa.Table:
-    """One row a near-duplicate, group by group: group, id, is_best, distance_to_best, label and, if known, quality."""
+    """One row per near-duplicate, by group: group, id, is_best, distance_to_best, label and, if known, quality."""
     labels = duplicates.groups.labels
     order = np.argsort(labels, kind="stable")
     order = order[labels[order] != NOISE]
@@ -113,10 +116,10 @@ def duplicates_table(summary: Summary, duplicates: Duplicates, held: Held) -> pa
 
 
 def projection(held: Held, count: int, most: int) -> tuple[Indices, NDArray[np.float64], float]:
-    """Principal components of unit rows, of at most `most` of the points, evenly chosen.
+    """Project the unit rows of at most `most` evenly selected points onto their first two principal components.
 
     Returns:
-        the points (k,), their places (k, 2), and the share of the variance that the two directions hold.
+        The points (k,), their coordinates (k, 2), and the share of the variance in the two components, 0–1.
     """
     points = np.arange(0, count, -(-count // most))
     rows = held.some(points).exact()
@@ -133,7 +136,7 @@ def _best(groups: Groups, quality: Floats | None) -> Indices:
     if quality is None:
         return groups.typical
     known = np.where(np.isnan(quality), -np.inf, quality)
-    known[groups.typical] = np.nextafter(known[groups.typical], np.inf)  # of equals the typical one
+    known[groups.typical] = np.nextafter(known[groups.typical], np.inf)  # ties go to the typical member
     order = np.lexsort((-known, groups.labels))
     order = order[groups.labels[order] != NOISE]
     best: Indices = order[np.cumsum(groups.sizes) - groups.sizes]
@@ -150,7 +153,7 @@ def _distances(held: Held, points: Indices, others: Indices) -> Floats:
 
 
 def _members(labels: Indices, count: int) -> Iterator[Indices]:
-    """The members of each group in turn, of a large one some."""
+    """Yield the members of each group; of a group over 8,192, only some, evenly selected."""
     order = np.argsort(labels, kind="stable")
     ends = np.searchsorted(labels[order], np.arange(count + 1))
     for start, end in pairwise(ends):
@@ -171,7 +174,7 @@ def _batches(groups: Iterator[Indices]) -> Iterator[list[Indices]]:
 
 
 def _nearest_to_mean(held: Held, groups: list[Indices]) -> Indices:
-    """One member of each group."""
+    """The member of each group that is nearest in direction to the mean of its members."""
     points, sizes = np.concatenate(groups), np.array([len(group) for group in groups])
     rows = held.some(points).exact()
     starts: Indices = np.cumsum(sizes) - sizes

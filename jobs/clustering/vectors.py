@@ -1,8 +1,8 @@
-"""Vectors with their ids from parquet files on any fsspec URL, read in batches and held once.
+"""Reads vectors with their ids from parquet files at any fsspec URL, in batches.
 
-Of the output of `jobs.koop.ingest` or `jobs.analyze` the table of images is read, of any other folder all below it but
-names that begin with `_` or `.`, which are a job's own. A row without a vector, as a job writes for an image that
-failed, is left out and counted. Anything else that is wrong is refused in one line.
+From the output of `jobs.koop.ingest` or `jobs.analyze`, the table of images is read. From any other folder, all parquet
+files below it are read, except names that start with `_` or `.`, which belong to a job. Rows without a vector, as jobs
+write them for images that failed, are left out and counted. Any other fault is refused with a message of one line.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ OUTPUT = ("images", "manifests")
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns; what is None is looked for under the names of `ROLES`, and need not be there."""
+    """Names of columns. A column whose name is None is looked up by the names in `ROLES`, and may be missing."""
 
     id: str
     vector: str
@@ -44,7 +44,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows that have a vector: ids (k,), vectors (k, d), their lengths (k,); pictures and quality or None."""
+    """Some rows that have a vector: ids (k,), vectors (k, d) and their lengths (k,); pictures and quality or None."""
 
     ids: pa.Array
     vectors: Vectors
@@ -55,7 +55,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Points:
-    """What is known of every point: ids (n,), and pictures and quality (n,) where the input has them."""
+    """The ids (n,) of all points, and their pictures and quality (n,) if the input has them."""
 
     ids: pa.ChunkedArray
     pictures: pa.ChunkedArray | None
@@ -64,7 +64,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Held:
-    """All vectors, in blocks of `size` that may lie in shared memory, and their lengths (n,)."""
+    """All vectors, in blocks of `size` points that may lie in shared memory, and their lengths (n,)."""
 
     blocks: Sequence[Vectors]
     size: int
@@ -72,15 +72,15 @@ class Held:
 
     @property
     def dimensions(self) -> int:
-        """Of a vector."""
+        """The numbers of a vector."""
         return int(self.blocks[0].shape[1])
 
     def units(self, block: int) -> Units:
-        """A block's unit rows."""
+        """The unit rows of a block."""
         return Units(self.blocks[block], self.lengths[block * self.size : (block + 1) * self.size])
 
     def some(self, points: Indices) -> Units:
-        """The unit rows of these points (k,), copied."""
+        """A copy of the unit rows of these points (k,)."""
         vectors = np.empty((len(points), self.dimensions), self.blocks[0].dtype)
         number, row = np.divmod(points, self.size)
         for block in np.unique(number):
@@ -90,19 +90,23 @@ class Held:
 
 
 class Source:
-    """The files of an input, their footers read.
+    """The parquet files of an input.
 
     Attributes:
         shown: the URL without credentials.
-        files, folder: the file system, and the input's folder in it.
-        rows: in all files, with those that have no vector.
-        skipped: rows without a vector that were read.
-        weights: the weights that made the vectors that were read; None where the files do not say.
-        signature: of everything that was read, in hexadecimal.
+        files, folder: the file system, and the folder of the input in it.
+        rows: the number of rows in all files, including those without a vector.
+        skipped: how many rows without a vector have been read.
+        weights: the weights that computed the vectors read so far; None if the files do not say.
+        signature: a hash of everything read so far, in hexadecimal.
     """
 
     def __init__(self, url: str, columns: Columns) -> None:
-        """JobRefused: nothing there, no parquet, or a column is missing or of another type."""
+        """Read the footers of all files.
+
+        Raises:
+            JobRefused: there is no parquet file, or a column is missing or has an unsuitable type.
+        """
         self.shown, self.skipped, self.weights = public_url(url), 0, None
         self._url = url
         self.files, root = open_url(url)
@@ -119,7 +123,11 @@ class Source:
         return self._hash.hexdigest()
 
     def read(self) -> Iterator[Rows]:
-        """Every row that has a vector, in the order of the files' names; JobRefused at the first that is wrong."""
+        """Yield all rows that have a vector, in the order of the names of the files.
+
+        Raises:
+            JobRefused: at the first invalid row.
+        """
         columns = self._columns
         names = [name for name in vars(columns).values() if name is not None]
         for path in self._paths:
@@ -157,7 +165,7 @@ class Source:
             )
         numbers = lists.flatten()
         if numbers.null_count:
-            raise JobRefused(f"A vector of {self.shown} has an empty place in it: write finite numbers alone.")
+            raise JobRefused(f"A vector of {self.shown} has an empty place in it: write finite numbers only.")
         flat = numbers.to_numpy(zero_copy_only=False)
         vectors: Vectors = flat.astype(np.promote_types(flat.dtype, np.float32), copy=False).reshape(-1, self._width)
         lengths = row_lengths(vectors.astype(np.float64))
@@ -220,22 +228,26 @@ class Source:
         return replace(columns, **usual)
 
     def _of(self, path: str) -> str:
-        """A file's name, for people."""
+        """The name of a file in messages."""
         return self.shown if [path] == self._paths else posixpath.relpath(path, self.folder)
 
 
 class Takes(Protocol):
-    """Where blocks of vectors go."""
+    """Stores blocks of vectors."""
 
     def append(self, block: Vectors) -> None:
-        """Take a block, which nobody writes to any more."""
+        """Add a block, which must not be changed afterwards."""
 
     def blocks(self) -> Sequence[Vectors]:
-        """All of them, to be read."""
+        """All blocks, read-only."""
 
 
 def collect(source: Source, store: Takes) -> tuple[Points, Held]:
-    """Read all of a source into blocks. JobRefused: it has no vector, or an id twice."""
+    """Read all of a source into blocks.
+
+    Raises:
+        JobRefused: it has no vectors, an id occurs twice, or a row is invalid.
+    """
     size = points_a_block(source.rows)
     ids, lengths, pictures, quality = list[Any](), list[Floats](), list[Any](), list[Any]()
     block, filled = np.empty((0, 0)), 0
@@ -277,7 +289,7 @@ def _refuse_repeated(ids: pa.ChunkedArray) -> None:
 
 
 def _is_table(path: str) -> bool:
-    """Whether a path below the input's folder is a parquet file that is not a job's own."""
+    """Whether a path below the input's folder is a parquet file that does not belong to a job."""
     return path.endswith(".parquet") and not any(part.startswith(("_", ".")) for part in path.split("/"))
 
 
@@ -296,14 +308,14 @@ def _is_number(kind: pa.DataType) -> bool:
 
 @dataclass(frozen=True)
 class Role:
-    """What a column is for: the types that it may have, in words too, and what the outputs of other jobs call it."""
+    """The role of a column: the types that it may have, what they hold, and its names in the outputs of other jobs."""
 
     fits: Callable[[pa.DataType], bool]
     holds: str
     names: tuple[str, ...] = ()
 
     def usual_name(self, schemas: Sequence[pa.Schema]) -> str | None:
-        """The first of the names that is a fitting column of every file."""
+        """The first of the names that is a column with a suitable type in all files."""
         for name in self.names:
             if all(name in schema.names and self.fits(schema.field(name).type) for schema in schemas):
                 return name

@@ -1,7 +1,7 @@
-"""Who searches the block rows: threads of this process, or tasks of a Ray cluster where one runs.
+"""The workers that search the block rows: threads of this process, or tasks of a Ray cluster if one runs.
 
-Both read the same blocks, which are held once: here, or once a node in Ray's object store, spilled to disk where memory
-is short.
+All workers read the same blocks, which are held once in this process, or once per node in Ray's object store, which
+spills them to disk if memory is short.
 """
 
 import ctypes
@@ -26,14 +26,14 @@ from jobs.clustering.vectors import Held, Vectors
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.joining import join
 
-# A task has one core: as many tasks as cores, not each with as many threads as cores. Ray sets OMP_NUM_THREADS alone.
+# There are as many tasks as cores, so each has one thread. Ray itself sets only OMP_NUM_THREADS.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-PER_GPU = 4  # while one multiplies, the others merge what they found, on a core each
+PER_GPU = 4  # workers per GPU: while one multiplies, the others merge what they found, each on a core
 
 
 @dataclass(frozen=True)
 class Workers:
-    """So many at a time, each with `cpus` of a core reserved, and `gpus` of a GPU."""
+    """How many workers run in parallel, and the `cpus` and the share of a GPU (`gpus`) that each of them reserves."""
 
     count: int
     cpus: float
@@ -42,15 +42,18 @@ class Workers:
     def __str__(self) -> str:
         if self.gpus:
             return f"{self.count} at a time, on {self.gpus:g} of a GPU each"
-        beside = "" if self.cpus else ", which is not reserved: what else runs in this Ray has reserved the cores"
+        beside = "" if self.cpus else ", which is not reserved: other work in this Ray cluster has reserved the cores"
         return f"{self.count} at a time, on a core each{beside}"
 
 
 def joined_ray() -> str | None:
-    """Join the Ray that runs here or at `RAY_ADDRESS`, and say which; None where none runs and none was named.
+    """Join the Ray cluster that runs here or at `RAY_ADDRESS`.
+
+    Returns:
+        The name of the cluster for messages; None if none runs here and `RAY_ADDRESS` is not set.
 
     Raises:
-        JobRefused: the one that was named does not answer, or the one here asks for a token.
+        JobRefused: the cluster at `RAY_ADDRESS` does not answer, or a cluster asks for a token.
     """
     try:
         join()
@@ -62,58 +65,58 @@ def joined_ray() -> str | None:
 
 
 def threads_here(asked: int) -> Workers:
-    """Four threads for each GPU that torch can use, or else one for each core, unless a number is asked for."""
+    """Use `asked` threads; 0 means four per GPU that torch can use, or without a GPU one per core."""
     if gpus := _gpus_here():
         return Workers(asked or min(PER_GPU * gpus, cores()), 0.0, 1 / PER_GPU)
     return Workers(asked or cores(), 1.0, 0.0)
 
 
 def tasks_in_ray(asked: int) -> Workers:
-    """Four tasks for each free GPU, or else as many as there are free cores, unless a number is asked for.
+    """Use `asked` tasks; 0 means four per free GPU, or without a GPU one per free core.
 
-    What is free may be spread over nodes and GPUs in pieces that no task fits into. So a task reserves a share of a GPU
-    only where so much is free that one of them has the share, and a core only where one of the nodes must have it.
-    Otherwise tasks reserve none: they share the cores with what else runs here and need not wait for it to end.
+    Free resources may be spread over nodes and GPUs in pieces too small for a task. So a task reserves a share of a GPU
+    only if so much is free that some GPU must have that share free, and a core only if some node must have one free.
+    Otherwise tasks reserve nothing: they share the cores with other work and need not wait for it to end.
     """
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     free_cores, gpus = float(free.get("CPU", 0)), float(free.get("GPU", 0))
     share = 1 / PER_GPU
     if 0 < share * ray.cluster_resources().get("GPU", 0) <= gpus:  # type: ignore[no-untyped-call]
-        # No core beside it: the free ones may be on other nodes.
+        # No core is reserved as well: the free cores may be on other nodes than the GPU.
         return Workers(asked or max(1, int(min(gpus / share, free_cores))), 0.0, share)
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]  # type: ignore[no-untyped-call]
     return Workers(asked or max(1, int(free_cores)), 1.0 if nodes and free_cores >= len(nodes) else 0.0, 0.0)
 
 
 class Store:
-    """Blocks of numbers: in this process's memory or, `in_ray`, in Ray's object store, which is read without a copy."""
+    """Stores blocks in this process's memory or, with `in_ray`, in Ray's object store, which is read without copies."""
 
     def __init__(self, in_ray: bool) -> None:
         self._in_ray = in_ray
         self._held: list[Any] = []
 
     def another(self) -> "Store":
-        """An empty one in the same place."""
+        """An empty store of the same kind."""
         return Store(self._in_ray)
 
     def append(self, block: Vectors) -> None:
-        """Take a block; it is not to be written to afterwards."""
+        """Add a block, which must not be changed afterwards."""
         self._held.append(ray.put(block) if self._in_ray else block)
 
     @property
     def held(self) -> tuple[Any, ...]:
-        """The blocks, or the references to them, for tasks."""
+        """The blocks, or with `in_ray` references to them."""
         return tuple(self._held)
 
     def blocks(self) -> list[Vectors]:
-        """The blocks; Ray's are read-only."""
+        """The blocks; those in Ray are read-only."""
         return list(ray.get(self._held)) if self._in_ray else self._held
 
 
 class Searching(NamedTuple):
-    """What is searched: vectors by block, their outlines where there are any, and all their lengths (n,).
+    """What is searched: the blocks of vectors, their outlines if they are used, and the lengths of all vectors (n,).
 
-    `width`: numbers of a vector that are multiplied, its outline's or all of them.
+    `width`: how many numbers of a vector are multiplied: those of its outline, or all.
     """
 
     plan: SearchPlan
@@ -124,8 +127,8 @@ class Searching(NamedTuple):
 
 
 def prepare(plan: SearchPlan, store: Store, held: Held, workers: Workers) -> Searching:
-    """Choose the outlines of vectors, and draw them where they help; `store` has the vectors."""
-    # A GPU multiplies so fast that looking at open pairs would take longer.
+    """Compute the outlines of the vectors in `store`, if they make the search faster."""
+    # A GPU multiplies so fast that computing the open pairs on the CPU would take longer.
     if not workers.gpus:
         sample = held.some(sampled(plan.count)).exact()
         outliner = choose_outliner(sample, plan.count, max(one.eps for one in plan.thresholds))
@@ -138,20 +141,20 @@ def prepare(plan: SearchPlan, store: Store, held: Held, workers: Workers) -> Sea
 
 
 class Pool(Protocol):
-    """Searches block rows side by side."""
+    """Searches block rows in parallel."""
 
     def share(self, known: list[GrowthSnapshot]) -> Any:
-        """What several `submit` are given of what is known."""
+        """Prepare snapshots once, to be passed to several calls of `submit`."""
 
     def submit(self, row: int, known: Any) -> Future[RowFound]:
-        """Begin to search a block row."""
+        """Start to search a block row; `known` is what `share` returned."""
 
     def close(self) -> None:
-        """Leave what has not ended."""
+        """Cancel the searches that have not finished."""
 
 
 class RayTasks:
-    """Each block row a task: numpy alone, unless Ray gave it a GPU that torch can use."""
+    """Searches each block row in a Ray task, with NumPy, or on the GPU that Ray assigned to the task."""
 
     def __init__(self, searching: Searching, workers: Workers) -> None:
         plan, vectors, outlines, lengths, _ = searching
@@ -167,11 +170,11 @@ class RayTasks:
         return future
 
     def close(self) -> None:
-        """Ray ends the tasks of a driver with it."""
+        """Nothing to do: Ray ends the tasks of a driver when the driver ends."""
 
 
 class Threads:
-    """Each block row in a thread of this process, with a BLAS of one thread."""
+    """Searches each block row in a thread of this process, with a BLAS of one thread."""
 
     def __init__(self, searching: Searching, workers: Workers) -> None:
         self._plan, self._lengths = searching.plan, searching.lengths
@@ -212,7 +215,7 @@ def _search_row(
     row: int,
     known: Sequence[GrowthSnapshot],
 ) -> RowFound:
-    """One task."""
+    """The body of a Ray task."""
 
     def block(number: int) -> Block:
         return _block(plan, number, ray.get(vectors[number]), ray.get(outlines[number]) if outlines else None, lengths)
@@ -221,23 +224,23 @@ def _search_row(
 
 
 def _block(plan: SearchPlan, number: int, vectors: Vectors, outlines: Singles | None, lengths: Floats) -> Block:
-    """A block of these vectors; `lengths` are of all."""
+    """Block `number` from its vectors; `lengths` (n,) are those of all vectors."""
     return Block(Units(vectors, lengths[plan.points(number)]), outlines)
 
 
 def _gpus_here() -> int:
-    """GPUs of this machine that torch can use."""
+    """The number of GPUs of this machine that torch can use."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
-        return 0  # no driver; torch, which takes seconds and half a gigabyte, need not be asked
+        return 0  # without a driver, there is no need to import torch, which takes seconds and half a gigabyte
     import torch
 
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
 def _engine(number: int) -> Engine:
-    """Of a worker with this number, on one of the GPUs that it may use."""
+    """The engine of the worker with this number: on one of the GPUs, in turn, or on the CPU if torch can use none."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,9 +1,9 @@
-"""The report of a job: one HTML file that needs nothing else, for a phone as for a desk.
+"""The report of a job: one self-contained HTML file, readable on a phone and on a desktop.
 
     report = Report("Analysis", "…", [Fact("images", "5,000")], [Gallery("Samples", [Picture(jpeg, "a.jpg")])])
     output.write_bytes("report.html", render(report))
 
-Every text may come from strangers: all of them are escaped, and the page's own policy lets no script run.
+Texts may come from untrusted sources: all are escaped, and the page's content security policy allows no scripts.
 """
 
 import base64
@@ -30,7 +30,7 @@ LINKS = ("https://", "http://")
 
 @dataclass(frozen=True)
 class Fact:
-    """A figure of the summary, as it is to be read: `Fact("images kept", "1,234")`."""
+    """A figure of the summary, formatted for reading: `Fact("images kept", "1,234")`."""
 
     label: str
     value: str
@@ -38,7 +38,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of texts or numbers; numbers are set to the right."""
+    """Rows of texts or numbers; numbers are aligned to the right."""
 
     kind: ClassVar[str] = "table"
     title: str
@@ -49,7 +49,7 @@ class Table:
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """A JPEG as `thumbnail` makes it, and what stands below it. `link`: http(s), others are left out."""
+    """A JPEG as `thumbnail` makes it, with the text below it. A `link` that is not http(s) is left out."""
 
     jpeg: bytes
     caption: str
@@ -59,12 +59,12 @@ class ReportPicture:
 
     @property
     def data_uri(self) -> str:
-        """The picture itself as a URL."""
+        """The picture as a `data:` URL."""
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
     @property
     def href(self) -> str:
-        """The link, when it is one that may be followed."""
+        """The link if it is http(s), otherwise empty."""
         return self.link if self.link.startswith(LINKS) else ""
 
 
@@ -80,7 +80,10 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Bars:
-    """Counts per day or partition: `series` names stacked counts, each as long as `labels`."""
+    """A bar chart of counts per day or partition.
+
+    `series` maps names to counts, one count per label; the series are stacked.
+    """
 
     kind: ClassVar[str] = "bars"
     title: str
@@ -90,15 +93,15 @@ class Bars:
 
     @property
     def chart(self) -> BarChart:
-        """Where everything stands."""
+        """The geometry of the chart."""
         return BarChart(self.labels, self.series)
 
 
 @dataclass(frozen=True)
 class Points:
-    """A scatter of (x, y) by group, at most `most` of them, drawn evenly.
+    """A scatter plot of (x, y) by group. At most `most` points are drawn, selected evenly.
 
-    `geographic`: they are (longitude, latitude) in degrees.
+    `geographic`: points are (longitude, latitude) in degrees.
     """
 
     kind: ClassVar[str] = "points"
@@ -110,7 +113,7 @@ class Points:
 
     @property
     def chart(self) -> PointChart:
-        """Where everything stands."""
+        """The geometry of the chart."""
         groups = {name: list(points) for name, points in self.groups.items()}
         return PointChart(groups, self.geographic, self.most)
 
@@ -120,7 +123,7 @@ Section = Table | Gallery | Bars | Points
 
 @dataclass(frozen=True)
 class Report:
-    """The page: a title, a paragraph, figures, a warning where one is due, and sections in their order."""
+    """The page: a title, a paragraph of summary, figures, warnings, and sections in order."""
 
     title: str
     summary: str
@@ -130,12 +133,12 @@ class Report:
 
 
 def render(report: Report) -> bytes:
-    """The report as HTML in UTF-8."""
+    """Render the report as HTML in UTF-8."""
     return _template().render(report=report).encode("utf-8", errors="replace")
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """A small JPEG of an RGB image, without anything but its pixels."""
+    """A JPEG of at most 240 × 240 pixels of an RGB image, without metadata."""
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -144,11 +147,11 @@ def thumbnail(image: Image.Image) -> bytes:
 
 
 def sample(read: Callable[[], bytes], max_pixels: int) -> bytes | None:
-    """The thumbnail of the picture that `read` gives; None when it is gone or broken: a report does without it."""
+    """The thumbnail of the picture that `read` returns; None if it is missing or broken, and the report omits it."""
     try:
         image = decode(read(), max_pixels, shortest_side=THUMBNAIL_SIDE)
     except Exception as error:  # each file system has its own errors
-        logger.warning("The report does without a picture: %s: %s", type(error).__name__, error)
+        logger.warning("The report omits a picture: %s: %s", type(error).__name__, error)
         return None
     return thumbnail(image)
 

@@ -1,4 +1,4 @@
-"""The geometry of the report's charts, in the units of their SVG; the template draws it."""
+"""The geometry of the report's charts, in the units of their SVG; the template draws them."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +13,14 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """Round values along an axis, from `low` to `high`, which are the data's own."""
+    """Round values along an axis that spans the data from `low` to `high`."""
 
     low: float
     high: float
 
     @property
     def ticks(self) -> list[float]:
-        """At most six multiples of 1, 2 or 5 times a power of ten."""
+        """At most six values, multiples of 1, 2 or 5 times a power of ten."""
         span = self.high - self.low
         if span <= 0:
             return [self.low]
@@ -45,7 +45,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Tick:
-    """A grid line at `at`, and its text."""
+    """A grid line at coordinate `at`, with its text."""
 
     at: float
     text: str
@@ -70,7 +70,7 @@ class BarChart:
 
     @property
     def bars(self) -> Iterator[Bar]:
-        """Every bar that is not empty."""
+        """The bars whose count is not 0."""
         room = (self.width - LEFT - RIGHT) / max(1, len(self.labels))
         for index, label in enumerate(self.labels):
             base = 0
@@ -84,12 +84,12 @@ class BarChart:
 
     @property
     def rows(self) -> list[Tick]:
-        """The grid's lines, with their counts."""
+        """The horizontal grid lines, labelled with their counts."""
         return [Tick(self._y(value), f"{value:,.0f}") for value in Axis(0, self._top).ticks if value == int(value)]
 
     @property
     def columns(self) -> list[Tick]:
-        """A few of the labels, in the middle of their bars."""
+        """About six of the labels, centred below their bars."""
         room = (self.width - LEFT - RIGHT) / max(1, len(self.labels))
         step = max(1, math.ceil(len(self.labels) / MOST_LABELS))
         return [Tick(LEFT + (index + 0.45) * room, label) for index, label in enumerate(self.labels)][::step]
@@ -99,11 +99,11 @@ class BarChart:
 
 
 class PointChart:
-    """Points in a plane. On a map a degree of longitude is as much shorter than one of latitude as it is there.
+    """Points in a plane or on a map. A map shortens degrees of longitude by the cosine of its middle latitude.
 
     Attributes:
-        dots: (x, y, group's index) in the order of the groups.
-        shown, total: how many points are drawn, and how many there are; those that are not finite are neither.
+        dots: (x, y, index of the group) in the order of the groups.
+        shown, total: how many points are drawn, and how many there are. Points that are not finite are not counted.
     """
 
     def __init__(self, groups: Mapping[str, Sequence[tuple[float, float]]], geographic: bool, most: int) -> None:
@@ -121,19 +121,19 @@ class PointChart:
         shrink = max(0.1, math.cos(math.radians((self._y.low + self._y.high) / 2))) if geographic else 1.0
         across, down = (self._x.high - self._x.low) * shrink, self._y.high - self._y.low
         room = self.width - LEFT - RIGHT
-        # Of a plane without units the picture's shape is ours to choose.
+        # A map keeps its aspect ratio; a plane without units may have any, here 0.6.
         self.height = TOP + BOTTOM + (min(2 * WIDTH, room * down / across) if geographic else room * 0.6)
         self._unit = "°" if geographic else ""
         self.dots = [(self._across(x), self._down(y), number) for x, y, number in drawn]
 
     @property
     def rows(self) -> list[Tick]:
-        """Lines of equal y."""
+        """Grid lines of equal y."""
         return [Tick(self._down(value), f"{value:g}{self._unit}") for value in self._y.ticks]
 
     @property
     def columns(self) -> list[Tick]:
-        """Lines of equal x."""
+        """Grid lines of equal x."""
         return [Tick(self._across(value), f"{value:g}{self._unit}") for value in self._x.ticks]
 
     def _across(self, x: float) -> float:
@@ -144,7 +144,7 @@ class PointChart:
 
 
 def _padded(values: Sequence[float]) -> Axis:
-    """The range of values with a little room around it; of one value, or none, a range of about one."""
+    """The range of the values with a margin of 4 % on both sides; for one value or none, a range of about 1."""
     low, high = min(values, default=0.0), max(values, default=0.0)
     room = (high - low) * 0.04 or max(0.5, abs(low) * 1e-6)
     return Axis(low - room, high + room)

@@ -1,11 +1,11 @@
-"""Types of options that the command lines of several jobs have."""
+"""Types of command-line options that several jobs use."""
 
 import argparse
 from collections.abc import Callable
 
 
 def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Reads a whole number from `least` on, up to `most` where there is one."""
+    """The type of a whole number that is at least `least` and, unless it is None, at most `most`."""
     wanted = f"of {least} or more" if most is None else f"from {least} to {most}"
 
     def read(text: str) -> int:

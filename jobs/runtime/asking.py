@@ -1,4 +1,4 @@
-"""Calls of the running application's models by a job, which has time: what may pass is tried again."""
+"""How a job calls the models of the running application: with many retries, because a job can wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,24 +7,24 @@ from typing import Any
 from deployments.runtime.calls import CALL_ERRORS, JOBS, Call, CallPolicy, Failure, call, cause_of, failure_of
 from jobs.runtime.errors import JobRefused
 
-# After so many answers in a row that never came, the application is taken for gone.
+# After this many calls in a row without an answer, the application counts as gone.
 GIVE_UP_AFTER = 20
 
 
 class NoAnswer(Exception):
-    """A model gave no answer. The message is a part of a row's `error`."""
+    """A model gave no answer. The message becomes part of a row's `error`."""
 
 
 class ModelAway(NoAnswer):
-    """It was not there, however often it was asked: another time it may be."""
+    """The model did not answer in any attempt; it may answer later."""
 
 
 class Refused(NoAnswer):
-    """It answered that it cannot: it would again."""
+    """The model refused the input; asking again would not help."""
 
 
 class Asker:
-    """Asks models, again with growing pauses while they are replaced or have no room."""
+    """Calls models, and retries with growing pauses while they are being replaced or overloaded."""
 
     def __init__(
         self, policy: CallPolicy | None = None, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
@@ -36,9 +36,9 @@ class Asker:
         """The answer of a deployment; `ask` makes the call.
 
         Raises:
-            Refused: the model cannot do this.
-            ModelAway: it did not answer, however often the policy asks.
-            JobRefused: nobody has answered for long.
+            Refused: the model refused the input.
+            ModelAway: the model did not answer in as many attempts as the policy has.
+            JobRefused: too many calls in a row had no answer.
         """
         try:
             answer = await call(deployment, ask, self._policy, sleep=self._sleep)
@@ -50,8 +50,8 @@ class Asker:
             self._unanswered += 1
             if self._unanswered >= GIVE_UP_AFTER:
                 raise JobRefused(
-                    f"{deployment} does not answer any more ({reason}): what is complete stays. See that the "
-                    "application runs, and give the same command again."
+                    f"{deployment} does not answer any more ({reason}): complete results are kept. Check that the "
+                    "application runs, and run the same command again."
                 ) from error
             raise ModelAway(f"{deployment} gave no answer in {self._policy.attempts} attempts ({reason})") from error
         self._unanswered = 0

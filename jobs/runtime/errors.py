@@ -1,4 +1,4 @@
-"""How a job's command line ends when it cannot begin: one clear line and exit status 2."""
+"""How the command line of a job ends if the job cannot start: with one line of explanation and exit status 2."""
 
 import sys
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from configs.settings import SettingsError
 
 
 class JobRefused(Exception):
-    """A job that cannot begin or go on. The message is one line that says what to do, without any credentials."""
+    """The job cannot start or continue. The message is one line that says what to do, without any credentials."""
 
 
 def command_line(run: Callable[[], int]) -> NoReturn:
-    """Run a job and exit with its status; 130 when it is interrupted.
+    """Run a job and exit with its status; 130 if it is interrupted.
 
-    When it is refused, or a setting cannot work, the status is 2, and stderr says why.
+    If the job is refused or a setting is invalid, the status is 2 and stderr says why.
     """
     try:
         status = run()
@@ -22,6 +22,6 @@ def command_line(run: Callable[[], int]) -> NoReturn:
         print(refused, file=sys.stderr)
         status = 2
     except KeyboardInterrupt:
-        print("Interrupted: what is complete stays, and the same command goes on from there.", file=sys.stderr)
+        print("Interrupted: complete results are kept, and the same command continues from there.", file=sys.stderr)
         status = 130
     sys.exit(status)

@@ -11,7 +11,11 @@ START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run t
 
 
 def join() -> None:
-    """Join the Ray cluster that runs here, quietly; JobRefused when there is none."""
+    """Join the Ray cluster that runs here, without its log output.
+
+    Raises:
+        JobRefused: there is none, or it asks for a token.
+    """
     if ray.is_initialized():
         return
     try:

@@ -1,8 +1,8 @@
-"""The folder of a job's results, on any fsspec URL. A reader finds a file complete or not at all.
+"""The folder of a job's results, at any fsspec URL. A reader finds a file complete or not at all.
 
-In a folder of this machine a file is written beside its place under a name that begins with a dot, synchronised, and
-renamed; an object store shows an object when it has all of it. Whoever globs `table/date=*/*.parquet`, or opens the
-folder as a parquet dataset, sees no file whose name, or whose folder's, begins with `.` or `_`.
+On the local disk, a file is written beside its target under a name that starts with a dot, synchronised and renamed. An
+object store shows an object only once it is complete. A glob such as `table/date=*/*.parquet`, or a reader of parquet
+datasets, skips files and folders whose names start with `.` or `_`.
 """
 
 import io
@@ -25,24 +25,28 @@ PROBE = "_writable"
 
 
 class Output:
-    """Files by their path below the folder, `images/part=00000/images.parquet`. It can be pickled for a Ray task.
+    """Reads and writes files by their path below the folder, such as `images/part=00000/images.parquet`.
 
-    A method raises JobRefused when the folder fails.
+    Can be pickled for a Ray task. All methods raise JobRefused if the folder cannot be read or written.
 
     Attributes:
-        url: as it was given.
-        shown: the same without credentials, for people to read.
-        local: whether it is a folder of the machine itself.
+        url: the URL as given.
+        shown: the URL without credentials, for people to read.
+        local: whether the folder is on the local disk.
     """
 
     def __init__(self, url: str) -> None:
-        """Nothing is written yet. JobRefused for a URL that cannot be used."""
+        """Open the folder without writing to it.
+
+        Raises:
+            JobRefused: the URL cannot be used.
+        """
         self.url, self.shown = url, public_url(url)
         self._files, self._root = open_url(url)
         self.local = "file" in _protocols(self._files)
 
     def prepare(self) -> "Output":
-        """Show that the folder can be written, and remove what killed jobs left half written an hour ago or earlier."""
+        """Check that the folder can be written, and remove unfinished files that killed jobs left over an hour ago."""
         self.write_bytes(PROBE, b"")
         self.delete(PROBE)
         if self.local:
@@ -53,17 +57,17 @@ class Output:
         return self
 
     def write_table(self, path: str, table: pa.Table) -> int:
-        """Write a table as parquet (zstd); its size in bytes."""
+        """Write a table as parquet (zstd) and return its size in bytes."""
         buffer = io.BytesIO()
         pq.write_table(table, buffer, compression="zstd")
         return self.write_bytes(path, buffer.getbuffer())
 
     def write_json(self, path: str, value: Any) -> int:
-        """Write what JSON knows, readable; its size in bytes."""
+        """Write a value as indented JSON and return its size in bytes."""
         return self.write_bytes(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False).encode())
 
     def write_bytes(self, path: str, data: bytes | memoryview) -> int:
-        """Write a file, replacing one that is there; its size in bytes."""
+        """Write a file, replacing an existing one, and return its size in bytes."""
         place = self._at(path)
         try:
             if self.local:
@@ -76,7 +80,7 @@ class Output:
         return len(data)
 
     def read_bytes(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no such file."""
+        """The bytes of a file; None if it does not exist."""
         place = self._at(path)
         try:
             data: bytes = self._files.cat_file(place)
@@ -87,7 +91,7 @@ class Output:
         return data
 
     def read_json(self, path: str) -> Any:
-        """What a file of `write_json` holds; None where there is none, or one that is no JSON."""
+        """The value that `write_json` wrote; None if the file does not exist or is not JSON."""
         data = self.read_bytes(path)
         try:
             return None if data is None else json.loads(data)
@@ -95,7 +99,7 @@ class Output:
             return None
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
-        """A table of `write_table`, or some of its columns; None where there is none."""
+        """The table that `write_table` wrote, or some of its columns; None if it does not exist."""
         place = self._at(path)
         try:
             with self._files.open(place, "rb") as file:
@@ -106,7 +110,7 @@ class Output:
             raise refused(self.url, f"cannot be read at {path}", error) from error
 
     def list(self, folder: str = "") -> list[str]:
-        """Every complete file below a folder, as paths of this output, sorted; none where there is no such folder."""
+        """The sorted paths of all complete files below a folder; empty if the folder does not exist."""
         place = self._at(folder) if folder else self._root
         self._files.invalidate_cache()
         try:
@@ -118,7 +122,7 @@ class Output:
         return sorted(path[len(self._root) :].lstrip("/") for path in found if not path.endswith(PART))
 
     def move(self, targets: Mapping[str, str]) -> None:
-        """Move files, each to its target, replacing what is there; one that is not there is no error."""
+        """Move files to their targets, replacing existing files. Files that do not exist are skipped."""
         places = {self._at(path): self._at(target) for path, target in targets.items()}
         try:
             if self.local:
@@ -132,7 +136,7 @@ class Output:
             raise refused(self.url, "has files that cannot be moved", error) from error
 
     def delete(self, path: str) -> None:
-        """Delete a file; one that is not there is no error."""
+        """Delete a file, if it exists."""
         place = self._at(path)
         try:
             self._files.rm_file(place)
@@ -148,7 +152,11 @@ class Output:
 
 
 def open_output(url: str) -> Output:
-    """The folder at a URL, made sure to be writable. JobRefused when it is not."""
+    """Open the folder at a URL and check that it can be written.
+
+    Raises:
+        JobRefused: the URL cannot be used, or the folder cannot be written.
+    """
     return Output(url).prepare()
 
 

@@ -1,4 +1,4 @@
-"""How far a job is: a live bar in a terminal, plain lines in a log."""
+"""The progress of a job: a live bar in a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -16,11 +16,11 @@ LINE_EVERY_S = 15.0
 
 
 class Progress:
-    """Counters of a job; use as a context manager, in one thread.
+    """The counters of a job. Used as a context manager, from one thread.
 
-    The first column is what `total` counts: `Progress(("days", "records", "images", "kept"), 365, rate="images")`.
-    In a terminal they stand behind a live bar with the time that is left; elsewhere they are a line each 15 s and one
-    at the end.
+    `total` refers to the first counter: `Progress(("days", "records", "images", "kept"), 365, rate="images")`. A
+    terminal shows the counters behind a live bar with the remaining time; elsewhere they are printed every 15 s and at
+    the end.
     """
 
     def __init__(
@@ -35,17 +35,17 @@ class Progress:
         """
         Args:
             columns: names of the counters.
-            total: of the first.
-            rate: the counter whose number a second is shown; the first when empty.
-            stream: stderr when None.
-            clock: in seconds.
+            total: the final value of the first counter.
+            rate: the counter whose speed per second is shown; empty means the first.
+            stream: where to print; None means stderr.
+            clock: returns the time in seconds.
         """
         self.counts = dict.fromkeys(columns, 0)
         self._first, self._total, self._rate, self._clock = columns[0], total, rate or columns[0], clock
         self._started = self._last_line = clock()
         self._skipped = dict.fromkeys(columns, 0)
         stream = stream or sys.stderr
-        # In a log a line has its own length; in a terminal rich knows the width.
+        # Log lines are not wrapped; the bar's console, below, uses the width of the terminal.
         self._console = Console(file=stream, highlight=False, soft_wrap=True)
         self._bar: Bar | None = None
         if self._console.is_interactive:
@@ -85,7 +85,7 @@ class Progress:
             self._line()
 
     def skip(self, **counts: int) -> None:
-        """Add what an earlier run has done already: it counts, but not as this run's speed. To be called first."""
+        """Add what an earlier run has done: it counts as progress but not towards the speed. Call it first."""
         for name, count in counts.items():
             self.counts[name] += count
             self._skipped[name] += count
@@ -93,7 +93,7 @@ class Progress:
             self._bar.reset(self._task, total=self._total, completed=self.counts[self._first], text=self._text())
 
     def note(self, text: str) -> None:
-        """Say something beside the counters, such as a failure, in a line of its own."""
+        """Print a line beside the counters, for example about a failure."""
         console = self._bar.console if self._bar else self._console
         console.print(text, markup=False, soft_wrap=True)
 

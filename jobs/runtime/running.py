@@ -1,6 +1,6 @@
-"""Join the running application: every job that asks its models begins here.
+"""Connect a job to the running application and its models.
 
-It works beside the application (`python -m jobs.…` on a machine of its cluster) and under `ray job submit`.
+Works on any machine of the application's cluster (`python -m jobs.…`) and under `ray job submit`.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from jobs.runtime.errors import JobRefused
 from jobs.runtime.joining import START, join
 
 APPLICATION = "panoptes"
-# An application is unhealthy while one replica of many is replaced: its handles wait for the new one.
+# An application is UNHEALTHY while a single replica is being replaced; its handles wait for the new one.
 USABLE = (ApplicationStatus.RUNNING, ApplicationStatus.UNHEALTHY)
 
 
@@ -26,7 +26,11 @@ class Running:
     deployments: frozenset[str]
 
     def handle(self, deployment: str) -> Any:
-        """The handle of a deployment; JobRefused when it is switched off."""
+        """The handle of a deployment.
+
+        Raises:
+            JobRefused: the deployment is switched off.
+        """
         if deployment not in self.deployments:
             switch = f"{deployment.upper()}_ENABLED"
             raise JobRefused(
@@ -39,7 +43,7 @@ def connect(application: str = APPLICATION) -> Running:
     """Join the Ray cluster that runs here (or at `RAY_ADDRESS`) and find the Serve application in it.
 
     Raises:
-        JobRefused: there is no cluster, or the application does not run in it.
+        JobRefused: there is no cluster, or the application is not running in it.
     """
     join()
     found = serve.status().applications
@@ -54,6 +58,6 @@ def connect(application: str = APPLICATION) -> Running:
 
 
 def node_count() -> int:
-    """How many machines the joined cluster has now."""
+    """The number of machines that are alive in the joined cluster."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return sum(bool(node["Alive"]) for node in nodes)

@@ -1,4 +1,4 @@
-"""Folders and files by any URL that fsspec knows: a path, `s3://bucket/prefix`, `memory://…`."""
+"""Folders and files at any URL that fsspec supports: a path, `s3://bucket/prefix`, `memory://…`."""
 
 import re
 from typing import Any
@@ -12,9 +12,9 @@ QUERY = re.compile(r"(?<=\?)\S*")
 
 
 def open_url(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it, absolute and without a slash at its end.
+    """The fsspec file system of a URL, and the absolute path in it without a trailing slash.
 
-    S3 is configured as everywhere: by the `AWS_…` variables, `AWS_ENDPOINT_URL` included.
+    S3 is configured by the usual `AWS_…` variables, including `AWS_ENDPOINT_URL`.
 
     Raises:
         JobRefused: no library for this URL is installed, or it is malformed.
@@ -29,7 +29,7 @@ def open_url(url: str) -> tuple[Any, str]:
 
 
 def refused(url: str, what: str, error: Exception) -> JobRefused:
-    """The one line for a URL that failed: `what` says what cannot be done with it."""
+    """The error for a URL that failed. `what` completes the sentence "<URL> …", such as "cannot be used"."""
     why = " ".join(str(error).split())
     for secret in USER_INFO.findall(url):
         why = why.replace(secret, "").replace(secret.rstrip("@"), "…")
@@ -39,5 +39,5 @@ def refused(url: str, what: str, error: Exception) -> JobRefused:
 
 
 def public_url(text: str) -> str:
-    """A URL, or a text with URLs in it, without the user names, passwords and queries of them."""
+    """A URL, or a text with URLs in it, without their user names, passwords and queries."""
     return QUERY.sub("…", USER_INFO.sub("", text)) if "://" in text else text

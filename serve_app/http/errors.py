@@ -1,4 +1,4 @@
-"""Every error a client can get: one tree, one code and status each, rendered the way the route's family does.
+"""All errors that a client can get, each with a code and a status, and how each family of routes renders them.
 
 PanoptesError                    500 internal_error
 ├── InvalidRequest               400 invalid_request
@@ -21,7 +21,7 @@ PanoptesError                    500 internal_error
 ├── Slow
 │   ├── UploadTimeout            408 upload_timeout
 │   └── DeadlineExceeded         504 deadline_exceeded
-├── LlmFailed                    502 llm_failed           Retry-After where the provider says so
+├── LlmFailed                    502 llm_failed           Retry-After if the provider sends it
 ├── FetchFailed                  502 fetch_failed
 │   └── FetchTimeout             504 fetch_timeout
 ├── OutOfSpace                   507 insufficient_storage
@@ -43,9 +43,9 @@ from starlette.types import Scope
 
 
 class PanoptesError(HTTPException):
-    """Base of the tree: a stable `code`, an HTTP `status`, and a message that says what to do.
+    """Base of all errors: a stable `code`, an HTTP `status`, and a message that says what to do.
 
-    An HTTPException because FastAPI lets only those out of its parsing of a body.
+    It is an HTTPException because FastAPI turns any other exception raised while a body is parsed into its own error.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -77,7 +77,10 @@ class InvalidPrompt(InvalidRequest):
 
 
 class Untreated(InvalidRequest):
-    """A document of /process that is left out: the message is its reason, and it is nobody's answer."""
+    """A document that /process leaves out. The message becomes its reason in `list_id_not_treated`.
+
+    This error is never rendered as a response.
+    """
 
     code = "untreated_document"
 
@@ -174,22 +177,22 @@ class ModelDisabled(Unavailable):
     code = "model_disabled"
 
 
-MOST_PROBLEMS = 20  # of a request that is not valid; the first says what to do
+MOST_PROBLEMS = 20  # listed in the `detail` of a validation error; the message names the first
 
-# The categorizer's clients read {"error": text} and nothing else; everybody else gets code, message and detail.
+# Clients of the categorizer and the catalogue read only {"error": text}.
 TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
-# The tagger's read the form of its answers.
+# Clients of the tagger read errors in the form of its answers, `Index_Response`.
 TAGGER_ROUTES = frozenset({"/process", "/work/status", "/test", "/health-check"})
 
 
 def route_path(scope: Scope) -> str:
-    """The path of a request below the application's own prefix."""
+    """The path of a request without the application's root path."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", "").rstrip("/")) or "/"
 
 
 def render(error: PanoptesError, scope: Scope) -> Response:
-    """The response for an error on a route, with `Retry-After` and `WWW-Authenticate` where they belong."""
+    """The response for an error in the form of the route's family, with `Retry-After` or `WWW-Authenticate` if due."""
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     core = {"error": error.code, "message": error.message}
     body: dict[str, Any] = {**core, "detail": error.message if error.facts is None else error.facts}
@@ -201,13 +204,13 @@ def render(error: PanoptesError, scope: Scope) -> Response:
 
 
 def _in_family(body: dict[str, Any], scope: Scope, status: int, keeps_its_form: bool) -> dict[str, Any]:
-    """The body of an error as the clients of its route read it."""
+    """The body of an error in the form that the clients of its route expect."""
     path, message = route_path(scope), body["message"]
     if path.startswith(TEXT_ONLY_ROUTES) and not keeps_its_form:
         return {"error": message}
     if path in TAGGER_ROUTES:
         untreated = {"number_documents_treated": 0, "number_documents_non_treated": 0, "list_id_not_treated": []}
-        # An Index_Response says in words what is wrong; a 401 says its code there, whoever asked.
+        # `error` is a message in an Index_Response, but a code in a 401, which is the same on all routes.
         text = {} if status == 401 else {"error": message}
         return {**body, "status": {"code": status, "message": message}, "data": [], **text, **untreated}
     return body
@@ -241,7 +244,7 @@ def _panoptes_error(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Make an app answer every error of the tree, of validation and of routing in its family's form."""
+    """Make an app render the errors above, validation errors and routing errors in the form of the route's family."""
     app.add_exception_handler(PanoptesError, _panoptes_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,4 +1,4 @@
-"""Links to our own routes as the client of a request can follow them, and what it says that it prefers or has."""
+"""Links to our own routes that the client can follow, and its `Accept` and `If-None-Match` headers."""
 
 import ipaddress
 import re
@@ -13,10 +13,10 @@ HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
 
 def base_url(request: Request, settings: Settings) -> str:
-    """Scheme, host and prefix under which the client knows us, without a slash at the end.
+    """The scheme, host and prefix under which the client reaches us, without a trailing slash.
 
-    A trusted proxy's X-Forwarded-Proto and X-Forwarded-Host are believed. A host that is none is left out: links are
-    relative to it then.
+    X-Forwarded-Proto and X-Forwarded-Host are used if they come from a trusted proxy. If the host or scheme is invalid,
+    only the prefix is returned, and links are relative to the host.
     """
     headers, scheme, host = request.headers, request.scope["scheme"], request.headers.get("host", "")
     trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
@@ -34,12 +34,12 @@ def _first(header: str | None) -> str:
 
 
 def prefers_image(accept: str) -> bool:
-    """Whether an Accept header would rather have a JPEG than JSON; of equals, JSON."""
+    """Whether an Accept header prefers JPEG to JSON; JSON wins a tie."""
     return _quality(accept, "image", "jpeg") > _quality(accept, "application", "json")
 
 
 def _quality(accept: str, kind: str, subtype: str) -> float:
-    """The quality 0–1 that an Accept header gives a media type, by its most specific range."""
+    """The quality (0–1) that an Accept header gives a media type by its most specific matching range."""
     best = (-1, 0.0)
     for entry in accept.split(","):
         media, *parameters = (part.strip().lower() for part in entry.split(";"))
@@ -56,6 +56,6 @@ def _number(text: str) -> float:
 
 
 def has_current(request: Request, etag: str) -> bool:
-    """Whether the client has the file with this ETag already."""
+    """Whether the client already has the file with this ETag."""
     known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
     return etag in known or known == ["*"]

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its deadline, its weights header, and an answer whatever breaks."""
+"""Middleware around every request: its id, its deadline, its weights header, and a 500 for unexpected errors."""
 
 import asyncio
 import logging
@@ -13,20 +13,23 @@ from serve_app.http.metrics import cancelled_total
 
 logger = logging.getLogger("ray.serve.panoptes.requests")
 
-# The weights that helped to answer the current request, as `model=id`.
+# The weights that contributed to the answer of the current request, as `model=id`.
 weights_used: ContextVar[set[str]] = ContextVar("weights_used")
-# When the current request has to be answered, on the event loop's clock, and how many seconds it had in all.
+# The deadline of the current request on the event loop's clock, and its whole time in seconds.
 _deadline: ContextVar[tuple[float, float]] = ContextVar("deadline")
 
 
 def until(share: float) -> float:
-    """When this share (0–1) of the current request's time is over, on the event loop's clock; uploading it counts."""
+    """The moment when this share (0–1) of the current request's time is used up, on the event loop's clock.
+
+    The time includes the upload.
+    """
     end, seconds = _deadline.get()
     return end - (1 - share) * seconds
 
 
 def request_id(scope: Scope) -> str:
-    """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve echoes it and logs it."""
+    """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve returns and logs it."""
     return Headers(scope=scope).get("x-request-id", "unknown")
 
 
@@ -70,10 +73,10 @@ class RequestMiddleware:
 
 
 class DeadlineMiddleware:
-    """Cancels a request that takes too long: 408 while its body still arrives, 504 afterwards."""
+    """Cancels a request that takes too long, with 408 while its body is still arriving and 504 afterwards."""
 
     def __init__(self, app: ASGIApp, seconds: float, by_route: Mapping[str, float]) -> None:
-        """`seconds` for a request, or its route's own of `by_route`."""
+        """Allow a request the seconds of its route in `by_route`, by default `seconds`."""
         self._app, self._seconds, self._by_route = app, seconds, by_route
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,7 @@
-"""Who may ask, how often, and how much: ASGI middleware that answers before the body is read."""
+"""ASGI middleware that refuses requests early: API key, rate limit, size of the body, requests under way.
+
+Only the size of a body without a Content-Length is checked while it arrives; the rest is checked before it is read.
+"""
 
 import hmac
 import ipaddress
@@ -30,31 +33,31 @@ from serve_app.page.pages import ASSET_ROUTES
 
 logger = logging.getLogger("ray.serve.panoptes.security")
 
-# What /docs loads.
+# The files that /docs loads.
 DOCS_FOLDER = "/docs-files"
 DOCS_FILES = frozenset(f"{DOCS_FOLDER}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"))
 PUBLIC_ROUTES = ASSET_ROUTES | DOCS_FILES | {
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test",
 }  # fmt: skip
 
-# Many images or vectors arrive on these; elsewhere a body holds one image, as it is or in base64.
+# Routes whose bodies hold many images or vectors. Elsewhere a body holds one image, in a form or in base64.
 LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
 BATCH_ROUTES = frozenset({"/v1/analyze/batch", "/process"})
 FORM_OVERHEAD = MEGABYTE
 
-# A GET here asks a model, as a POST does anywhere.
+# GET routes that ask a model.
 INFERENCE_BY_GET = frozenset({"/api/images/search"})
 
 
 def is_work(scope: Scope) -> bool:
-    """Whether a request uploads something or asks a model, and so is counted; the others read or delete."""
+    """Whether a request uploads something or asks a model, and therefore counts against the limits."""
     if scope["type"] != "http":
         return False
     return scope["method"] == "POST" or (scope["method"] == "GET" and route_path(scope) in INFERENCE_BY_GET)
 
 
 def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
-    """The client's IP address: the peer's, or the last untrusted of X-Forwarded-For when the peer is trusted."""
+    """The client's IP address: the peer, or if that is trusted, the last untrusted address of X-Forwarded-For."""
     peer = scope["client"][0] if scope.get("client") else ""
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
     chain = [part.strip() for part in forwarded.split(",") if part.strip()]
@@ -66,7 +69,7 @@ def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipadd
 
 
 def in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    """Whether an address lies in one of these networks; what is no address does not."""
+    """Whether an address lies in one of these networks; False for a text that is not an address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -81,7 +84,7 @@ def presented_key(headers: Headers) -> str:
 
 
 class ApiKeyMiddleware:
-    """Answers 401 on every route that is not public when the key is missing or wrong."""
+    """Answers 401 if the API key is missing or wrong, on all routes that are not public."""
 
     def __init__(self, app: ASGIApp, key: str) -> None:
         self._app, self._key = app, key.encode()
@@ -98,9 +101,9 @@ class ApiKeyMiddleware:
 
 
 class RateLimiter:
-    """Admits RATE_LIMIT_PER_MINUTE requests in any minute and RATE_LIMIT_BURST in any second, by key or address.
+    """Admits RATE_LIMIT_PER_MINUTE requests in any minute and RATE_LIMIT_BURST in any second, per key or IP address.
 
-    In memory each replica counts what it serves; with Redis the count is exact across replicas.
+    In memory, each replica counts its own requests; with Redis, the count is exact across replicas.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -110,7 +113,7 @@ class RateLimiter:
             RedisStorage(
                 f"async+{url}",
                 implementation="redispy",
-                connection_pool=self._pool,  # type: ignore[arg-type] # limits passes it on to redis as it is
+                connection_pool=self._pool,  # type: ignore[arg-type] # limits passes it on to redis unchanged
                 wrap_exceptions=True,
             )
             if url
@@ -124,8 +127,13 @@ class RateLimiter:
         self._keyed = bool(settings.security.api_key.get_secret_value())
 
     async def admit(self, scope: Scope) -> None:
-        """Count this request; RateLimited when its client must wait first, Unavailable when nobody can count."""
-        # With an API key every request that comes this far carries the same, right one.
+        """Count this request.
+
+        Raises:
+            RateLimited: the client must wait first.
+            Unavailable: Redis does not answer.
+        """
+        # If there is an API key, all requests that get here carry the same one.
         client = "key" if self._keyed else client_address(scope, self._trusted)
         try:
             for limit in self._limits:
@@ -135,7 +143,7 @@ class RateLimiter:
                     raise RateLimited(f"Too many requests: try again in {wait_s} s.", retry_after_s=wait_s)
         except StorageError as error:
             logger.error("The rate limit cannot be counted: %s", type(error.storage_error).__name__)
-            raise Unavailable("The rate limiter's store is away: try again.", retry_after_s=5) from error
+            raise Unavailable("The rate limiter's store does not answer: try again.", retry_after_s=5) from error
 
     async def close(self) -> None:
         """Close the connections to Redis."""
@@ -144,7 +152,7 @@ class RateLimiter:
 
 
 class RateLimitMiddleware:
-    """Answers 429 when a client asks too often. Counts inference and uploads."""
+    """Answers 429 if a client exceeds the rate limit. Counts inference and uploads."""
 
     def __init__(self, app: ASGIApp, limiter: RateLimiter) -> None:
         self._app, self._limiter = app, limiter
@@ -160,7 +168,7 @@ class RateLimitMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Answers 413 as soon as a body passes its route's limit: by its Content-Length, or while it streams."""
+    """Answers 413 as soon as a body exceeds the limit of its route, by its Content-Length or while it arrives."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -203,7 +211,7 @@ class BodyLimitMiddleware:
 
 
 class ConcurrencyMiddleware:
-    """Answers 503 when MAX_CONCURRENT_REQUESTS are under way: Serve's own answer to overload is plain text."""
+    """Answers 503 if MAX_CONCURRENT_REQUESTS are under way, because Serve's own answer to overload is plain text."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most = app, most

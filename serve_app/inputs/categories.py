@@ -10,15 +10,15 @@ from serve_app.http.errors import InvalidPrompt, InvalidRequest
 
 
 def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
-    """The categories of a file, trimmed, without empty ones, each once, in order.
+    """The categories in a file, in order: trimmed, without empty ones and without duplicates.
 
     Args:
-        name: the file's name, for the messages.
+        name: the file's name, for the error messages.
         extension: `json` (`{"categories": […]}` or a plain list of texts) or `csv` (every cell is one).
         data: the file's bytes, UTF-8 with or without a byte order mark.
 
     Raises:
-        InvalidRequest: not UTF-8, not JSON, not of this shape, or no category left.
+        InvalidRequest: the file is not UTF-8, cannot be parsed, does not have this shape, or holds no category.
     """
     try:
         text = data.decode("utf-8-sig")
@@ -33,7 +33,7 @@ def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
 
 @contextmanager
 def category_lengths() -> Iterator[None]:
-    """Say that a category is too long as the categorizer's clients know it."""
+    """Translate InvalidPrompt to the message that clients of the categorizer expect for a category that is too long."""
     try:
         yield
     except InvalidPrompt as error:

@@ -1,7 +1,7 @@
-"""Fetches images from URLs that a client names, and from nowhere that a client must not reach (OWASP: SSRF).
+"""Fetches images from URLs of clients, and refuses addresses that a client must not reach (OWASP: SSRF).
 
-The address is checked where the connection is made, after name resolution, and the connection goes to exactly the
-address that was checked: a name that answers differently the second time, or a redirect, meets the same check.
+Addresses are checked after name resolution, where the connection is made, and the connection goes to exactly the
+address that was checked. So a redirect, or a name that resolves differently the second time, is checked as well.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ MAX_URL_LENGTH = 4096
 HEADERS = [("User-Agent", "Panoptes"), ("Accept", "image/*"), ("Accept-Encoding", "identity")]
 REDIRECTS = {301, 302, 303, 307, 308}
 
-# What Python's `is_global` lets through (some of it depends on the patch release) and must not be reached: Azure's
-# control plane, IETF protocol assignments with Oracle's metadata, site-local, documentation.
+# Addresses that Python's `is_global` accepts, in some patch releases at least, but that must not be reached: Azure's
+# control plane, IETF protocol assignments including Oracle's metadata, site-local, documentation.
 REFUSED = [ipaddress.ip_network(network) for network in ("168.63.129.16/32", "192.0.0.0/24", "fec0::/10", "3fff::/20")]
 RESOLVER_THREADS = 8
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -35,7 +35,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class AddressPolicy:
-    """Which hosts may be connected to: every public address, and what FETCH_ALLOW_PRIVATE names."""
+    """Decides which hosts may be connected to: all public addresses, and the hosts in FETCH_ALLOW_PRIVATE."""
 
     def __init__(self, allowed: Iterable[str]) -> None:
         """`allowed`: host names, addresses or networks in CIDR notation."""
@@ -60,7 +60,7 @@ def _is_public(ip: Address) -> bool:
 
 
 def _destinations(ip: Address) -> list[Address]:
-    """An address and the IPv4 addresses that it is a detour to."""
+    """An address and the IPv4 addresses that are embedded in it, to which a gateway would forward."""
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]
     if ip in NAT64:
@@ -70,12 +70,12 @@ def _destinations(ip: Address) -> list[Address]:
 
 
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves a host, checks every address, and connects to one that was checked."""
+    """Resolves a host, checks all its addresses, and connects to one of them."""
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy = policy
         self._backend = httpcore.AnyIOBackend()
-        # Its own threads: a resolver that hangs must not take those that everybody uses.
+        # Threads of its own: a resolver that hangs must not block the event loop's shared pool.
         self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolve")
 
     async def connect_tcp(
@@ -90,10 +90,10 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
             found = await asyncio.get_running_loop().run_in_executor(
                 self._threads, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
             )
-        except (OSError, UnicodeError):  # no such name, or none that could be one
+        except (OSError, UnicodeError):  # an unknown name, or one that cannot be encoded
             raise FetchFailed(f"The host {host} has no address: check the URL.") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        # One address that is not public refuses the name: nobody mixes the two by accident.
+        # A single address that is not public is reason to refuse: no honest host has both kinds.
         if not all(self._policy.allows(host, address) for address in addresses):
             raise UrlRefused(
                 f"{host} is not a public address. Send the image's bytes, or have the operator name the host in "
@@ -111,7 +111,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
 
 
 class Fetcher:
-    """GET for images. One per replica; connections are not kept, since hosts seldom repeat."""
+    """Fetches images by GET. There is one per replica; connections are not kept, because hosts seldom repeat."""
 
     def __init__(self, *, allow_private: Iterable[str], max_bytes: int, timeout_s: float) -> None:
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
@@ -119,12 +119,14 @@ class Fetcher:
         self._tls = httpcore.default_ssl_context()
 
     async def get(self, url: str) -> bytes:
-        """The body at an http(s) URL, following up to 5 redirects.
+        """Fetch the body at an http(s) URL, following up to 5 redirects.
 
         Raises:
+            InvalidRequest: the URL is malformed.
             UrlRefused: another scheme, credentials in the URL, or an address that is not public.
-            TooLarge: the body passes the limit; it is cut there.
-            FetchTimeout, FetchFailed: the host does not answer in time, or with anything but 200.
+            TooLarge: the body exceeds the limit; the rest of it is not read.
+            FetchTimeout: the body did not arrive in time.
+            FetchFailed: the host cannot be reached, redirects too often, or answers with another status than 200.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -162,16 +164,21 @@ def _next_url(url: str, response: httpcore.Response) -> str:
     try:
         return urljoin(url, location.decode("ascii"))
     except ValueError:
-        raise FetchFailed("The URL redirects to what is not a URL: check it.") from None
+        raise FetchFailed("The URL redirects to an invalid URL: check it.") from None
 
 
 def check_url(url: str) -> str:
-    """Return a URL that may be tried; UrlRefused or InvalidRequest for one that never can."""
+    """Return the URL if its form is acceptable.
+
+    Raises:
+        InvalidRequest: it is malformed.
+        UrlRefused: it has another scheme than http(s), no host, or credentials.
+    """
     if len(url) > MAX_URL_LENGTH or not url.isascii() or any(character <= " " for character in url):
         raise InvalidRequest("The URL is malformed: percent-encode it and keep it under 4,096 characters.")
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises for a port that is no number
+        parts.port  # noqa: B018 - raises if the port is not a number
     except ValueError:
         raise InvalidRequest("The URL is malformed: check its host and port.") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:

@@ -1,4 +1,8 @@
-"""The only door for pixels: bytes in, one decoded, upright, size-checked RGB image out, judged by its bytes alone."""
+"""Decodes the images of requests: the only way from a file's bytes to pixels in the ingress.
+
+A file is judged by its bytes alone, never by its name or content type. Pixels are upright RGB, and their number is
+limited.
+"""
 
 import asyncio
 import io
@@ -24,7 +28,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image ready for its model. `width` and `height` are of the upright original, in pixels."""
+    """An image ready for its model. `width` and `height` are those of the upright original, in pixels."""
 
     pixels: Pixels
     width: int
@@ -32,7 +36,7 @@ class Decoded:
 
 
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
-    """As `decoding.decode`.
+    """Decode as `decoding.decode` does, but raise errors of the ingress.
 
     Raises:
         EmptyFile, InvalidImage, ImageTooLarge.
@@ -54,7 +58,7 @@ def _translated() -> Iterator[None]:
 
 
 class Decoder:
-    """Decodes off the event loop, on as many threads as the configuration gives."""
+    """Decodes images in a pool of threads, off the event loop."""
 
     def __init__(self, threads: int, max_pixels: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -74,7 +78,7 @@ class Decoder:
         return await self._run(work)
 
     async def jpeg(self, data: bytes, longest_side: int) -> bytes:
-        """Decode an image and encode it as a JPEG of at most `longest_side` pixels, without anything but its pixels."""
+        """Decode an image and encode it as a JPEG of at most `longest_side` pixels per side, without metadata."""
 
         def work() -> bytes:
             image = decode(data, self._max_pixels, shortest_side=longest_side)
@@ -86,7 +90,7 @@ class Decoder:
         return await self._run(work)
 
     async def check(self, data: bytes, kind: str) -> tuple[int, int]:
-        """The width and height of an image of this format, `JPEG` or `PNG`, which is decoded to its end."""
+        """Decode an image of this format, `JPEG` or `PNG`, to its end, and return its width and height in pixels."""
         return await self._run(lambda: decoding.check(data, self._max_pixels, kind))
 
     async def _run(self, work: Callable[[], Value]) -> Value:

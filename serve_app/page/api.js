@@ -1,16 +1,16 @@
-// The server's routes. Every address is relative to the page, so that it works below a proxy's prefix too.
+// Calls of the server's routes. All addresses are relative to the page, so that they work below a proxy's prefix too.
 
 const KEY = "panoptes-key";
 const MOST_PAGES = 100;
 
 export class Problem extends Error {
-  // `retryAfter` in seconds; `body` is what the server answered, where that was JSON.
+  // `retryAfter` is in seconds; `body` is the server's answer if it was JSON, otherwise null.
   constructor(status, message, retryAfter = null, body = null) {
     super(message);
     Object.assign(this, { status, retryAfter, body });
   }
 
-  // Nothing to wait for: no such routes, or the operator has switched them off (others say when to come again).
+  // The routes do not exist or are switched off: unlike other 503s, this one has no Retry-After.
   get switchedOff() {
     return this.status === 404 || this.status === 405 || (this.status === 503 && this.retryAfter === null);
   }
@@ -24,7 +24,7 @@ export function storedKey() {
 
 export function keepKey(key) {
   remembered = key;
-  try { key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY); } catch { /* this page only, then */ }
+  try { key ? sessionStorage.setItem(KEY, key) : sessionStorage.removeItem(KEY); } catch { /* no storage: kept for this page only */ }
 }
 
 let onUnauthorized = () => {};
@@ -63,7 +63,7 @@ export async function list({ limit = 24, cursor = null, ...filters } = {}) {
   return { images: await response.json(), next: nextCursor(response.headers.get("Link")) };
 }
 
-// Only the cursor is taken from the link: its host may be the one behind a proxy.
+// Takes only the cursor from the link: its host may be an internal one behind a proxy.
 function nextCursor(link) {
   for (const part of (link ?? "").split(/,(?=\s*<)/)) {
     const [, target, rest] = /<([^>]*)>(.*)/.exec(part) ?? [];
@@ -83,7 +83,7 @@ export async function processing() {
   return ids;
 }
 
-// A failed image is answered 400 with the same body.
+// A failed image has status 400 and the same body.
 export async function details(id) {
   try {
     return await (await ask(at(id))).json();
@@ -126,7 +126,7 @@ export async function analyse(base64) {
 
 export const fileOf = async (id) => (await ask(addressOf.file(id), { headers: { Accept: "image/*" } })).blob();
 
-// Show a picture; with a key it is fetched by hand, because <img> cannot send one.
+// Shows a picture. If there is a key, the picture is fetched by script, because <img> cannot send the key.
 export async function show(image, address) {
   hide(image);
   if (!storedKey()) {
@@ -149,7 +149,7 @@ export function hide(image) {
   delete image.dataset.wanted;
 }
 
-// As `ask`, with the progress of what is sent, which fetch does not tell.
+// Like `ask`, but by XMLHttpRequest, because fetch does not report the progress of an upload.
 export function upload(file, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

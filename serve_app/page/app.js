@@ -1,4 +1,4 @@
-// The page's parts, put together.
+// Connects the parts of the page.
 
 import { classify, keepKey, storedKey, whenUnauthorized } from "./api.js";
 import { announce, byId, notice } from "./dom.js";
@@ -22,12 +22,12 @@ function switchedOff(error) {
   byId("catalogue").hidden = true;
   byId("about").open = true;
   const said = error.status === 503 ? ` The server says: ${error.message}` : "";
-  notice(`The catalogue is switched off on this server; what else it serves stands below.${said}`);
+  notice(`The catalogue is switched off on this server; see below for what else it serves.${said}`);
 }
 
 // The key
 
-const WANTS_KEY = "This server wants a key. It is kept in this tab only, until you close it.";
+const WANTS_KEY = "This server requires an API key. It is kept in this tab only, until you close it.";
 const WRONG_KEY = "The server does not know this key. Try another.";
 
 whenUnauthorized(() => {
@@ -80,7 +80,7 @@ document.addEventListener("dragover", (event) => { if (carriesFiles(event)) even
 document.addEventListener("drop", (event) => {
   dragging(0);
   if (!carriesFiles(event) || event.target.matches?.("input[type=file]")) return;
-  // Anywhere else the browser would leave the page for the file.
+  // Otherwise the browser would leave the page and open the file.
   event.preventDefault();
   if (!byId("catalogue").hidden) uploads.dropped(event.dataTransfer).catch((error) => notice(error.message));
 });

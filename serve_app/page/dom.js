@@ -1,4 +1,4 @@
-// Elements are only ever made of text: what a file's name or its EXIF says is shown, never read as markup.
+// Helpers for the DOM. Elements are made from text only, so that a file's name or its EXIF is never parsed as markup.
 
 export const byId = (id) => document.getElementById(id);
 
@@ -11,10 +11,10 @@ export function element(tag, properties = {}, ...children) {
 
 let announcing = 0;
 
-// Tell people who cannot see the page; of several at once the last is read.
+// Announces a text to screen readers. Of several texts at once, only the last is read.
 export function announce(text) {
   clearTimeout(announcing);
-  // Behind an open dialog nothing is read: it has a line of its own.
+  // Screen readers skip the page behind an open dialog, so the dialog has a live region of its own.
   const line = byId("viewer").open ? "viewer-live" : "live";
   announcing = setTimeout(() => { byId(line).textContent = text; }, 150);
 }
@@ -33,7 +33,7 @@ export function bytes(size) {
   return `${(size / 1000 ** power).toFixed(power ? 1 : 0)} ${["bytes", "kB", "MB", "GB"][power]}`;
 }
 
-// Rows of a <dl>: objects and lists become text, empty values are left out.
+// Fills a <dl>: objects and lists become text, empty values are left out.
 export function describe(list, entries) {
   list.replaceChildren();
   for (const [name, value] of entries) {

@@ -1,4 +1,4 @@
-// The pictures: the newest of the catalogue page by page, or what a search found.
+// The grid of pictures: the catalogue page by page, newest first, or the results of a search.
 
 import { addressOf, details, hide, list, searchPicture, searchWords, show, stats } from "./api.js";
 import { announce, byId, count, element, notice } from "./dom.js";
@@ -10,7 +10,7 @@ const cards = new Map();
 let cursor = null;
 let searching = false;
 let loading = 0;
-// Grows with every list and search: an answer to an older one comes too late.
+// Counts lists and searches, so that a late answer to an older one can be dropped.
 let turn = 0;
 let events = { open() {}, failed() {} };
 
@@ -102,12 +102,12 @@ async function place(images, mine) {
   if (fresh.length) byId("empty").hidden = true;
   await inTurn(fresh, (image) => {
     if (mine !== turn) return null;
-    // What a search found says all that a card shows.
+    // The results of a search already have everything that a card shows.
     return "caption" in image ? update(image.id, { status: "processed", data: image }) : fill(image.id);
   });
 }
 
-// A picture that was just accepted comes first, unless a search is shown.
+// Puts a picture that was just accepted first, unless the results of a search are shown.
 export function prepend(image) {
   if (searching || cards.has(image.id)) return;
   byId("grid").prepend(makeCard(image));
@@ -214,7 +214,7 @@ export function refreshStats() {
   }, 200);
 }
 
-// Arrows go where the eye expects the next card, however many stand in a row.
+// Arrow keys move the focus by card and by row, whatever the number of columns.
 byId("grid").addEventListener("keydown", (event) => {
   const all = [...byId("grid").querySelectorAll(".card")];
   const at = all.indexOf(document.activeElement);

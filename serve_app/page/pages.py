@@ -1,6 +1,7 @@
-"""The pages for people: the catalogue with what is served here, and forms to try it. Nothing from another host.
+"""The pages for people: the catalogue with an overview of models and routes, and forms to try the routes.
 
-The catalogue's page is `page/index.html` with its styles and scripts beside it, served as they are: no build step.
+They load nothing from other hosts. The page of the catalogue is `index.html` with the styles and scripts beside it,
+which are served without a build step.
 """
 
 import hashlib
@@ -15,14 +16,14 @@ from deployments.runtime.weights import Weights
 FOLDER = Path(__file__).parent
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
-# Of the forms, which load nothing at all.
+# The policy of the forms, which load nothing at all.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
-# The catalogue's page loads its own files and asks its own server; nothing that stands in its HTML runs.
+# The page of the catalogue loads its own files and calls its own server; scripts and styles in its HTML are blocked.
 HOME_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
-# Another version of the application brings other files under the same names: always asked for, rarely sent.
+# Another version of the application has other files under the same names, so browsers must revalidate by ETag.
 REVALIDATE = "no-cache"
 
 
@@ -35,7 +36,7 @@ class Asset:
     etag: str
 
     def response(self, *, current: bool) -> Response:
-        """The file, or 304 for a browser that has the current one."""
+        """The file, or 304 if the browser already has it (`current`)."""
         headers = {"ETag": self.etag, "Cache-Control": REVALIDATE, "X-Content-Type-Options": "nosniff"}
         if current:
             return Response(status_code=304, headers=headers)
@@ -48,7 +49,7 @@ def _read(file: Path) -> Asset:
 
 
 ASSETS = {file.name: _read(file) for file in sorted(FOLDER.iterdir()) if file.suffix in MEDIA_TYPES}
-# As public as `/` itself: without them it cannot ask for the key.
+# Public like `/` itself, because without them the page could not ask for the API key.
 ASSET_ROUTES = frozenset(f"/page/{name}" for name in ASSETS)
 HOME = (FOLDER / "index.html").read_text(encoding="utf-8")
 
@@ -86,7 +87,7 @@ def _page(title: str, body: str) -> HTMLResponse:
 
 
 def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
-    """The page at `/`: the catalogue, and the weights that are served, a form for /classify, the routes."""
+    """The page at `/`: the catalogue, a form for /classify, and lists of the served weights and the routes."""
     statements = "".join(f"<li><b>{escape(model.name)}</b> {escape(model.statement)}</li>" for model in weights)
     rows = "".join(
         f"<tr><td><code>{escape(route)}</code></td><td>{escape(what)}</td></tr>" for route, what in routes.items()
@@ -104,7 +105,7 @@ def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
 
 
 def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:
-    """A form that posts images, or a video, and categories to a route of family B."""
+    """A form that posts images or a video, and categories, to a route of family B."""
     required = " required" if categories_required else ""
     files = VIDEO_INPUT if route == "video" else IMAGES_INPUT
     return _page(

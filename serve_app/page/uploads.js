@@ -1,4 +1,4 @@
-// What was dropped or chosen: sent a few at a time, watched until processed, each with what became of it.
+// The uploads: files are sent a few at a time, watched until they are processed, and listed with their outcome.
 
 import { storedKey, upload } from "./api.js";
 import { announce, byId, count, element, wait } from "./dom.js";
@@ -7,7 +7,7 @@ import { watch } from "./watch.js";
 const AT_ONCE = 3;
 const MOST_TRIES = 8;
 const LONGEST_WAIT_S = 60;
-// What was wrong then may be right now; a file that was judged stays what it is.
+// Failures that may pass, so that a retry makes sense. Other statuses refuse the file itself.
 const AGAIN = (status) => status === 0 || status === 401 || status === 408 || status === 429 || status >= 500;
 const PICTURE = /\.(jpe?g|png)$/i;
 
@@ -27,7 +27,7 @@ export function add(files) {
   summarise();
 }
 
-// Of a folder only the pictures: what else lies in it was not meant.
+// Adds only the pictures of a folder, and says how many other files were left out.
 export function addFolder(files) {
   const pictures = files.filter((file) => PICTURE.test(file.name) && !file.name.startsWith("."));
   add(pictures);
@@ -93,7 +93,7 @@ function pump() {
 }
 
 async function send(row) {
-  // One picture that has to wait makes the others wait with it.
+  // If the server asked one upload to wait, all uploads wait.
   while (Date.now() < pausedUntil) await wait(pausedUntil - Date.now() + 50 * Math.random());
   set(row, "uploading");
   try {
@@ -125,14 +125,14 @@ function refused(row, error) {
     return;
   }
   row.locked = error.status === 401;
-  set(row, "failed", row.locked && !storedKey() ? "The server wants an API key first." : error.message);
+  set(row, "failed", row.locked && !storedKey() ? "The server requires an API key." : error.message);
   if (error.status !== 401 && error.switchedOff) events.switchedOff(error);
 }
 
 let announced = "";
 let summarising = 0;
 
-// Once for all that changes at a time: a folder may hold thousands.
+// Updates the summary once for many changes: a folder may hold thousands of pictures.
 function summarise() {
   summarising ||= setTimeout(() => { summarising = 0; tellSummary(); }, 50);
 }
@@ -164,7 +164,7 @@ export function clearFinished() {
   summarise();
 }
 
-// Files of a drop; folders are walked through.
+// Adds the files of a drop, and those of its folders.
 export async function dropped(transfer) {
   const entries = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? item.getAsFile());
   const single = [];
@@ -183,7 +183,7 @@ const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, r
 async function walk(folder, files) {
   const reader = folder.createReader();
   for (;;) {
-    // A hundred at a time, until there are none.
+    // Browsers return at most a hundred entries at a time; an empty list ends the folder.
     const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!entries.length) return;
     for (const entry of entries) {

@@ -1,4 +1,4 @@
-// One picture with everything that is known about it.
+// The dialog that shows one picture with everything that is known about it.
 
 import { addressOf, analyse, details, fileOf, hide, remove, show, storedKey } from "./api.js";
 import { announce, byId, bytes, count, describe, element, plain } from "./dom.js";
@@ -83,7 +83,7 @@ function placeArrows() {
   off(part("next"), at < 0 || at >= ids.length - 1);
 }
 
-// Not `disabled`: a button that has the focus would lose it, and the dialog its keys.
+// Uses aria-disabled, not `disabled`: a disabled button loses the focus, and then the dialog gets no more key events.
 function off(button, isOff) {
   button.ariaDisabled = String(isOff);
 }
@@ -133,7 +133,7 @@ async function askModels() {
     part("analyses").replaceChildren();
     for (const [name, title] of Object.entries(MORE)) if (result[name]) addAnalysis(title, name, result[name]);
     const number = part("analyses").childElementCount;
-    state.textContent = [number ? "" : "No model had anything to say.", result.error ?? ""].join(" ").trim();
+    state.textContent = [number ? "" : "No model had a result.", result.error ?? ""].join(" ").trim();
     if (number) announce(`${count(number, "analysis", "analyses")} shown.`);
   } catch (error) {
     if (shown === id) state.textContent = error.message;
@@ -161,7 +161,7 @@ const base64 = (blob) => new Promise((resolve, reject) => {
 
 async function openOriginal(event) {
   if (!storedKey()) return;
-  // A link cannot send the key: the file is fetched and shown from here.
+  // A link cannot send the key, so the file is fetched by script and offered as a download.
   event.preventDefault();
   try {
     const url = URL.createObjectURL(await fileOf(shown));

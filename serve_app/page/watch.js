@@ -1,4 +1,4 @@
-// Which images are still being processed: one question for all of them, however many they are.
+// Waits for images to be processed, with one request for all of them per round.
 
 import { details, processing } from "./api.js";
 import { wait } from "./dom.js";
@@ -10,7 +10,7 @@ const AT_ONCE = 6;
 const watched = new Map();
 let running = false;
 
-// `done` gets the details once the image is processed or failed, or null when it is gone.
+// Calls `done` with the details once the image is processed or has failed, or with null if it was deleted.
 export function watch(id, done) {
   if (!watched.has(id)) watched.set(id, []);
   watched.get(id).push(done);
@@ -36,7 +36,7 @@ async function run() {
   running = false;
 }
 
-// After a key was given.
+// Continues after a key was given.
 export function resume() {
   if (watched.size && !running) run();
 }
@@ -54,7 +54,7 @@ async function finish(id) {
   listeners.forEach((done) => done(found));
 }
 
-// At most six under way; the first error is thrown when all have ended.
+// Works on the items, at most six at a time. Throws the first error after all have ended.
 export async function inTurn(items, work) {
   const waiting = [...items];
   const hands = Array.from({ length: AT_ONCE }, async () => {

@@ -1,4 +1,4 @@
-"""Family C: everything that the models say of a photo, clusters of embeddings, a vision language model's word."""
+"""Family C: analysis of photos, clustering of embeddings, and assessment by a vision language model."""
 
 import asyncio
 import time
@@ -29,19 +29,19 @@ from serve_app.services import Wired, counted, gather_bounded
 router = APIRouter(prefix="/v1", tags=["Analysis"])
 
 NDJSON = "application/x-ndjson"
-# Its parts are among the document's own schemas.
+# The schema of a line without its `$defs`: they are among the components of the OpenAPI document already.
 LINE = {
     part: value
     for part, value in StreamedResult.model_json_schema(ref_template="#/components/schemas/{model}").items()
     if part != "$defs"
 }
-# What vision language models look at: more pixels cost tokens and are scaled down by the providers themselves.
+# The long side in pixels that vision language models use: providers scale larger images down, and charge more for them.
 LLM_LONG_SIDE = 1568
 
 
 @router.post("/analyze", summary="Analyse one image", responses=UPLOAD_ERRORS | MODEL_ERRORS)
 async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
-    """Every analyser looks at the image side by side; what cannot be said of it stands in `result.error`."""
+    """Run the requested analysers on one image, in parallel. `result.error` says what went wrong."""
     analysis = Analysis(services, request, "/v1/analyze")
     return AnalyzeResponse(result=await analysis.of(request.image))
 
@@ -88,7 +88,7 @@ async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> A
             index, result = await ready
             yield StreamedResult(index=index, **dict(result)).model_dump_json() + "\n"
     finally:
-        for task in tasks:  # of a client that went away
+        for task in tasks:  # if the client disconnected
             task.cancel()
 
 
@@ -105,7 +105,8 @@ async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> A
     },
 )
 async def cluster(request: Request, services: Wired) -> Response:
-    """The body goes to the clusterer as it is: 20,000 embeddings are 200 MB of JSON, too much to be parsed here."""
+    """Cluster embeddings with DBSCAN by cosine distance; image_ids come back with their cluster, noise with −1."""
+    # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON, too much for the event loop here.
     services.models.clusterer.announce()
     return Response(await services.models.clusterer.cluster(await request.body()), media_type="application/json")
 
@@ -116,7 +117,10 @@ async def cluster(request: Request, services: Wired) -> Response:
     responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS | LLM_ERRORS,
 )
 async def analyze_llm(request: LlmAnalyzeRequest, services: Wired) -> LlmAnalyzeResponse:
-    """The image is fetched, checked and scaled down here: a provider sees its pixels, never its URL."""
+    """Ask a vision language model to assess one image.
+
+    The image is fetched, checked and scaled down by this service: the provider gets its pixels, never its URL.
+    """
     services.models.llm.announce()
     async with counted("/v1/analyze/llm"):
         data = await services.read(ImageInput(url=request.image_url, data=request.image, image_id=None))

@@ -1,4 +1,4 @@
-"""Family E: uploads that are kept, what was found in them, and search by words or by an image."""
+"""Family E: uploads to the catalogue, what was found in them, and search by words or by an image."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -75,12 +75,12 @@ FORM = {
 
 
 async def read_upload(request: Request, services: Wired) -> AsyncIterator[UploadFile]:
-    """The `file` of a multipart form; a large one is on disk until the answer is made."""
+    """The `file` of a multipart form. A large file is spooled to disk until the answer is made."""
     try:
         form = await request.form(max_files=1, max_fields=10)
     except PanoptesError:
         raise
-    except HTTPException as error:  # Starlette's word for a form that cannot be parsed
+    except HTTPException as error:  # raised by Starlette if the form cannot be parsed
         raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
     try:
         file = form.get("file")
@@ -96,7 +96,11 @@ Upload = Annotated[UploadFile, Depends(read_upload)]
 
 
 def check_size(size: str) -> str:
-    """InvalidRequest for a size that no thumbnail has."""
+    """Return the size unchanged.
+
+    Raises:
+        InvalidRequest: no thumbnail has this size.
+    """
     if size not in THUMBNAIL_SIZES:
         raise InvalidRequest(WRONG_SIZE)
     return size
@@ -113,7 +117,7 @@ AskedSize = Annotated[ThumbnailSize, Depends(check_size)]
     openapi_extra=FORM,
 )
 async def upload(file: Upload, services: Wired) -> Accepted:
-    """JPEG or PNG, judged by its bytes. It is stored when this is answered, and processed in the background."""
+    """Store a JPEG or PNG, which is recognised by its bytes. It is processed in the background after the answer."""
     async with counted("/api/images"), services.catalogue.open() as house, services.uploads:
         data = await file.read()
         facts = await _facts(services, data)
@@ -123,7 +127,7 @@ async def upload(file: Upload, services: Wired) -> Accepted:
 
 
 async def _facts(services: Services, data: bytes) -> Facts:
-    """What a file is that has been decoded to its end."""
+    """Decode an upload to its end, and return its format, width and height."""
     kind = next((name for magic, name in MAGIC.items() if data.startswith(magic)), None)
     if kind is None:
         raise InvalidRequest(WRONG_TYPE if data else BROKEN)
@@ -140,11 +144,11 @@ async def list_images(
     response: Response,
     services: Wired,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
-    cursor: Annotated[str | None, Query(max_length=100, description="From the `Link` of the page before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=100, description="From the `Link` of the previous page.")] = None,
     status: Status | None = None,
     order: Order = "oldest",
 ) -> list[ListedImage]:
-    """By age. `Link: <…>; rel="next"` leads to the next page; the last one has none."""
+    """List the images by age. `Link: <…>; rel="next"` leads to the next page; the last page has none."""
     async with services.catalogue.open() as house:
         page = await house.catalogue.list(limit=limit, cursor=cursor, status=status, order=order)
     if page.next_cursor is not None:
@@ -153,9 +157,9 @@ async def list_images(
     return [ListedImage(id=image.id, filename=image.filename, status=image.status) for image in page.images]
 
 
-@router.get("/stats", summary="How the catalogue is")
+@router.get("/stats", summary="Counts and rates of the catalogue")
 async def stats(services: Wired) -> CatalogueStats:
-    """Rates are over finished images alone."""
+    """Count the images by status. Rates and the average time are over finished images only."""
     async with services.catalogue.open() as house:
         return _stats(await house.catalogue.stats())
 
@@ -178,19 +182,19 @@ def _stats(stats: Stats) -> CatalogueStats:
     )
 
 
-Count = Annotated[int, Query(ge=1, le=100, description="Most results.")]
-MinScore = Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False, description="Leave out what scores less.")]
+Count = Annotated[int, Query(ge=1, le=100, description="The largest number of results.")]
+MinScore = Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False, description="Images that score less are left out.")]
 
 
 @router.get("/images/search", summary="Search by words", responses=CATALOGUE_SEARCH_ERRORS)
 async def search_by_words(
     request: Request,
     services: Wired,
-    q: Annotated[str, Query(min_length=1, max_length=1000, description="What is to be seen.")],
+    q: Annotated[str, Query(min_length=1, max_length=1000, description="What the images should show.")],
     k: Count = 10,
     min_score: MinScore = -1.0,
 ) -> SearchResults:
-    """The processed images whose CLIP embeddings are nearest to that of the words."""
+    """Find the processed images whose CLIP embeddings are nearest to that of the words."""
     async with counted("/api/images/search"), services.catalogue.open() as house:
         vectors = (await services.clip.embed_texts([q])).vectors
         return await _search(request, services, house, vectors[0], k, min_score)
@@ -200,7 +204,7 @@ async def search_by_words(
 async def search_by_image(
     request: Request, file: Upload, services: Wired, k: Count = 10, min_score: MinScore = -1.0
 ) -> SearchResults:
-    """The processed images that are most like one, which is of any format and is not kept."""
+    """Find the processed images that are most similar to an image, which may have any format and is not stored."""
     services.clip.announce()
     async with counted("/api/images/search"), services.catalogue.open() as house:
         async with services.uploads:
@@ -225,7 +229,7 @@ async def _image(services: Services, image_id: int) -> Image:
 
 @router.get("/images/{image_id}", summary="Everything about an image", response_model=ImageDetails, responses=FAILED)
 async def image(image_id: int, request: Request, services: Wired) -> Response:
-    """Facts are of the uploaded file, times are UTC. A failed one is answered with 400."""
+    """Return the status of an image and all that is known about it. If its processing failed, the status is 400."""
     found = await _image(services, image_id)
     body = details(found, base_url(request, services.settings))
     return JSONResponse(body.model_dump(), 400 if found.status == "failed" else 200)
@@ -233,9 +237,9 @@ async def image(image_id: int, request: Request, services: Wired) -> Response:
 
 @router.delete("/images/{image_id}", status_code=204, summary="Delete an image")
 async def delete(image_id: int, services: Wired) -> None:
-    """With its thumbnails, its vectors, and its file unless another image shares that."""
+    """Delete an image with its thumbnails and vectors, and its file unless another image shares it."""
     async with services.catalogue.open() as house:
-        # Gone it is even when the store does not answer: its file goes when a worker tidies.
+        # The image is deleted even if the store does not answer: a worker removes its file later.
         with contextlib.suppress(StoreUnavailable):
             await house.catalogue.delete(image_id)
 
@@ -247,7 +251,7 @@ async def delete(image_id: int, services: Wired) -> None:
     responses=ORIGINAL | UNCHANGED,
 )
 async def original(image_id: int, request: Request, services: Wired) -> Response:
-    """Byte by byte as it was uploaded, with an ETag."""
+    """Return the bytes that were uploaded, with an ETag."""
     async with services.catalogue.open() as house:
         return await original_response(request, house.store, await house.catalogue.get(image_id))
 
@@ -259,7 +263,7 @@ async def original(image_id: int, request: Request, services: Wired) -> Response
     responses=PICTURE | UNCHANGED,
 )
 async def thumbnail(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
-    """JSON, or where `Accept` prefers `image/*`, as a browser's `<img>` does, the picture itself."""
+    """Return links as JSON, or the picture itself if `Accept` prefers `image/*`, as a browser's `<img>` does."""
     if prefers_image(request.headers.get("accept", "")):
         response = await thumbnail_file(image_id, size, request, services)
     else:
@@ -279,7 +283,7 @@ async def thumbnail(image_id: int, size: AskedSize, request: Request, services: 
     responses=PICTURE | UNCHANGED,
 )
 async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
-    """At most 150 (`small`) or 300 (`medium`) pixels, a JPEG with an ETag and without any EXIF."""
+    """Return a JPEG of at most 150 (`small`) or 300 (`medium`) pixels per side, with an ETag and without EXIF."""
     async with services.catalogue.open() as house:
         found = _with_thumbnails(await house.catalogue.get(image_id))
         return await thumbnail_response(request, house.store, found, size)

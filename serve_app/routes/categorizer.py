@@ -49,7 +49,7 @@ async def read_form(request: Request, services: Wired) -> AsyncIterator[FormData
         form = await request.form(max_files=most + 1, max_fields=10)
     except PanoptesError:
         raise
-    except HTTPException as error:  # Starlette's word for a form that cannot be parsed
+    except HTTPException as error:  # raised by Starlette if the form cannot be parsed
         if "Too many files" in error.detail:
             raise TooLarge(f"At most {most} files at once: send several requests.") from error
         raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
@@ -70,7 +70,7 @@ Form = Annotated[FormData, Depends(read_form)]
     openapi_extra=_form(["files"]),
 )
 async def categorize(form: Form, services: Wired) -> dict[str, str]:
-    """Filename → category. Without `categories` the default list of configs/prompts.yaml is used."""
+    """Return filename → category. Without `categories`, the default list in configs/prompts.yaml is used."""
     files = _images(form, services)
     categories = await _categories(form, services) if _sent(form, "categories") else list(load_prompts().categories)
     logits = await _score(services, "/categorize", files, categories)
@@ -85,7 +85,7 @@ async def categorize(form: Form, services: Wired) -> dict[str, str]:
     openapi_extra=_form(["files", "categories"]),
 )
 async def image(form: Form, services: Wired) -> dict[str, str]:
-    """Category → filename."""
+    """Return category → filename."""
     files = _images(form, services)
     categories = await _categories(form, services)
     logits = await _score(services, "/image", files, categories)
@@ -105,10 +105,10 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
     openapi_extra=_form(["video", "categories"]),
 )
 async def video(form: Form, services: Wired, details: bool = False) -> dict[str, Any]:
-    """Category → [filename, base64 JPEG]; the filename says the second. Frames are looked at each VIDEO_STEP_S.
+    """Return category → [filename, base64 JPEG]; the filename tells the second. A frame is sampled every VIDEO_STEP_S.
 
-    With `details=true` category → {filename, timestamp_s, score, image}, the score being the category's probability
-    among all of them for that frame.
+    With `details=true`, return category → {filename, timestamp_s, score, image}. The score is the probability of the
+    category for that frame, among all categories.
     """
     file = _video_file(form)
     categories = await _categories(form, services)
@@ -150,7 +150,7 @@ async def image_form() -> HTMLResponse:
 
 
 def _sent(form: FormData, field: str) -> bool:
-    """Whether a field came with anything; a browser sends one that was left empty as a file without a name."""
+    """Whether a field was sent with a value. A browser sends an empty file field as a file without a name."""
     value = form.get(field)
     return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
 
@@ -184,7 +184,7 @@ def _extension(file: UploadFile) -> str:
 
 
 def _unique_names(files: list[UploadFile]) -> list[str]:
-    """Names in order; the second `a.jpg` becomes `a.jpg (2)`."""
+    """The names of the files, in order; the second `a.jpg` becomes `a.jpg (2)`."""
     names: list[str] = []
     taken: set[str] = set()
     for file in files:
@@ -198,7 +198,7 @@ def _unique_names(files: list[UploadFile]) -> list[str]:
 
 
 async def _score(services: Services, route: str, files: list[UploadFile], categories: list[str]) -> NDArray[np.float32]:
-    """(files, categories) logits."""
+    """The logits of all files for all categories, (files, categories) float32."""
 
     async def fit(file: UploadFile) -> Decoded:
         try:

@@ -1,4 +1,4 @@
-"""Family A: is this picture a map or an aerial photo? And the health of everything."""
+"""Family A: the classifier of maps and aerial photos, and the health of the service."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ router = APIRouter(tags=["Classifier"])
 @router.get("/health", summary="Health of the service and of each model", responses={503: {"model": Health}})
 @router.get("/v1/health", summary="The same as /health", responses={503: {"model": Health}}, tags=["Analysis"])
 async def health(services: Wired, response: Response) -> Health:
-    """Never asks for a key; 503 when CLIP is enabled and does not answer."""
+    """Report the health of all models. Needs no API key. The status is 503 if CLIP is enabled but does not answer."""
     report = await report_health(services)
     if report.status == "unhealthy":
         response.status_code = 503
@@ -31,7 +31,7 @@ async def health(services: Wired, response: Response) -> Health:
     "/classify", summary="Classify one image: map, aerial photo or neither", responses=UPLOAD_ERRORS | MODEL_ERRORS
 )
 async def classify(services: Wired, file: Annotated[UploadFile, File(description="The image.")]) -> Classification:
-    """One softmax over the three categories, each the ensemble of its prompts in the served prompt set."""
+    """Classify one image by a softmax over three categories. Each category is an ensemble of the configured prompts."""
     async with counted("/classify"):
         data = await file.read()
         image = await services.fit_for_clip(data)
@@ -50,7 +50,7 @@ async def classify(services: Wired, file: Annotated[UploadFile, File(description
 
 
 async def report_health(services: Services) -> Health:
-    """Every model's state. CLIP decides whether the service is healthy, the others whether it is whole."""
+    """The state of every model. CLIP decides whether the service is healthy, the others whether it is degraded."""
     clients = services.models.all()
     states = await asyncio.gather(*(client.state() for client in clients))
     known = list(zip(clients, states, strict=True))

@@ -1,4 +1,4 @@
-"""`GET /`: a page for people, JSON for programs. And the files which that page loads."""
+"""`GET /`, a page for people and JSON for programs, and the files that the page loads."""
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
@@ -14,12 +14,12 @@ router = APIRouter(tags=["Home"])
 
 @router.get(
     "/",
-    summary="What is served here",
+    summary="Overview of the served models and routes",
     response_class=HTMLResponse,
     responses={200: {"content": {"application/json": {"example": {"name": "Panoptes", "version": VERSION}}}}},
 )
 async def home(request: Request, services: Wired) -> Response:
-    """A page, or with `Accept: application/json` the same facts as JSON."""
+    """An HTML page, or with `Accept: application/json` the name, version, weights and routes as JSON."""
     weights = [model for client in services.models.all() for model in client.models]
     routes = {
         f"{method.upper()} {path}": operation["summary"]
@@ -40,7 +40,7 @@ async def home(request: Request, services: Wired) -> Response:
 
 @router.get("/page/{name}", include_in_schema=False)
 async def asset(request: Request, name: str) -> Response:
-    """A file of the page, by its name among those that there were at start: no path is made of what a client says."""
+    """A file of the page. Only names read at start are served: no path is built from what a client sends."""
     if name not in ASSETS:
         raise HTTPException(404)
     return ASSETS[name].response(current=has_current(request, ASSETS[name].etag))

@@ -35,7 +35,7 @@ from serve_app.services import Services, Wired, counted, gather_bounded, stack
 router = APIRouter(prefix="/v1", tags=["Resources"])
 
 JSON_ERRORS = UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
-# The name of the model whatever its weights are.
+# The name that requests may use for the model, whatever its weights are.
 CLIP = "clip"
 
 
@@ -43,7 +43,10 @@ CLIP = "clip"
     "/embeddings", summary="Embed texts and images (OpenAI's wire format)", responses=JSON_ERRORS | NOT_FOUND_ERRORS
 )
 async def embeddings(request: EmbeddingRequest, services: Wired) -> EmbeddingResponse:
-    """Texts and images in one space: their cosine similarity says how well they fit."""
+    """Embed texts and images into one vector space, as L2-normalised vectors.
+
+    The cosine similarity of a text and an image says how well they match.
+    """
     inputs = _inputs(request)
     _check(request, len(inputs), services)
     vectors = np.empty((len(inputs), services.clip.weights.dimensions), np.float32)
@@ -63,7 +66,7 @@ async def embeddings(request: EmbeddingRequest, services: Wired) -> EmbeddingRes
 
 
 def _inputs(request: EmbeddingRequest) -> list[tuple[str, str]]:
-    """Each input as (`text` or `image`, the text or URL)."""
+    """Each input as a pair: (`text`, the text) or (`image`, the URL)."""
     items = [request.input] if isinstance(request.input, str) else request.input
     return [
         (request.modality, item)
@@ -135,9 +138,9 @@ async def classify(request: ClassifyRequest, services: Wired) -> ClassifyRespons
     )
 
 
-@router.get("/models", summary="Every served model with its exact weights", responses=KEY_ERRORS)
+@router.get("/models", summary="All served models with their exact weights", responses=KEY_ERRORS)
 async def models(services: Wired) -> ModelList:
-    """A model that is switched off is not listed."""
+    """List all models that are switched on, in OpenAI's format."""
     clients = [client for client in services.models.all() if client.enabled]
     states = await asyncio.gather(*(client.state() for client in clients))
     return ModelList(

@@ -36,12 +36,12 @@ FETCH_ERRORS = _errors(ErrorBody, {502: "The URL cannot be fetched."})
 LLM_ERRORS = _errors(
     ErrorBody,
     {
-        422: "The request is not valid, the model is unknown, or its answer was twice not what was asked for.",
-        502: "The provider failed, or the URL cannot be fetched; `Retry-After` where the provider says so.",
+        422: "The request is not valid, the model is unknown, or its answer did not have the requested form twice.",
+        502: "The provider failed, or the URL cannot be fetched; `Retry-After` if the provider sends it.",
         503: "There is no key for the provider, or the deployment is overloaded, being replaced or switched off.",
     },
 )
-NOT_FOUND_ERRORS = _errors(ErrorBody, {404: "There is no such model here; the message names the one that is."})
+NOT_FOUND_ERRORS = _errors(ErrorBody, {404: "There is no such model here; the message names the one to use."})
 
 CATEGORIZER_ERRORS = (
     _errors(
@@ -62,10 +62,10 @@ CATEGORIZER_ERRORS = (
 CATALOGUE_ERRORS = _errors(
     TextError,
     {
-        400: "A parameter is not one of those that there are.",
+        400: "A parameter has an unknown value.",
         404: "Image not found",
         500: "Something broke here; `X-Request-ID` says which request.",
-        503: "The database, the store or a model is away or switched off; `Retry-After` where waiting mends it.",
+        503: "The database, the store or a model does not answer or is switched off; `Retry-After` if waiting helps.",
         504: "No answer before the deadline.",
     },
 )
@@ -76,7 +76,7 @@ CATALOGUE_UPLOAD_ERRORS = _errors(
         408: "The upload did not arrive in time.",
         413: "More bytes or pixels than are accepted.",
         429: "Too many requests; `Retry-After` says when.",
-        507: "The store or the database has no room; nothing was kept.",
+        507: "The store or the database is full; nothing was stored.",
     },
 )
 CATALOGUE_SEARCH_ERRORS: Responses = {429: CATALOGUE_UPLOAD_ERRORS[429]}
@@ -85,7 +85,7 @@ TAGGER_ERRORS = _errors(
     Index_Response,
     {
         400: "The body is not JSON.",
-        401: "The API key is missing or wrong; `message` and `detail` as everywhere.",
+        401: "The API key is missing or wrong; `message` and `detail` are as on other routes.",
         408: "The upload did not arrive in time.",
         413: "More bytes or documents than are accepted.",
         422: "A field is missing or of the wrong type.",
@@ -99,5 +99,5 @@ WORK_ERRORS: Responses = {status: TAGGER_ERRORS[status] for status in (401, 500,
 
 
 def answers(example: Any, status: int = 200) -> Responses:
-    """A JSON answer as /docs shows it."""
+    """An example of a JSON answer for /docs."""
     return {status: {"content": {"application/json": {"example": example}}}}

@@ -1,4 +1,4 @@
-"""Family D: documents to tag, and how the jobs are."""
+"""Family D: tagging of documents, and the status of its jobs."""
 
 import asyncio
 import json
@@ -27,27 +27,28 @@ BODY = {
 }
 
 
-@router.get("/test", summary="Whether the tagger's routes are there", responses=answers({"test endpoint is": "OK"}))
+@router.get("/test", summary="Whether the tagger's routes exist", responses=answers({"test endpoint is": "OK"}))
 async def test() -> dict[str, str]:
     return {"test endpoint is": "OK"}
 
 
 @router.get("/health-check", summary="Whether the service answers", responses=answers({"message": "OK"}))
 async def health_check() -> dict[str, str]:
-    """Says nothing of the models: /health does."""
+    """Answers whenever the service runs; /health reports the state of the models."""
     return {"message": "OK"}
 
 
 @router.post("/process", summary="Tag images and videos", responses=TAGGER_ERRORS, openapi_extra=BODY)
 async def process(http: Request, services: Wired) -> Index_Response:
-    """Labels or counts for each document. A document that cannot be treated is named in `list_id_not_treated`."""
+    """Return labels or counts for each document. Documents that cannot be treated are in `list_id_not_treated`."""
     request = await asyncio.to_thread(_parse, await http.body())
     return await Tagging(services, request).answer(request_id(http.scope))
 
 
 def _parse(body: bytes) -> ProcessRequest:
-    """The request in a body, which is JSON whatever its Content-Type says."""
-    # A value takes fifty times its text: base64, which is nearly all of an honest request, has none of these marks.
+    """Parse a body as JSON, whatever its Content-Type says."""
+    # A parsed value may take fifty times the memory of its text. Base64, which is nearly all of a normal request,
+    # contains none of these characters.
     if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise TooLarge(f"The request has more than {MOST_VALUES:,} values: send fewer documents at once.")
     try:
@@ -68,7 +69,7 @@ def _refuse(constant: str) -> None:
 
 @router.get("/work/status", summary="The newest jobs of /process", responses=WORK_ERRORS)
 async def work_status(services: Wired) -> WorkStatus:
-    """The same from every replica, the newest first, at most 1,000."""
+    """List the newest 1,000 jobs, the newest first. The answer is the same from every replica."""
     jobs = await services.models.work.jobs()
     return WorkStatus(running=sum(job.status == "running" for job in jobs), jobs=[_shown(job) for job in jobs])
 

@@ -1,4 +1,4 @@
-"""Family C: photo analysis, one image or a batch, and a vision language model's word on one."""
+"""Family C: photo analysis of one image or a batch, and the assessment of an image by a vision language model."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -67,7 +67,7 @@ else:
 
 
 class AnalyzeRequest(AnalysisFlags):
-    """One image and what to find out about it."""
+    """One image and the analysers to run on it."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -79,7 +79,7 @@ class AnalyzeRequest(AnalysisFlags):
 
 
 class BatchAnalyzeRequest(AnalysisFlags):
-    """Several images, each analysed in the same way and on its own."""
+    """Several images; the same analysers run on each of them, independently of the others."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,7 +108,7 @@ class _ImageOfAnalysis(BaseModel):
 
     image_id: str | None = None
     source_url: str | None = None
-    width_px: int | None = Field(None, description="Of the upright image.")
+    width_px: int | None = Field(None, description="Width of the upright image in pixels.")
     height_px: int | None = None
 
 
@@ -163,14 +163,14 @@ class BatchAnalyzeResponse(BaseModel):
 
     api_version: str = "1.0"
     total: int
-    succeeded: int = Field(description="Images whose `error` is null.")
+    succeeded: int = Field(description="Number of images whose `error` is null.")
     failed: int
     results: list[ImageAnalysisResult] = Field(description="In the order of the request.")
     total_processing_time_ms: float
 
 
 class StreamedResult(ImageAnalysisResult):
-    """A line of the NDJSON answer: results come as they are ready, `index` says which image of the request it is."""
+    """A line of the NDJSON answer, sent as soon as the result is ready. `index` is the image's place in the request."""
 
     index: int
 
@@ -191,7 +191,7 @@ class LlmAnalyzeRequest(BaseModel):
     ref_id: str | None = Field(None, max_length=256, description="Echoed back.")
     model: str | None = Field(None, description="LiteLLM's name of a vision model; default: LLM_MODEL.")
     custom_prompt: str | None = Field(
-        None, max_length=20_000, description="Instead of our own; the answer's form stays."
+        None, max_length=20_000, description="Replaces the default prompt; the form of the answer stays the same."
     )
     max_tokens: int = Field(500, ge=100, le=2000)
     language: str | None = Field(
@@ -216,6 +216,6 @@ class LlmAnalyzeResponse(BaseModel):
     ref_id: str | None
     analysis: LlmPhotoAnalysis
     model_used: str = Field(description="The model that answered, as its provider names it.")
-    tokens_used: int = Field(description="Of all calls that this answer took.")
+    tokens_used: int = Field(description="Tokens of all calls that were made for this answer.")
     processing_ms: int
     error: str | None = None

@@ -16,7 +16,7 @@ _TAGS: Any = [{"label": "house", "probability": 0.9344}]
 
 
 class Accepted(BaseModel):
-    """An upload that is safe, and not yet processed."""
+    """An upload that is stored but not yet processed."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image_id": 1, "status": "processing"}]})
 
@@ -33,27 +33,27 @@ class ListedImage(BaseModel):
 
 
 class Thumbnails(BaseModel):
-    """Links, null until the image is processed."""
+    """Links to the thumbnails; null until the image is processed."""
 
-    small: str | None = Field(None, description="At most 150 pixels wide and high.")
-    medium: str | None = Field(None, description="At most 300.")
+    small: str | None = Field(None, description="A JPEG of at most 150 × 150 pixels.")
+    medium: str | None = Field(None, description="A JPEG of at most 300 × 300 pixels.")
 
 
 class ImageFacts(BaseModel):
     id: int
     filename: str
     metadata: dict[str, Any] = Field(
-        description="`width`, `height`, `format` and `size_bytes` of the uploaded file, and its EXIF by EXIF's names."
+        description="`width`, `height`, `format` and `size_bytes` of the uploaded file, and its EXIF tags by name."
     )
     uploaded_at: str = Field(description="UTC, ISO 8601.")
     processed_at: str | None
-    processing_time_s: float | None = Field(description="Of the attempt that succeeded.")
-    caption: str | None = Field(description="Null where no captioner is switched on.")
+    processing_time_s: float | None = Field(description="Seconds that the successful attempt took.")
+    caption: str | None = Field(description="Null if the captioner is switched off.")
     tags: list[TagScore]
 
 
 class ImageDetails(BaseModel):
-    """An image; one whose processing failed comes with status 400."""
+    """All about one image. If its processing failed, the HTTP status is 400."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -81,12 +81,12 @@ class ImageDetails(BaseModel):
     status: Status
     data: ImageFacts
     thumbnails: Thumbnails
-    error: str | None = Field(description="`Processing Failure` of a failed one.")
-    reason: str | None = Field(description="Why it failed, or why its last attempt did.")
+    error: str | None = Field(description="`Processing Failure` if processing failed, otherwise null.")
+    reason: str | None = Field(description="Why processing, or its last attempt, failed.")
 
 
 class ThumbnailLinks(BaseModel):
-    """The thumbnail that was asked for, and both."""
+    """A link to the requested thumbnail, and links to all of them."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -108,7 +108,7 @@ class ImageCounts(BaseModel):
 
 
 class Rates(BaseModel):
-    """Of the finished images."""
+    """Percentages of the finished images, such as `84.62%`."""
 
     success_rate: str
     failure_rate: str
@@ -140,14 +140,14 @@ class CatalogueStats(BaseModel):
 class SearchHit(BaseModel):
     id: int
     filename: str
-    score: float = Field(description="Cosine similarity, -1–1.")
+    score: float = Field(description="Cosine similarity, −1 to 1.")
     caption: str | None
     tags: list[TagScore]
     thumbnails: Thumbnails
 
 
 class SearchResults(BaseModel):
-    """The best first."""
+    """The images that were found, the best first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -169,5 +169,5 @@ class SearchResults(BaseModel):
         }
     )
 
-    model: str = Field(description="The weights whose vectors were compared.")
+    model: str = Field(description="The exact weights that computed the compared vectors.")
     results: list[SearchHit]

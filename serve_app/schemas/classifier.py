@@ -1,4 +1,4 @@
-"""Family A: the map and aerial-photo classifier, and the health of everything."""
+"""Family A: the classifier of maps and aerial photos, and the health of the service."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ HEALTH_EXAMPLE: dict[str, JsonValue] = {
 
 
 class Probabilities(BaseModel):
-    """One softmax over the three categories."""
+    """The softmax over the three categories; the probabilities sum to 1."""
 
     maps: float
     aerial_satellite: float
@@ -57,11 +57,11 @@ class Classification(BaseModel):
     classification: Literal["maps", "aerial_satellite", "miscellaneous"]
     probabilities: Probabilities
     would_download: bool = Field(description="The same as is_map_or_aerial.")
-    timestamp: str = Field(description="When it was answered: UTC, ISO 8601.")
+    timestamp: str = Field(description="Time of the answer: UTC, ISO 8601.")
 
 
 class ModelHealth(BaseModel):
-    """One model: `weights` is the exact id that is served, null when the model does not run."""
+    """The health of one model. `weights` is the exact id that is served, null if the model is switched off."""
 
     name: str
     loaded: bool
@@ -72,12 +72,13 @@ class ModelHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """The health of the application. unhealthy answers 503."""
+    """The health of the application. If it is unhealthy, the HTTP status is 503."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [HEALTH_EXAMPLE]})
 
     status: Literal["ok", "degraded", "unhealthy"] = Field(
-        description="ok: every enabled model is loaded; unhealthy: CLIP is enabled and not available.",
+        description="ok: CLIP is enabled, and every enabled model answers; unhealthy: CLIP is enabled but does not "
+        "answer; degraded: otherwise.",
     )
     version: str
     environment: str

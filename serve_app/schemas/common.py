@@ -1,4 +1,4 @@
-"""Wire types that several families share."""
+"""Wire types that several families of routes share."""
 
 import base64
 import binascii
@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class ErrorBody(BaseModel):
-    """Every error of the families A and C and of the new routes."""
+    """The body of an error on the routes of families A and C and on the new routes."""
 
     error: str = Field(description="A stable code.", examples=["invalid_image"])
     message: str = Field(description="What is wrong and what to do about it.")
-    detail: Any = Field(description="The message again, or the facts: the list of problems, the request id.")
+    detail: Any = Field(description="The message again, or facts: for example the list of problems or the request id.")
 
 
 class TextError(BaseModel):
-    """Every error of the categorizer's and the catalogue's routes."""
+    """The body of an error on the routes of the categorizer and the catalogue."""
 
     error: str = Field(examples=["No image file selected"])
 
@@ -43,7 +43,11 @@ class ImageInput(BaseModel):
 
 
 def plain_base64(value: str | None) -> str | None:
-    """The value; ValueError for a data URI."""
+    """Return the value unchanged.
+
+    Raises:
+        ValueError: it is a data URI.
+    """
     if value is not None and value.startswith("data:"):
         raise ValueError("send plain base64, without the data-URI prefix")
     return value
@@ -53,7 +57,11 @@ Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 def decode_base64(text: str) -> bytes:
-    """The bytes of standard base64, line breaks allowed; ValueError for anything else."""
+    """Decode standard base64, which may contain line breaks.
+
+    Raises:
+        ValueError: the text is not standard base64.
+    """
     try:
         return base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:

@@ -9,7 +9,7 @@ from serve_app.schemas.common import ImageInput, Label
 
 
 class TextPart(BaseModel):
-    """OpenAI's content part for a text."""
+    """A text, as OpenAI's content part."""
 
     type: Literal["text"]
     text: str
@@ -20,7 +20,7 @@ class ImageUrl(BaseModel):
 
 
 class ImagePart(BaseModel):
-    """OpenAI's content part for an image: an http(s) URL or a `data:` URI."""
+    """An image, as OpenAI's content part: an http(s) URL or a `data:` URI."""
 
     type: Literal["image_url"]
     image_url: ImageUrl
@@ -30,7 +30,7 @@ ContentPart = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
 class EmbeddingRequest(BaseModel):
-    """OpenAI's request, with images. `user` and other fields of OpenAI's clients are accepted and not used."""
+    """OpenAI's request, extended by images. `user` and other fields of OpenAI's clients are accepted and ignored."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -46,11 +46,15 @@ class EmbeddingRequest(BaseModel):
         str
         | Annotated[list[str], Field(max_length=2048, fail_fast=True)]
         | Annotated[list[ContentPart], Field(max_length=2048, fail_fast=True)]
-    ) = Field(description="Texts; with modality image http(s) URLs or data: URIs; or OpenAI-style content parts.")
-    model: str = Field("clip", description="`clip`, or the id that /v1/models gives.")
-    modality: Literal["text", "image"] = Field("text", description="What the strings of `input` are.")
-    encoding_format: Literal["float", "base64"] = Field("float", description="base64: little-endian float32.")
-    dimensions: int | None = Field(None, description="Refused unless it is the model's own.")
+    ) = Field(
+        description="Texts; or, with modality `image`, http(s) URLs or data: URIs; or OpenAI-style content parts."
+    )
+    model: str = Field("clip", description="`clip`, or the id of the CLIP weights in /v1/models.")
+    modality: Literal["text", "image"] = Field(
+        "text", description="Whether the strings of `input` are texts or URLs of images."
+    )
+    encoding_format: Literal["float", "base64"] = Field("float", description="base64: of little-endian float32.")
+    dimensions: int | None = Field(None, description="Refused unless it is the dimension of the model's vectors.")
 
 
 class Embedding(BaseModel):
@@ -60,14 +64,14 @@ class Embedding(BaseModel):
 
 
 class Usage(BaseModel):
-    """Tokens of the texts; an image counts none."""
+    """The number of tokens in the texts; images count 0."""
 
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingResponse(BaseModel):
-    """Vectors in the order of the inputs."""
+    """One vector per input, in the order of the inputs."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -84,12 +88,12 @@ class EmbeddingResponse(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Embedding]
-    model: str = Field(description="The exact weights that made the vectors.")
+    model: str = Field(description="The exact weights that computed the vectors.")
     usage: Usage
 
 
 class ClassifyRequest(BaseModel):
-    """Zero-shot classification of one image by labels of the caller's."""
+    """Zero-shot classification of one image by the caller's own labels."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -106,7 +110,9 @@ class ClassifyRequest(BaseModel):
 
     image: ImageInput
     labels: list[Label] = Field(min_length=1, fail_fast=True, description="What the image may show.")
-    template: str | None = Field(None, description="A prompt with `{}` where the label goes; default: the configured.")
+    template: str | None = Field(
+        None, description="A prompt with `{}` in place of the label; default: the configured template."
+    )
 
     @field_validator("template")
     @classmethod
@@ -116,11 +122,11 @@ class ClassifyRequest(BaseModel):
 
 class LabelScore(BaseModel):
     label: str
-    score: float = Field(description="Probability over the given labels, 0–1.")
+    score: float = Field(description="Probability, 0–1; the scores of the given labels sum to 1.")
 
 
 class ClassifyResponse(BaseModel):
-    """Every label with its probability, best first."""
+    """All labels with their probabilities, the best first."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -144,7 +150,7 @@ class ClassifyResponse(BaseModel):
 
 
 class ServedModel(BaseModel):
-    """One model, in OpenAI's form with what an operator wants to know beside it."""
+    """One model, in OpenAI's form with additional fields for operators."""
 
     id: str = Field(description="The exact weights, as in every `model` field.")
     object: Literal["model"] = "model"
@@ -153,17 +159,17 @@ class ServedModel(BaseModel):
     name: str
     task: str
     source: Literal["hub", "bundled", "builtin", "provider"] = Field(
-        description="Whence the weights are; builtin: a method without weights, provider: a model that others run."
+        description="Where the weights come from. builtin: a method without weights; provider: a model run by others."
     )
     revision: str | None
-    licence: str | None = Field(description="Where the model's code or weights are not free for every use.")
-    statement: str = Field(description="What these weights are and are not.")
-    dimensions: int | None = Field(description="Of an embedding.")
+    licence: str | None = Field(description="Given if the model's code or weights are not free for every use.")
+    statement: str = Field(description="What a user must know about these weights.")
+    dimensions: int | None = Field(description="Dimension of an embedding; null for other models.")
     device: str | None
     replicas: int
     queue: int | None = Field(description="Items that wait for a batch in the replica that answered.")
-    items: int | None = Field(description="Items that this replica computed since it started.")
-    batches: int | None = Field(description="In how many forward passes: their quotient is the mean batch.")
+    items: int | None = Field(description="Items that this replica has computed since it started.")
+    batches: int | None = Field(description="Batches that it has computed; items / batches is the mean batch size.")
     error: str | None
 
 

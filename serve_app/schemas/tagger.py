@@ -1,4 +1,4 @@
-"""Family D: documents in, documents with tags out."""
+"""Family D: documents that are to be tagged, and documents with their tags."""
 
 from typing import Any
 
@@ -48,20 +48,20 @@ class ProcessRequest(BaseModel):
     documents: list[Any] = Field(
         min_length=1,
         description="Each with `id` and `source`, which holds the file in base64 (`content`) and its `file_type` or "
-        "`file_name`. Everything else comes back as it was.",
+        "`file_name`. Everything else is returned unchanged.",
     )
     num_labels: int = Field(
         TAGS,
         ge=1,
         le=MOST_LABELS,
         validation_alias=AliasChoices("num_labels", "num_classes"),
-        description="Labels for each document; `num_classes` is another name for it.",
+        description="Number of labels per document; `num_classes` is another name for this field.",
     )
 
     @field_validator("num_labels", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        """An integer, a string of digits, or null for the default: nothing else that could pass for a number."""
+        """Accept only an integer, a string of digits, or null for the default."""
         if value is None:
             return TAGS
         if isinstance(value, str) and value.strip().isdecimal():
@@ -70,11 +70,11 @@ class ProcessRequest(BaseModel):
             raise ValueError("send a whole number, as a number or a string")
         return value
 
-    prompt: str | None = Field(None, description="`OD` or `<OD>`: things and how many there are, instead of labels.")
+    prompt: str | None = Field(None, description="`OD` or `<OD>`: count objects instead of giving labels.")
 
 
-class Index_Response(BaseModel):  # noqa: N801 (what clients' code was generated from names it so)
-    """The answer of the tagger's routes, and the form of their errors, which also say `message` and `detail`."""
+class Index_Response(BaseModel):  # noqa: N801 (clients generated their code from a schema with this name)
+    """The answer of the tagger's routes. Their errors have the same form, with `message` and `detail` added."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_answer_example(TAGGED), _answer_example([{"car": 7}])]})
 
@@ -82,26 +82,26 @@ class Index_Response(BaseModel):  # noqa: N801 (what clients' code was generated
     data: list[Any] | dict[str, Any] | None = Field(
         None,
         description="The treated documents in the order of the request; `source.content` holds "
-        "[{label, probability}, …], or of the detector [{label: count}, …].",
+        "[{label, probability}, …], or [{label: count}, …] if the detector answered.",
     )
     error: str = ""
     number_documents_treated: int = 0
     number_documents_non_treated: int = 0
-    list_id_not_treated: list[Any] = Field(default=[], description="{id: reason} of each document left out.")
+    list_id_not_treated: list[Any] = Field(default=[], description="{id: reason} for each document left out.")
     memory_used: str = Field("", description="Memory in use on the machine that answered, in percent.")
     ram_used: str = Field("", description="The same in GB.")
 
 
 class WorkJob(BaseModel):
     id: str
-    request_id: str = Field(description="The X-Request-ID of its request.")
+    request_id: str = Field(description="X-Request-ID of the job's request.")
     status: str = Field(description="running, done or failed.")
     started_at: str = Field(description="UTC, ISO 8601.")
     finished_at: str | None
     documents: int
     treated: int
     not_treated: int
-    error: str = Field(description="Why a failed job failed.")
+    error: str = Field(description="Why the job failed; empty unless its status is `failed`.")
 
 
 class WorkStatus(BaseModel):

@@ -16,8 +16,8 @@ logger = logging.getLogger("ray.serve.panoptes.weights")
 class ClipWeights(Weights):
     """The CLIP weights that are served.
 
-    From the hub `architecture` is open_clip's name and `repository` where its checkpoint lies; bundled weights are a
-    folder with their own config, `architecture` is then open_clip's `local-dir:` name and `repository` is None.
+    For weights from the hub, `architecture` is open_clip's name, and `repository` has the checkpoint. Bundled weights
+    are a folder with its own config: `architecture` is then open_clip's `local-dir:` name, and `repository` is None.
     """
 
     name: str = "clip"
@@ -31,8 +31,8 @@ class ClipWeights(Weights):
 def choose_clip(entry: ClipEntry, model: str, policy: Policy) -> ClipWeights:
     """Decide between the hub checkpoint `model` and the bundled weights.
 
-    `auto` takes the hub's when they are in the local cache or the hub answers within 5 s, and the bundled ones
-    otherwise. `hub` never falls back: the deployment then fails with a message when the checkpoint is not to be had.
+    `auto` takes the checkpoint if it is in the local cache or the hub answers within 5 s, and else the bundled weights.
+    `hub` never falls back: if the checkpoint is not available, the deployment fails with a message.
     """
     checkpoint = entry.checkpoints[model]
     hub = ClipWeights(
