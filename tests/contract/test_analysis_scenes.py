@@ -2,7 +2,7 @@
 
 import httpx
 
-from benchmarks.accuracy.evaluate_analysis import ask_aesthetics, ask_emotions, ask_quality
+from testbed.accuracy.analysis import ask_aesthetics, ask_emotions, ask_quality
 
 SEED = 31
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from configs.prompts import load_prompts
-from testbed.outcomes import png
+from testbed.accuracy.outcomes import png
 from training.clip.evaluation import labelled_scenes
 
 SCENES = [

@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 
-from benchmarks.accuracy.evaluate_descriptions import ask_captions, ask_objects, ask_tags, few
+from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
 from testbed.doubles.images import ImageServer
 from tests.contract.pictures import JPEG, UNUSUAL, inline
 from tests.unit.serving.test_images import png_header

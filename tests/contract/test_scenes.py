@@ -2,7 +2,7 @@
 
 import httpx
 
-from benchmarks.accuracy.evaluate import ask_categorize, ask_classify, ask_colours
+from testbed.accuracy.scenes import ask_categorize, ask_classify, ask_colours
 
 SEED = 77_001
 

@@ -109,6 +109,13 @@ def test_a_benchmark_that_is_told_to_end_takes_its_processes_along(tmp_path: Pat
     assert within(10, lambda: not any(alive(pid) for pid in pids))
 
 
+@pytest.mark.parametrize("name", ["sections.cluster_job", "cluster_job"])
+def test_a_command_is_found_by_its_name_and_by_the_one_of_0_1(name: str) -> None:
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "--only-million" in done.stdout
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -1,4 +1,4 @@
-"""What an evaluation counts, and how its pictures are sent."""
+"""What an evaluation counts, and the format in which its pictures are sent."""
 
 import io
 from collections import Counter
@@ -9,13 +9,18 @@ from PIL import Image
 
 @dataclass
 class Outcome:
-    """Right answers out of all, and what was taken for what, `expected -> answered`."""
+    """Right answers out of all.
+
+    Attributes:
+        mistakes: how often each wrong answer was given, as `expected -> answered`.
+    """
 
     right: int = 0
     total: int = 0
     mistakes: Counter[str] = field(default_factory=Counter)
 
     def add(self, expected: str, answered: str) -> None:
+        """Count one answer."""
         self.total += 1
         self.right += expected == answered
         if expected != answered:
@@ -23,6 +28,7 @@ class Outcome:
 
     @property
     def share(self) -> float:
+        """Right answers, 0–1."""
         return self.right / self.total
 
     def __str__(self) -> str:
@@ -31,7 +37,7 @@ class Outcome:
 
 
 def png(image: Image.Image) -> bytes:
-    """An image as lossless bytes."""
+    """The image as a PNG file, which loses nothing."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
