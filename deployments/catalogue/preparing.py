@@ -1,11 +1,11 @@
-"""What a worker makes of an uploaded file before any model looks: it is decoded once, and only small pictures stay."""
+"""What a worker makes of an uploaded file before any model looks: it is opened once, and only small pictures stay."""
 
 from dataclasses import dataclass
 
 from deployments.catalogue.exif import Json, read_exif
 from deployments.catalogue.store.base import ThumbnailSize
 from deployments.catalogue.thumbnails import thumbnails
-from deployments.pictures.decoding import decode, reduced
+from deployments.pictures.decoding import decode_picture, reduced
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import CAPTIONER_LEAST, TAGGER_LEAST, fit
 
@@ -37,9 +37,10 @@ class Prepared:
 
 def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     """Decode a file, once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
-    picture = decode(data, wanted.max_pixels, shortest_side=CAPTIONER_LEAST // 2)
+    decoded = decode_picture(data, wanted.max_pixels, CAPTIONER_LEAST // 2)
+    picture = decoded.image
     return Prepared(
-        exif=read_exif(data, gps=wanted.gps),
+        exif=read_exif(decoded.exif, gps=wanted.gps),
         thumbnails=thumbnails(picture),
         for_clip=None if wanted.clip_size is None else fit(picture, wanted.clip_size),
         for_captioner=reduced(picture, CAPTIONER_LEAST) if wanted.captioner else None,

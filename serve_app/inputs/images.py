@@ -65,8 +65,8 @@ class Decoder:
         """Decode an image and make it what CLIP wants to see: `pixels` is (size, size, 3) uint8."""
 
         def work() -> Decoded:
-            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, size)
-            return Decoded(fit(image, size), width, height)
+            picture = decoding.decode_picture(data, self._max_pixels, size)
+            return Decoded(fit(picture.image, size), *picture.size)
 
         return await self._run(work)
 
@@ -87,8 +87,8 @@ class Decoder:
         """Decode an image and scale it down as `decoding.reduced` does; a JPEG while it is decoded."""
 
         def work() -> Decoded:
-            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, least // 2)
-            return Decoded(decoding.reduced(image, least, crop=crop), width, height)
+            picture = decoding.decode_picture(data, self._max_pixels, least // 2)
+            return Decoded(decoding.reduced(picture.image, least, crop=crop), *picture.size)
 
         return await self._run(work)
 

@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from PIL import Image
@@ -172,6 +173,23 @@ def test_only_what_is_asked_is_prepared() -> None:
     assert everything.for_clip.shape == (32, 32, 3)
     assert everything.for_captioner is not None
     assert min(everything.for_captioner.shape[:2]) >= 750
+
+
+async def test_an_upload_is_opened_once_by_the_ingress_and_once_by_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    data = encoded(Image.new("RGB", (1200, 800), "teal"), "JPEG", exif=exif)
+    counting = mock.Mock(side_effect=Image.open)
+    monkeypatch.setattr(Image, "open", counting)
+    async with client(**located(tmp_path)) as api:
+        image_id = await uploaded(api, data)
+        by_ingress = counting.call_count
+        async with working(tmp_path, Eyes()):
+            metadata = (await finished(api, image_id)).json()["data"]["metadata"]
+    assert metadata == {"Make": "a maker", "format": "JPEG", "width": 1200, "height": 800, "size_bytes": len(data)}
+    assert (by_ingress, counting.call_count) == (1, 2)
 
 
 @pytest.mark.parametrize(
