@@ -64,7 +64,7 @@ class DecodedPicture:
     """What is in a file, which was opened once.
 
     Attributes:
-        image: upright RGB; that of a JPEG may be smaller than the original.
+        image: upright RGB, its pixels alone; that of a JPEG may be smaller than the original.
         size: width and height of the upright original, in pixels.
         format: as Pillow calls it, such as `PNG`; `MPO` is a JPEG with more pictures behind the first.
         exif: empty where the file has none, or none that can be read.
@@ -111,6 +111,7 @@ def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = Non
         turn = UPRIGHT.get(_orientation(exif))
         rgb = _to_rgb(image)
         upright = rgb if turn is None else rgb.transpose(turn)
+        upright.info = {}  # a comment would go into every JPEG that is made of it
     size = (height, width) if turn in SIDEWAYS else (width, height)
     return DecodedPicture(upright, size, str(image.format), exif)
 

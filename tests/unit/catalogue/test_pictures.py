@@ -68,6 +68,13 @@ def test_a_thumbnail_says_nothing_of_where_it_was_taken() -> None:
             assert b"Exif" not in data
 
 
+def test_a_thumbnail_has_no_comment_of_the_upload() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "teal").save(buffer, "JPEG", comment=b"my house")
+    for data in thumbnails(decode_picture(buffer.getvalue(), 10_000).image).values():
+        assert b"my house" not in data
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_exif_comes_as_plain_values(kind: str) -> None:
     exif = tagged(
