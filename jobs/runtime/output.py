@@ -1,22 +1,21 @@
 """The folder of a job's results, on any fsspec URL. A reader finds a file complete or not at all.
 
-In a folder of this machine a file is written beside its place under a name that begins with a dot, synchronised, and
-renamed; an object store shows an object when it has all of it. Whoever globs `table/date=*/*.parquet`, or opens the
-folder as a parquet dataset, sees no file whose name, or whose folder's, begins with `.` or `_`.
+Whoever globs `table/date=*/*.parquet`, or opens the folder as a parquet dataset, sees no file whose name, or whose
+folder's, begins with `.` or `_`: under such names are the parts of files that are being written.
 """
 
 import io
 import json
+import posixpath
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deployments.runtime import files
+from deployments.runtime.folder import Folder, NotBelow
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.urls import open_url, public_url, refused
 
@@ -38,18 +37,17 @@ class Output:
     def __init__(self, url: str) -> None:
         """Nothing is written yet. JobRefused for a URL that cannot be used."""
         self.url, self.shown = url, public_url(url)
-        self._files, self._root = open_url(url)
-        self.local = "file" in _protocols(self._files)
+        self._folder = Folder(*open_url(url))
+        self.local = self._folder.local
 
     def prepare(self) -> "Output":
         """Show that the folder can be written, and remove what killed jobs left half written an hour ago or earlier."""
         self.write_bytes(PROBE, b"")
         self.delete(PROBE)
-        if self.local:
-            try:
-                files.remove_abandoned(Path(self._root).rglob(f".*{PART}"))
-            except OSError as error:
-                raise JobRefused(f"{error.filename} of an earlier job cannot be removed ({error.strerror}).") from error
+        try:
+            self._folder.remove_abandoned(f"**/.*{PART}")
+        except OSError as error:
+            raise JobRefused(f"{error.filename} of an earlier job cannot be removed ({error.strerror}).") from error
         return self
 
     def write_table(self, path: str, table: pa.Table) -> int:
@@ -64,27 +62,18 @@ class Output:
 
     def write_bytes(self, path: str, data: bytes | memoryview) -> int:
         """Write a file, replacing one that is there; its size in bytes."""
-        place = self._at(path)
-        try:
-            if self.local:
-                target = Path(place)
-                files.write(target, target.parent / f".{target.name}.{uuid.uuid4().hex}{PART}", data)
-            else:
-                self._files.pipe_file(place, bytes(data))
-        except Exception as error:  # a file system's own errors are of any type
-            raise refused(self.url, f"cannot be written at {path}", error) from error
+        folder, name = posixpath.split(path)
+        with self._refusing(f"cannot be written at {path}"):
+            self._folder.write(path, posixpath.join(folder, f".{name}.{uuid.uuid4().hex}{PART}"), data)
         return len(data)
 
     def read_bytes(self, path: str) -> bytes | None:
         """A file's bytes; None where there is no such file."""
-        place = self._at(path)
-        try:
-            data: bytes = self._files.cat_file(place)
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise refused(self.url, f"cannot be read at {path}", error) from error
-        return data
+        with self._refusing(f"cannot be read at {path}"):
+            try:
+                return self._folder.read(path)
+            except FileNotFoundError:
+                return None
 
     def read_json(self, path: str) -> Any:
         """What a file of `write_json` holds; None where there is none, or one that is no JSON."""
@@ -96,70 +85,38 @@ class Output:
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         """A table of `write_table`, or some of its columns; None where there is none."""
-        place = self._at(path)
-        try:
-            with self._files.open(place, "rb") as file:
-                return pq.read_table(file, columns=columns)
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise refused(self.url, f"cannot be read at {path}", error) from error
+        with self._refusing(f"cannot be read at {path}"):
+            try:
+                with self._folder.open(path) as file:
+                    return pq.read_table(file, columns=columns)
+            except FileNotFoundError:
+                return None
 
     def list(self, folder: str = "") -> list[str]:
         """Every complete file below a folder, as paths of this output, sorted; none where there is no such folder."""
-        place = self._at(folder) if folder else self._root
-        self._files.invalidate_cache()
-        try:
-            found = self._files.find(place)
-        except FileNotFoundError:
-            return []
-        except Exception as error:
-            raise refused(self.url, "cannot be listed", error) from error
-        return sorted(path[len(self._root) :].lstrip("/") for path in found if not path.endswith(PART))
+        with self._refusing("cannot be listed"):
+            return [path for path in self._folder.find(folder) if not path.endswith(PART)]
 
     def move(self, targets: Mapping[str, str]) -> None:
         """Move files, each to its target, replacing what is there; one that is not there is no error."""
-        places = {self._at(path): self._at(target) for path, target in targets.items()}
-        try:
-            if self.local:
-                _move_local({Path(place): Path(target) for place, target in places.items()})
-                return
-            for place, target in places.items():
-                with suppress(FileNotFoundError):
-                    self._files.cp_file(place, target)
-                    self._files.rm_file(place)
-        except Exception as error:
-            raise refused(self.url, "has files that cannot be moved", error) from error
+        with self._refusing("has files that cannot be moved"):
+            self._folder.move(targets)
 
     def delete(self, path: str) -> None:
         """Delete a file; one that is not there is no error."""
-        place = self._at(path)
-        try:
-            self._files.rm_file(place)
-        except FileNotFoundError:
-            return
-        except Exception as error:
-            raise refused(self.url, f"cannot be deleted at {path}", error) from error
+        with self._refusing(f"cannot be deleted at {path}"):
+            self._folder.delete(path)
 
-    def _at(self, path: str) -> str:
-        if not path or path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"{path!r} is not a path below the folder")
-        return f"{self._root.rstrip('/')}/{path}"
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except NotBelow:
+            raise
+        except Exception as error:  # a file system's own errors are of any type
+            raise refused(self.url, what, error) from error
 
 
 def open_output(url: str) -> Output:
     """The folder at a URL, made sure to be writable. JobRefused when it is not."""
     return Output(url).prepare()
-
-
-def _protocols(files: Any) -> tuple[str, ...]:
-    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
-
-
-def _move_local(targets: Mapping[Path, Path]) -> None:
-    for place, target in targets.items():
-        files.make_folder(target.parent)
-        with suppress(FileNotFoundError):
-            place.replace(target)
-    for folder in {target.parent for target in targets.values()}:
-        files.synchronise(folder)

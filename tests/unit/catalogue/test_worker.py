@@ -16,7 +16,7 @@ from deployments.catalogue.opened import Opener
 from deployments.catalogue.preparing import prepare
 from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
-from deployments.catalogue.store.local import LocalStore
+from deployments.catalogue.store.base import Store
 from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import client
@@ -122,16 +122,16 @@ async def test_an_image_that_is_deleted_while_its_thumbnails_are_stored_leaves_n
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half_stored, deleted = asyncio.Event(), asyncio.Event()
-    put = LocalStore.put
+    put = Store.put
 
-    async def failing_halfway(store: LocalStore, key: str, data: bytes) -> None:
+    async def failing_halfway(store: Store, key: str, data: bytes) -> None:
         if key.endswith("-small.jpg"):
             half_stored.set()
             await deleted.wait()
             raise StoreUnavailable("gone")
         await put(store, key, data)
 
-    monkeypatch.setattr(LocalStore, "put", failing_halfway)
+    monkeypatch.setattr(Store, "put", failing_halfway)
     async with client(**located(tmp_path)) as api, working(tmp_path, Eyes()):
         image_id = await uploaded(api, RED)
         await half_stored.wait()
