@@ -1,6 +1,5 @@
 """What a file's EXIF says, as plain values that fit into JSON."""
 
-import io
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,23 +18,21 @@ _POINTERS = {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop}
 _OPAQUE = {ExifTags.Base.MakerNote, ExifTags.Base.XMLPacket, ExifTags.Base.PrintImageMatching}
 # A comment begins with the eight bytes that name its alphabet.
 _ALPHABETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16", b"\0" * 8: "utf-8"}
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 Json = str | int | float | bool | None | list[Any] | dict[str, Any]
 
 
-def read_exif(data: bytes, *, gps: bool = False) -> dict[str, Json]:
-    """The entries of a JPEG or PNG by their EXIF names, at most 256; no pixel is decoded.
+def read_exif(exif: Image.Exif, *, gps: bool = False) -> dict[str, Json]:
+    """The entries of a picture's EXIF by their names, at most 256.
 
     Text is at most 1,000 printable characters, a list at most 64 values; entries without a name or a readable value are
     left out. A picture is good whatever its EXIF is: of a broken one as much is given as can be read.
 
     Args:
-        data: the file.
+        exif: as `deployments.pictures.decoding` finds it.
         gps: give where the picture was taken too, under `GPSInfo` with `latitude` and `longitude` in degrees.
     """
     try:
-        exif = _open(data)
         entries = _plain(exif.items(), ExifTags.TAGS)
     except Exception:  # Pillow's parsers raise whatever nonsense makes them raise
         return {}
@@ -43,28 +40,6 @@ def read_exif(data: bytes, *, gps: bool = False) -> dict[str, Json]:
     if gps and (where := _part(exif, ExifTags.IFD.GPSInfo, ExifTags.GPSTAGS)):
         entries["GPSInfo"] = where | _degrees(where)
     return dict(list(entries.items())[:MOST_ENTRIES])
-
-
-def _open(data: bytes) -> Image.Exif:
-    exif = Image.Exif()
-    if data.startswith(_PNG):
-        # Pillow looks for a chunk behind the pixels by decoding them.
-        exif.load(_png_chunk(data, b"eXIf"))
-    else:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            exif = image.getexif()
-    return exif
-
-
-def _png_chunk(data: bytes, name: bytes) -> bytes:
-    """The content of a PNG's first chunk of that name, empty without one."""
-    at = len(_PNG)
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4])
-        if data[at + 4 : at + 8] == name:
-            return data[at + 8 : at + 8 + size]
-        at += size + 12
-    return b""
 
 
 def _part(exif: Image.Exif, part: ExifTags.IFD, names: Mapping[int, str]) -> dict[str, Json]:

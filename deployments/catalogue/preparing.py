@@ -1,4 +1,4 @@
-"""What a worker makes of an uploaded file before any model looks: it is decoded once, and only small pictures stay."""
+"""What a worker makes of an uploaded file before any model looks: it is opened once, and only small pictures stay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from deployments.catalogue.exif import Json, read_exif
 from deployments.catalogue.store.base import ThumbnailSize
 from deployments.catalogue.thumbnails import LARGEST_SIDE, thumbnails
-from deployments.pictures.decoding import decode
+from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 
@@ -37,11 +37,11 @@ class Prepared:
 
 def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     """Decode a file, once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
-    picture = decode(
-        data, wanted.max_pixels, shortest_side=shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
-    )
+    needed = shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
+    decoded = decode_picture(data, wanted.max_pixels, needed)
+    picture = decoded.image
     return Prepared(
-        exif=read_exif(data, gps=wanted.gps),
+        exif=read_exif(decoded.exif, gps=wanted.gps),
         thumbnails=thumbnails(picture),
         inputs={name: one.of(picture) for name, one in wanted.models.items()},
     )

@@ -9,6 +9,9 @@ PictureRefused
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -56,7 +59,29 @@ class PictureTooLarge(PictureRefused):
     """The picture has more pixels than are accepted; none was allocated."""
 
 
+@dataclass(frozen=True)
+class DecodedPicture:
+    """What is in a file, which was opened once.
+
+    Attributes:
+        image: upright RGB, its pixels alone; that of a JPEG may be smaller than the original.
+        size: width and height of the upright original, in pixels.
+        format: as Pillow calls it, such as `PNG`; `MPO` is a JPEG with more pictures behind the first.
+        exif: empty where the file has none, or none that can be read.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    format: str
+    exif: Image.Exif
+
+
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
+    """The picture alone, as `decode_picture` decodes it."""
+    return decode_picture(data, max_pixels, shortest_side).image
+
+
+def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = None) -> DecodedPicture:
     """Decode an image to upright RGB; of an animation the first frame, transparency on white.
 
     Args:
@@ -68,25 +93,28 @@ def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) ->
     Raises:
         PictureEmpty, PictureBroken, PictureTooLarge.
     """
-    return decode_with_size(data, max_pixels, shortest_side)[0]
-
-
-def decode_with_size(
-    data: bytes, max_pixels: int, shortest_side: int | None = None
-) -> tuple[Image.Image, tuple[int, int]]:
-    """As `decode`, and the (width, height) of the upright original, which may be larger."""
-    return _upright(_open(data, max_pixels), shortest_side)
+    image = _open(data, max_pixels)
+    width, height = image.size
+    with _refusing_broken_pixels():
+        if shortest_side is not None:
+            image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        image.load()
+        exif = _exif(image)
+        turn = UPRIGHT.get(_orientation(exif))
+        rgb = _to_rgb(image)
+        upright = rgb if turn is None else rgb.transpose(turn)
+        upright.info = {}  # a comment would go into every JPEG that is made of it
+    size = (height, width) if turn in SIDEWAYS else (width, height)
+    return DecodedPicture(upright, size, str(image.format), exif)
 
 
 def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
     """The width and height of a file of this format, which is decoded to its end and not kept; raises as `decode`."""
     image = _open(data, max_pixels, (kind,))
     size = image.size
-    try:
+    with _refusing_broken_pixels():
         image.draft(None, (1, 1))  # a JPEG at an eighth of its size: as much is read, and less allocated
         image.load()
-    except Exception as error:  # Pillow's parsers raise whatever broken pixel data makes them raise
-        raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
     return size
 
 
@@ -130,26 +158,26 @@ def _largest_part(image: Image.Image) -> int:
     return int(tags.get(TIFF_TILE_WIDTH, 0)) * int(tags.get(TIFF_TILE_LENGTH, 0))
 
 
-def _orientation(image: Image.Image) -> int:
+@contextmanager
+def _refusing_broken_pixels() -> Iterator[None]:
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # the EXIF of a good picture may be nonsense
-        return 1
-
-
-def _upright(image: Image.Image, shortest_side: int | None) -> tuple[Image.Image, tuple[int, int]]:
-    """The decoded image, and the size of its upright original, which may be larger."""
-    width, height = image.size
-    try:
-        if shortest_side is not None:
-            image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
-        image.load()
-        turn = UPRIGHT.get(_orientation(image))
-        rgb = _to_rgb(image)
-        size = (height, width) if turn in SIDEWAYS else (width, height)
-        return rgb if turn is None else rgb.transpose(turn), size
-    except Exception as error:  # as above, for broken pixel data
+        yield
+    except Exception as error:  # Pillow's decoders raise whatever broken pixel data makes them raise
         raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        return image.getexif()
+    except Exception:  # the EXIF of a good picture may be nonsense
+        return Image.Exif()
+
+
+def _orientation(exif: Image.Exif) -> int:
+    try:
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as above
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

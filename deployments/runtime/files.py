@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 # After this long, an unfinished file is taken to be left over from a killed process.
@@ -26,6 +27,16 @@ def write(target: Path, part: Path, data: bytes | memoryview) -> None:
         part.unlink(missing_ok=True)
         raise
     synchronise(target.parent)
+
+
+def move(targets: Mapping[Path, Path]) -> None:
+    """Move files, each to its target, where they are on the disk afterwards; one that is not there is no error."""
+    for place, target in targets.items():
+        make_folder(target.parent)
+        with suppress(FileNotFoundError):
+            place.replace(target)
+    for folder in {target.parent for target in targets.values()}:
+        synchronise(folder)
 
 
 def make_folder(folder: Path) -> None:

@@ -1,12 +1,9 @@
 """From a file to what each model is given, off the event loop, and never more whole pictures at a time than fit."""
 
 import hashlib
-import io
 from dataclasses import dataclass, field
 
-from PIL import Image
-
-from deployments.pictures.decoding import decode_with_size
+from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 from deployments.specs import analyses
@@ -58,16 +55,18 @@ def describe(data: bytes) -> Values:
 
 def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
     """Decode a file once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
-    image, (width, height) = decode_with_size(data, wanted.max_pixels, wanted.shortest_side)
+    picture = decode_picture(data, wanted.max_pixels, wanted.shortest_side)
+    width, height = picture.size
+    kind = "JPEG" if picture.format == "MPO" else picture.format
     # Models that are given the same share one array.
-    inputs = {one: one.of(image) for one in set(wanted.others.values())}
+    inputs = {one: one.of(picture.image) for one in set(wanted.others.values())}
     return Ready(
-        {**describe(data), "width": width, "height": height, "format": _format(data)},
-        Fitted(wanted.clip_size).of(image) if wanted.clip else None,
+        {
+            **describe(data),
+            "width": width,
+            "height": height,
+            "format": "JPEG" if picture.format == "MPO" else picture.format,
+        },
+        Fitted(wanted.clip_size).of(picture.image) if wanted.clip else None,
         {name: inputs[one] for name, one in wanted.others.items()},
     )
-
-
-def _format(data: bytes) -> str:
-    with Image.open(io.BytesIO(data)) as image:
-        return "JPEG" if image.format == "MPO" else str(image.format)

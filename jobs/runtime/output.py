@@ -1,22 +1,21 @@
 """The folder of a job's results, at any fsspec URL. A reader finds a file complete or not at all.
 
-On the local disk, a file is written beside its target under a name that starts with a dot, synchronised and renamed. An
-object store shows an object only once it is complete. A glob such as `table/date=*/*.parquet`, or a reader of parquet
-datasets, skips files and folders whose names start with `.` or `_`.
+Unfinished files have names that start with `.`. A glob such as `table/date=*/*.parquet` and the readers of parquet
+datasets skip them, as they skip names that start with `_`.
 """
 
 import io
 import json
+import posixpath
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deployments.runtime import files
+from deployments.runtime.folder import Folder, NotBelow
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.urls import open_url, public_url, refused
 
@@ -42,18 +41,17 @@ class Output:
             JobRefused: the URL cannot be used.
         """
         self.url, self.shown = url, public_url(url)
-        self._files, self._root = open_url(url)
-        self.local = "file" in _protocols(self._files)
+        self._folder = Folder(*open_url(url))
+        self.local = self._folder.local
 
     def prepare(self) -> "Output":
         """Check that the folder can be written, and remove unfinished files that killed jobs left over an hour ago."""
         self.write_bytes(PROBE, b"")
         self.delete(PROBE)
-        if self.local:
-            try:
-                files.remove_abandoned(Path(self._root).rglob(f".*{PART}"))
-            except OSError as error:
-                raise JobRefused(f"{error.filename} of an earlier job cannot be removed ({error.strerror}).") from error
+        try:
+            self._folder.remove_abandoned(f"**/.*{PART}")
+        except OSError as error:
+            raise JobRefused(f"{error.filename} of an earlier job cannot be removed ({error.strerror}).") from error
         return self
 
     def write_table(self, path: str, table: pa.Table) -> int:
@@ -68,27 +66,18 @@ class Output:
 
     def write_bytes(self, path: str, data: bytes | memoryview) -> int:
         """Write a file, replacing an existing one, and return its size in bytes."""
-        place = self._at(path)
-        try:
-            if self.local:
-                target = Path(place)
-                files.write(target, target.parent / f".{target.name}.{uuid.uuid4().hex}{PART}", data)
-            else:
-                self._files.pipe_file(place, bytes(data))
-        except Exception as error:  # a file system's own errors are of any type
-            raise refused(self.url, f"cannot be written at {path}", error) from error
+        folder, name = posixpath.split(path)
+        with self._refusing(f"cannot be written at {path}"):
+            self._folder.write(path, posixpath.join(folder, f".{name}.{uuid.uuid4().hex}{PART}"), data)
         return len(data)
 
     def read_bytes(self, path: str) -> bytes | None:
         """The bytes of a file; None if it does not exist."""
-        place = self._at(path)
-        try:
-            data: bytes = self._files.cat_file(place)
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise refused(self.url, f"cannot be read at {path}", error) from error
-        return data
+        with self._refusing(f"cannot be read at {path}"):
+            try:
+                return self._folder.read(path)
+            except FileNotFoundError:
+                return None
 
     def read_json(self, path: str) -> Any:
         """The value that `write_json` wrote; None if the file does not exist or is not JSON."""
@@ -100,55 +89,36 @@ class Output:
 
     def read_table(self, path: str, columns: Sequence[str] | None = None) -> pa.Table | None:
         """The table that `write_table` wrote, or some of its columns; None if it does not exist."""
-        place = self._at(path)
-        try:
-            with self._files.open(place, "rb") as file:
-                return pq.read_table(file, columns=columns)
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise refused(self.url, f"cannot be read at {path}", error) from error
+        with self._refusing(f"cannot be read at {path}"):
+            try:
+                with self._folder.open(path) as file:
+                    return pq.read_table(file, columns=columns)
+            except FileNotFoundError:
+                return None
 
     def list(self, folder: str = "") -> list[str]:
         """The sorted paths of all complete files below a folder; empty if the folder does not exist."""
-        place = self._at(folder) if folder else self._root
-        self._files.invalidate_cache()
-        try:
-            found = self._files.find(place)
-        except FileNotFoundError:
-            return []
-        except Exception as error:
-            raise refused(self.url, "cannot be listed", error) from error
-        return sorted(path[len(self._root) :].lstrip("/") for path in found if not path.endswith(PART))
+        with self._refusing("cannot be listed"):
+            return [path for path in self._folder.find(folder) if not path.endswith(PART)]
 
     def move(self, targets: Mapping[str, str]) -> None:
         """Move files to their targets, replacing existing files. Files that do not exist are skipped."""
-        places = {self._at(path): self._at(target) for path, target in targets.items()}
-        try:
-            if self.local:
-                _move_local({Path(place): Path(target) for place, target in places.items()})
-                return
-            for place, target in places.items():
-                with suppress(FileNotFoundError):
-                    self._files.cp_file(place, target)
-                    self._files.rm_file(place)
-        except Exception as error:
-            raise refused(self.url, "has files that cannot be moved", error) from error
+        with self._refusing("has files that cannot be moved"):
+            self._folder.move(targets)
 
     def delete(self, path: str) -> None:
         """Delete a file, if it exists."""
-        place = self._at(path)
-        try:
-            self._files.rm_file(place)
-        except FileNotFoundError:
-            return
-        except Exception as error:
-            raise refused(self.url, f"cannot be deleted at {path}", error) from error
+        with self._refusing(f"cannot be deleted at {path}"):
+            self._folder.delete(path)
 
-    def _at(self, path: str) -> str:
-        if not path or path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"{path!r} is not a path below the folder")
-        return f"{self._root.rstrip('/')}/{path}"
+    @contextmanager
+    def _refusing(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except NotBelow:
+            raise
+        except Exception as error:  # a file system's own errors are of any type
+            raise refused(self.url, what, error) from error
 
 
 def open_output(url: str) -> Output:
@@ -158,16 +128,3 @@ def open_output(url: str) -> Output:
         JobRefused: the URL cannot be used, or the folder cannot be written.
     """
     return Output(url).prepare()
-
-
-def _protocols(files: Any) -> tuple[str, ...]:
-    return (files.protocol,) if isinstance(files.protocol, str) else tuple(files.protocol)
-
-
-def _move_local(targets: Mapping[Path, Path]) -> None:
-    for place, target in targets.items():
-        files.make_folder(target.parent)
-        with suppress(FileNotFoundError):
-            place.replace(target)
-    for folder in {target.parent for target in targets.values()}:
-        files.synchronise(folder)

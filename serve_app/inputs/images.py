@@ -72,8 +72,8 @@ class Decoder:
         """
 
         def work() -> tuple[Decoded, ...]:
-            image, (width, height) = decoding.decode_with_size(data, self._max_pixels, shortest_side(wanted))
-            return tuple(Decoded(one.of(image), width, height) for one in wanted)
+            picture = decoding.decode_picture(data, self._max_pixels, shortest_side(wanted))
+            return tuple(Decoded(one.of(picture.image), *picture.size) for one in wanted)
 
         return await self._run(work)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from abc import ABC, abstractmethod
+import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from deployments.catalogue.errors import CatalogueError, ContentMissing, StoreFull, StoreUnavailable
+from deployments.runtime.folder import Folder
 
 ThumbnailSize = Literal["small", "medium"]
 THUMBNAIL_SIZES: Final[tuple[ThumbnailSize, ...]] = ("small", "medium")
@@ -17,6 +18,7 @@ THUMBNAIL_SIZES: Final[tuple[ThumbnailSize, ...]] = ("small", "medium")
 THREADS: Final = 8
 TIMEOUT_S: Final = 60.0
 CHUNK_BYTES: Final = 1 << 20
+UNFINISHED: Final = "unfinished"  # the folder of files that are being written
 INSUFFICIENT_STORAGE: Final = 507
 MISSING: Final = "The store does not have this file."
 UNANSWERED: Final = "The store of files does not answer: try again later."
@@ -39,17 +41,17 @@ def keys_of(sha256: str) -> tuple[str, ...]:
     return (original_key(sha256), *(thumbnail_key(sha256, size) for size in THUMBNAIL_SIZES))
 
 
-class Store(ABC):
+class Store:
     """A file appears under its key whole or not at all, and once `put` returns it stays.
 
-    Every operation may raise StoreUnavailable. A subclass implements the five that block, each of which may raise
-    whatever its library does.
+    Every operation may raise StoreUnavailable.
     """
 
-    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, folder: Folder, timeout_s: float = TIMEOUT_S) -> None:
         """`timeout_s`: how long one operation may take, but for a removal."""
+        self._folder, self._timeout_s = folder, timeout_s
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
-        self._timeout_s = timeout_s
+        self._tidied = False
 
     async def put(self, key: str, data: bytes) -> None:
         """Keep `data`; raises StoreFull when there is no room."""
@@ -57,7 +59,7 @@ class Store(ABC):
 
     async def get(self, key: str) -> bytes:
         """The whole file; ContentMissing without one."""
-        return await self._run(partial(_found, partial(self._get, key)), self._timeout_s)
+        return await self._run(partial(self._read, key), self._timeout_s)
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The file's bytes from `start` until before `end`, at most 1 MiB at a time; ContentMissing without a file.
@@ -67,12 +69,11 @@ class Store(ABC):
         if end is None and (end := await self.size(key)) is None:
             raise ContentMissing(MISSING)
         for at in range(start, end, CHUNK_BYTES):
-            part = partial(self._range, key, at, min(at + CHUNK_BYTES, end))
-            yield await self._run(partial(_found, part), self._timeout_s)
+            yield await self._run(partial(self._read, key, at, min(at + CHUNK_BYTES, end)), self._timeout_s)
 
     async def size(self, key: str) -> int | None:
         """The file's bytes, None when there is none."""
-        return await self._run(partial(self._size, key), self._timeout_s)
+        return await self._run(partial(self._folder.size, key), self._timeout_s)
 
     async def delete(self, key: str) -> None:
         """Remove the file; nothing to do without one.
@@ -80,11 +81,11 @@ class Store(ABC):
         This waits for the library however long it takes: a removal that is given up here would still happen later,
         when the file may be wanted again.
         """
-        await self._run(partial(self._delete, key), None)
+        await self._run(partial(self._folder.delete, key), None)
 
     def path(self, key: str) -> Path | None:
         """The file on this machine, None when the store is elsewhere."""
-        return None
+        return Path(self._folder.place(key)) if self._folder.local else None
 
     async def close(self) -> None:
         """Let go of the store's threads."""
@@ -101,27 +102,17 @@ class Store(ABC):
                 raise StoreFull("The store has no room: free some space and try again.") from error
             raise StoreUnavailable(UNANSWERED) from error
 
-    @abstractmethod
-    def _put(self, key: str, data: bytes) -> None: ...
+    def _put(self, key: str, data: bytes) -> None:
+        if not self._tidied:
+            self._tidied = True
+            self._folder.remove_abandoned(f"{UNFINISHED}/*")
+        self._folder.write(key, f"{UNFINISHED}/{uuid.uuid4().hex}", data)
 
-    @abstractmethod
-    def _get(self, key: str) -> bytes: ...
-
-    @abstractmethod
-    def _range(self, key: str, start: int, end: int) -> bytes: ...
-
-    @abstractmethod
-    def _size(self, key: str) -> int | None: ...
-
-    @abstractmethod
-    def _delete(self, key: str) -> None: ...
-
-
-def _found(read: Callable[[], Value]) -> Value:
-    try:
-        return read()
-    except FileNotFoundError as error:
-        raise ContentMissing(MISSING) from error
+    def _read(self, key: str, start: int | None = None, end: int | None = None) -> bytes:
+        try:
+            return self._folder.read(key, start, end)
+        except FileNotFoundError as error:
+            raise ContentMissing(MISSING) from error
 
 
 def _is_full(error: BaseException | None) -> bool:

@@ -1,16 +1,17 @@
-"""The stores that there are, and the one that a URL means."""
+"""The store that a URL means."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from deployments.catalogue.store.base import TIMEOUT_S, Store
-from deployments.catalogue.store.local import LocalStore
-from deployments.catalogue.store.remote import RemoteStore
+import fsspec
+
+from deployments.catalogue.errors import StoreUnavailable
+from deployments.catalogue.store.base import TIMEOUT_S, UNANSWERED, Store
+from deployments.runtime.folder import Folder
 
 
 def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Store:
-    """The store at a URL. Some libraries connect at once: call this off the event loop.
+    """The store at a URL. Some libraries, FTP's and SFTP's, connect at once: call this off the event loop.
 
     Args:
         url: a path, `file:///…`, or any URL that fsspec knows and whose library is installed: `s3://bucket/prefix`.
@@ -18,12 +19,13 @@ def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s:
         timeout_s: how long one operation may take, but for a removal.
 
     Raises:
-        ValueError: no library for this URL.
+        ValueError: no library for this URL is installed, or it does not know the options.
         StoreUnavailable: a library that connects at once got no answer.
     """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return LocalStore(Path(url), timeout_s)
-    if scheme in {"file", "local"}:
-        return LocalStore(Path(rest), timeout_s)
-    return RemoteStore(url, options or {}, timeout_s)
+    try:
+        file_system, root = fsspec.core.url_to_fs(url, **(options or {}))
+    except (ImportError, TypeError, ValueError) as error:
+        raise ValueError(f"{url.partition('://')[0]}:// is not a store that can be used here: {error}") from error
+    except Exception as error:  # whatever the library raises, it means that the store does not answer
+        raise StoreUnavailable(UNANSWERED) from error
+    return Store(Folder(file_system, root), timeout_s)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from deployments.pictures.decoding import FORMATS, PictureRefused, decode_with_size
+from deployments.pictures.decoding import PictureRefused, decode_picture
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
 from jobs.koop.fetching.documents import FetchedFile
@@ -59,9 +59,8 @@ async def pictures(found: FetchedFile, size: int, options: Options) -> AsyncGene
 
 def _image(data: bytes, size: int, max_pixels: int) -> PublishedPicture | Unread:
     try:
-        image, (width, height) = decode_with_size(data, max_pixels, size)
+        decoded = decode_picture(data, max_pixels, size)
     except PictureRefused as error:
         return Unread(None, str(error))
-    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
-        name = str(opened.format)
-    return PublishedPicture(None, fit(image, size), data, SUFFIXES.get(name, name.lower()), width, height)
+    suffix = SUFFIXES.get(decoded.format, decoded.format.lower())
+    return PublishedPicture(None, fit(decoded.image, size), data, suffix, *decoded.size)

@@ -19,7 +19,7 @@ from deployments.catalogue.errors import CatalogueUnavailable, StoreFull, StoreU
 from deployments.catalogue.queue import Retries
 from deployments.catalogue.records import Result
 from deployments.catalogue.store.base import original_key
-from deployments.catalogue.store.local import LocalStore
+from deployments.runtime.folder import Folder
 from testbed.doubles import catalogue_worker
 from testbed.doubles.postgres import PostgresServer
 from tests.services.catalogue.opened import Backend, House, opened, sha256
@@ -139,7 +139,7 @@ async def test_a_deletion_whose_store_is_away_is_finished_later(
         raise PermissionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(LocalStore, "_delete", fails)
+        patched.setattr(Folder, "delete", fails)
         with pytest.raises(StoreUnavailable):
             await house.catalogue.delete(image.id)
     assert (await house.catalogue.list()).images == []

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from deployments.catalogue.store.local import LocalStore
+from deployments.runtime.folder import Folder
 from tests.unit.catalogue.in_process import BLUE, GIF, RED, WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import Doubles, client
 from tests.unit.serving.test_images import encoded
@@ -236,12 +236,12 @@ async def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_told_and_leaves_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_store: LocalStore, _key: str, _data: bytes) -> None:
+    def full(_folder: Folder, _path: str, _part: str, _data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     async with client(**located(tmp_path)) as api:
         with monkeypatch.context() as patched:
-            patched.setattr(LocalStore, "_put", full)
+            patched.setattr(Folder, "write", full)
             answer = await api.post("/api/images", files={"file": ("a.png", RED)})
             assert (answer.status_code, list(answer.json())) == (507, ["error"])
             assert (await api.get("/api/images")).json() == []

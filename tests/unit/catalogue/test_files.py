@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from deployments.catalogue.store.remote import RemoteStore
+from deployments.runtime.folder import Folder
 from tests.unit.catalogue.in_process import BLUE, RED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import client
 
@@ -65,15 +65,15 @@ async def test_a_file_of_a_store_elsewhere_is_streamed_and_measured_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = list[str]()
-    size = RemoteStore._size
+    size = Folder.size
 
-    def counting(store: RemoteStore, key: str) -> int | None:
+    def counting(folder: Folder, key: str) -> int | None:
         measured.append(key)
-        return size(store, key)
+        return size(folder, key)
 
     async with client(**located(tmp_path, store_url=f"memory://{uuid.uuid4().hex}")) as api:
         image_id = await uploaded(api, BLUE)
-        monkeypatch.setattr(RemoteStore, "_size", counting)
+        monkeypatch.setattr(Folder, "size", counting)
         answer = await api.get(f"/api/images/{image_id}/file")
     assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (200, BLUE, "image/jpeg")
     assert answer.headers["Content-Length"] == str(len(BLUE))

@@ -57,7 +57,7 @@ async def test_writers_of_one_key_never_show_half_a_file(store: Store) -> None:
 async def test_the_event_loop_goes_on_and_a_slow_store_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = open_store(f"file://{tmp_path}", timeout_s=0.2)
     given_up = threading.Event()
-    monkeypatch.setattr(store, "_get", lambda _key: given_up.wait(30))
+    monkeypatch.setattr(store, "_read", lambda _key: given_up.wait(30))
     with pytest.raises(StoreUnavailable):
         await store.get("k")
     given_up.set()

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ from deployments.catalogue.opened import Opener
 from deployments.catalogue.preparing import prepare
 from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
-from deployments.catalogue.store.local import LocalStore
+from deployments.catalogue.store.base import Store
 from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import client
@@ -122,16 +123,16 @@ async def test_an_image_that_is_deleted_while_its_thumbnails_are_stored_leaves_n
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half_stored, deleted = asyncio.Event(), asyncio.Event()
-    put = LocalStore.put
+    put = Store.put
 
-    async def failing_halfway(store: LocalStore, key: str, data: bytes) -> None:
+    async def failing_halfway(store: Store, key: str, data: bytes) -> None:
         if key.endswith("-small.jpg"):
             half_stored.set()
             await deleted.wait()
             raise StoreUnavailable("gone")
         await put(store, key, data)
 
-    monkeypatch.setattr(LocalStore, "put", failing_halfway)
+    monkeypatch.setattr(Store, "put", failing_halfway)
     async with client(**located(tmp_path)) as api, working(tmp_path, Eyes()):
         image_id = await uploaded(api, RED)
         await half_stored.wait()
@@ -172,6 +173,23 @@ def test_only_what_is_asked_is_prepared() -> None:
     assert set(everything.inputs) == {"Clip", "Captioner", "Tagger"}
     assert everything.inputs["Clip"].shape == (32, 32, 3)
     assert min(everything.inputs["Captioner"].shape[:2]) >= 750
+
+
+async def test_an_upload_is_opened_once_by_the_ingress_and_once_by_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    data = encoded(Image.new("RGB", (1200, 800), "teal"), "JPEG", exif=exif)
+    counting = mock.Mock(side_effect=Image.open)
+    monkeypatch.setattr(Image, "open", counting)
+    async with client(**located(tmp_path)) as api:
+        image_id = await uploaded(api, data)
+        by_ingress = counting.call_count
+        async with working(tmp_path, Eyes()):
+            metadata = (await finished(api, image_id)).json()["data"]["metadata"]
+    assert metadata == {"Make": "a maker", "format": "JPEG", "width": 1200, "height": 800, "size_bytes": len(data)}
+    assert (by_ingress, counting.call_count) == (1, 2)
 
 
 @pytest.mark.parametrize(
