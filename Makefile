@@ -12,7 +12,7 @@ TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOIN
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-gpu unit check format evaluate train bench bench-koop bench-gpu lock clean
+.PHONY: help setup serve test test-gpu unit check format docs evaluate train bench bench-koop bench-gpu lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ check: $(STAMP) ## Lint, format, types and the direction of imports
 format: $(STAMP) ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
+
+docs: $(STAMP) ## Write the tables of README.md, .env.example and the Serve config in cluster.yaml anew
+	@$(BIN)/python -m configs --example .env.example --readme README.md --cluster cluster.yaml
+	@$(BIN)/python -m deployments --readme README.md
 
 train: $(STAMP) ## Train the bundled weights again (about three hours on 2 cores)
 	@$(BIN)/python -m training

@@ -2,7 +2,8 @@
 
 They are checked against serve_config.yaml too. `--write FILE` also writes the Serve config that they mean:
 serve_config.yaml without what is switched off. `--cluster FILE` writes the cluster's, serve_config.yaml with the values
-of configs/serve_cluster.yaml, into a RayService. `--example FILE` writes `.env.example`.
+of configs/serve_cluster.yaml, into a RayService. `--example FILE` writes `.env.example`, `--readme FILE`
+the table of settings in README.md.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 from configs import tracing
+from configs.readme import replace_table, settings_table
 from configs.serving import SOURCE, checked, write_cluster, write_enabled
 from configs.settings import SettingsError, load_settings, variables
 from configs.settings.example import example
@@ -21,6 +23,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the Serve config that they mean")
     parser.add_argument("--cluster", type=Path, metavar="FILE", help="write the cluster's into a RayService")
     parser.add_argument("--example", type=Path, metavar="FILE", help="write every setting with its default, commented")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write the table of settings into this file")
     options = parser.parse_args()
     try:
         settings = load_settings()
@@ -32,6 +35,8 @@ def main() -> int:
             write_cluster(options.cluster)
         if options.example:
             options.example.write_text(example(), encoding="utf-8")
+        if options.readme:
+            replace_table(options.readme, "settings", settings_table())
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ class Service(Group):
     weights: Literal["auto", "hub", "bundled"] = Field(
         "auto",
         alias="WEIGHTS",
-        description="hub: the named checkpoints or nothing; bundled: ours; auto: hub where there, else bundled.",
+        description="hub: only the named checkpoints; bundled: this project's small models; auto: hub where it answers.",
     )
 
 
@@ -31,7 +31,7 @@ class Analysis(Group):
         gt=0,
         le=3600,
         alias="ANALYZER_TIMEOUT_S",
-        description="Time for one analyser on one image; what is late is missing from the answer.",
+        description="Seconds for one analysis of one image; an analysis that takes longer is left out of the answer.",
     )
     max_images: int = Field(
         20, ge=1, le=1000, alias="MAX_BATCH_SIZE", description="Most images of one /v1/analyze/batch request."
@@ -51,7 +51,7 @@ class Tagging(Group):
         gt=0,
         le=3600,
         alias="PROCESS_TIMEOUT_S",
-        description="Time for one /process, what is late is named; keep http_options.request_timeout_s above it.",
+        description="Seconds to answer one /process request; must be below http_options.request_timeout_s.",
     )
     video_frames: int = Field(
         16,
@@ -78,7 +78,7 @@ class Video(Group):
         ge=1,
         le=100_000,
         alias="MAX_VIDEO_FRAMES",
-        description="Most frames of a video; the step is widened for a longer one.",
+        description="Most frames of a video; a longer video is sampled at a wider step.",
     )
     max_seconds: float = Field(
         600, gt=0, le=36_000, alias="MAX_VIDEO_SECONDS", description="Longest video, in seconds."
@@ -88,10 +88,13 @@ class Video(Group):
         gt=0,
         le=5000,
         alias="MAX_VIDEO_MB",
-        description="Largest video, in megabytes; MAX_REQUEST_MB holds too.",
+        description="Largest video, in megabytes; MAX_REQUEST_MB limits it, too.",
     )
     timeout_s: float = Field(
-        300, gt=0, le=3600, description="Time to answer one /video; keep http_options.request_timeout_s above it."
+        300,
+        gt=0,
+        le=3600,
+        description="Seconds to answer one /video request; must be below http_options.request_timeout_s.",
     )
 
     @property
@@ -110,7 +113,7 @@ class Clustering(Group):
         ge=0,
         le=256,
         alias="CLUSTERER_THREADS",
-        description="CPU threads of a Clusterer replica; 0: all, at most 8.",
+        description="CPU threads of a Clusterer replica; 0: all cores, at most 8.",
     )
     max_embeddings: int = Field(
         20_000,
@@ -136,26 +139,32 @@ class Catalogue(Group):
         description="Folder for the catalogue's files, or a URL of fsspec such as s3://bucket/prefix.",
     )
     max_attempts: int = Field(
-        5, ge=1, le=100, alias="MAX_ATTEMPTS", description="How often an upload is tried before it is failed."
+        5,
+        ge=1,
+        le=100,
+        alias="MAX_ATTEMPTS",
+        description="Attempts to process an upload before it is marked as failed.",
     )
     lease_s: float = Field(
         60,
         ge=1,
         le=3600,
         alias="LEASE_S",
-        description="How long an upload is a worker's; of a killed one it is tried anew after this.",
+        description="Seconds that a worker holds an upload before another may take it.",
     )
     parallel: int = Field(
-        4, ge=1, le=256, alias="CATALOGUER_PARALLEL", description="Uploads that a worker has under way at a time."
+        4, ge=1, le=256, alias="CATALOGUER_PARALLEL", description="Uploads that a worker processes at the same time."
     )
     poll_s: float = Field(
         2,
         gt=0,
         le=60,
         alias="CATALOGUER_POLL_S",
-        description="A worker that nobody wakes looks for uploads this often.",
+        description="Seconds between a worker's checks for uploads when nothing wakes it.",
     )
-    exif_gps: bool = Field(False, alias="EXIF_GPS", description="On: the metadata of an image say where it was taken.")
+    exif_gps: bool = Field(
+        False, alias="EXIF_GPS", description="On: the metadata of an image include where it was taken."
+    )
 
     @property
     def database(self) -> str:
@@ -176,7 +185,7 @@ class Security(Group):
     """Who may ask, and whose word is taken for it"""
 
     api_key: Key = Field(
-        SecretStr(""), alias="API_KEY", description="When set, every route but the public ones asks for it."
+        SecretStr(""), alias="API_KEY", description="When set, every route except the public ones requires it."
     )
     trusted_proxies: Networks = Field(
         (),
@@ -250,7 +259,7 @@ class Fetch(Group):
     allow_private: Hosts = Field(
         (), description="Host names, addresses or networks that may be fetched although they are not public."
     )
-    timeout_s: float = Field(15, gt=0, le=300, description="Time to fetch one URL, redirects included.")
+    timeout_s: float = Field(15, gt=0, le=300, description="Seconds to fetch one URL, redirects included.")
     max_mb: float = Field(
         30, gt=0, le=1000, alias="MAX_FETCH_MB", description="Largest image fetched from a URL, in megabytes."
     )
@@ -268,20 +277,20 @@ class Ingress(Group):
         gt=0,
         le=3600,
         alias="REQUEST_TIMEOUT_S",
-        description="Time to answer one request; keep http_options.request_timeout_s above it.",
+        description="Seconds to answer one request; must be below http_options.request_timeout_s.",
     )
     max_concurrent_requests: int = Field(
         200,
         ge=1,
         alias="MAX_CONCURRENT_REQUESTS",
-        description="Inference and uploads under way in an ingress replica; Serve refuses at max_ongoing_requests.",
+        description="Inference requests and uploads at a time in an ingress replica; see max_ongoing_requests of Serve.",
     )
     max_concurrent_pictures: int = Field(
         8,
         ge=1,
         le=1000,
         alias="MAX_CONCURRENT_PICTURES",
-        description="Pictures analysed side by side in an ingress replica; each is there whole.",
+        description="Whole pictures in memory at a time in an ingress replica.",
     )
     decode_threads: int = Field(
         2, ge=1, le=64, alias="DECODE_THREADS", description="Threads of an ingress replica that decode images."

@@ -21,12 +21,6 @@ def catalogue_config(settings: Settings) -> CatalogueConfig:
     return CatalogueConfig(own.database, own.store, own.max_attempts)
 
 
-def _deployment() -> Any:
-    from deployments.catalogue.deployment import Cataloguer
-
-    return Cataloguer
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     from deployments.catalogue.preparing import CatalogueInputs
     from deployments.catalogue.worker import Pace
@@ -67,7 +61,7 @@ SPEC = DeploymentSpec(
     extra="catalogue",
     models=(),
     weights=lambda settings: (CATALOGUER,),
-    deployment=_deployment,
+    package="deployments.catalogue",
     arguments=_arguments,
     asks=lambda spec: isinstance(spec, ModelSpec) and spec.catalogue,
 )

@@ -10,12 +10,6 @@ from deployments.runtime.weights import Weights
 CLUSTERER = Weights("clusterer", "density-based clustering of embeddings", "panoptes/exact-dbscan-cosine", "builtin")
 
 
-def _deployment() -> Any:
-    from deployments.clustering.deployment import Clusterer
-
-    return Clusterer
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     return (
         settings.clustering.max_embeddings,
@@ -30,6 +24,6 @@ SPEC = DeploymentSpec(
     extra="",
     models=("clusterer",),
     weights=lambda settings: (CLUSTERER,),
-    deployment=_deployment,
+    package="deployments.clustering",
     arguments=_arguments,
 )

@@ -6,6 +6,7 @@ is asked to. `deployments.specs` finds all of them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from configs.settings import Settings
@@ -43,7 +44,7 @@ class DeploymentSpec:
         models: the names of its models, which stand in /health even when it is switched off; none for a deployment
             that is no model.
         weights: what it serves with these settings; nothing is loaded.
-        deployment: its Serve deployment, which is imported when this is called.
+        package: its folder: `deployment.py` has the Serve deployment, a class with this name.
         arguments: what the deployment is built with.
         asks: which of the deployments that are bound before it it calls.
     """
@@ -54,9 +55,13 @@ class DeploymentSpec:
     extra: str
     models: tuple[str, ...]
     weights: Callable[[Settings], tuple[Weights, ...]]
-    deployment: Callable[[], Any]
+    package: str
     arguments: Arguments
     asks: "Callable[[DeploymentSpec], bool]" = lambda spec: False
+
+    def deployment(self) -> Any:
+        """The Serve deployment, which is imported now."""
+        return getattr(import_module(f"{self.package}.deployment"), self.name)
 
     @property
     def switch(self) -> str:
@@ -93,12 +98,15 @@ class ModelSpec(DeploymentSpec):
         takes: what it is given of a picture, with these weights.
         load: the plain model on the CPU, without Ray, from the settings and the chosen weights.
         analyses: what it says of a picture.
-        columns: of each analysis in a job's table, by its name; needs the extra `jobs`.
         catalogue: whether it looks at every upload of the catalogue.
     """
 
     takes: Callable[[tuple[Weights, ...]], PictureInput]
     load: "Callable[[Settings, tuple[Weights, ...]], Model[Any, Any]]"
     analyses: tuple[AnalysisSpec, ...]
-    columns: "Callable[[], Mapping[str, Columns]]"
     catalogue: bool = False
+
+    def columns(self) -> "Mapping[str, Columns]":
+        """The columns of each analysis in a job's table, by its name; needs the extra `jobs`."""
+        found: Mapping[str, Columns] = import_module(f"{self.package}.columns").COLUMNS
+        return found

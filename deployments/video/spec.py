@@ -12,12 +12,6 @@ from deployments.video.entry import VideoEntry
 VIDEO = Weights("video", "frames of videos by time", "decord/pyav", "builtin")
 
 
-def _deployment() -> Any:
-    from deployments.video.deployment import Video
-
-    return Video
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     entry = read_entry("video", VideoEntry)
     return (
@@ -34,6 +28,6 @@ SPEC = DeploymentSpec(
     extra="video",
     models=("video",),
     weights=lambda settings: (VIDEO,),
-    deployment=_deployment,
+    package="deployments.video",
     arguments=_arguments,
 )

@@ -10,12 +10,6 @@ from deployments.runtime.weights import Weights
 WORK = Weights("work", "record of the jobs of /process", "panoptes/work", "builtin")
 
 
-def _deployment() -> Any:
-    from deployments.work.deployment import Work
-
-    return Work
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     return ()
 
@@ -27,6 +21,6 @@ SPEC = DeploymentSpec(
     extra="",
     models=(),
     weights=lambda settings: (WORK,),
-    deployment=_deployment,
+    package="deployments.work",
     arguments=_arguments,
 )

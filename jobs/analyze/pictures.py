@@ -61,12 +61,7 @@ def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
     # Models that are given the same share one array.
     inputs = {one: one.of(picture.image) for one in set(wanted.others.values())}
     return Ready(
-        {
-            **describe(data),
-            "width": width,
-            "height": height,
-            "format": "JPEG" if picture.format == "MPO" else picture.format,
-        },
+        {**describe(data), "width": width, "height": height, "format": kind},
         Fitted(wanted.clip_size).of(picture.image) if wanted.clip else None,
         {name: inputs[one] for name, one in wanted.others.items()},
     )

@@ -12,19 +12,12 @@ from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.blur.model import BlurModel
-    from deployments.runtime.columns import Columns
 
 BLUR = Weights("blur", "blur by the variance of the Laplacian", "opencv/laplacian-variance", "builtin")
 
 
 def _entry() -> BlurEntry:
     return read_entry("blur", BlurEntry)
-
-
-def _deployment() -> Any:
-    from deployments.models.blur.deployment import Blur
-
-    return Blur
 
 
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
@@ -37,12 +30,6 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "BlurModel":
     return BlurModel(_entry().threads)
 
 
-def _columns() -> "Mapping[str, Columns]":
-    from deployments.models.blur.columns import COLUMNS
-
-    return COLUMNS
-
-
 SPEC = ModelSpec(
     name="Blur",
     purpose="blur by the variance of the Laplacian",
@@ -50,10 +37,9 @@ SPEC = ModelSpec(
     extra="opencv",
     models=("blur",),
     weights=lambda settings: (BLUR,),
-    deployment=_deployment,
+    package="deployments.models.blur",
     arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
-    columns=_columns,
     analyses=(AnalysisSpec("blur", "Sharpness by the variance of the Laplacian.", default=True, job_default=True),),
 )

@@ -31,7 +31,10 @@ class ClipSettings(ModelGroup):
         "openai/clip-vit-base-patch32", description="Hugging Face id of the CLIP model, one of configs/models.yaml."
     )
     threads: int | None = Field(
-        None, ge=0, le=256, description="CPU threads of a CLIP replica, instead of the registry's; 0: all, at most 8."
+        None,
+        ge=0,
+        le=256,
+        description="CPU threads of a CLIP replica; overrides configs/models.yaml. 0: all cores, at most 8.",
     )
     max_batch: int = Field(16, ge=1, le=1024, description="Most images in one forward pass; more on a GPU.")
     prompt_set: str = Field(

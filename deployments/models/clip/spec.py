@@ -14,7 +14,6 @@ from deployments.runtime.weights import Weights
 
 if TYPE_CHECKING:
     from deployments.models.clip.model import ClipModel
-    from deployments.runtime.columns import Columns
 
 
 def _entry() -> ClipEntry:
@@ -27,12 +26,6 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
 
 def _takes(weights: tuple[Weights, ...]) -> Fitted:
     return Fitted(cast("ClipWeights", weights[0]).image.size)
-
-
-def _deployment() -> Any:
-    from deployments.models.clip.deployment import Clip
-
-    return Clip
 
 
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
@@ -54,12 +47,6 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "ClipModel":
     return ClipModel(cast("ClipWeights", weights[0]), select(_entry().dtype, 0, 0))
 
 
-def _columns() -> "Mapping[str, Columns]":
-    from deployments.models.clip.columns import COLUMNS
-
-    return COLUMNS
-
-
 SPEC = ModelSpec(
     name="Clip",
     purpose="zero-shot classification, categories and embeddings by CLIP",
@@ -67,11 +54,10 @@ SPEC = ModelSpec(
     extra="clip",
     models=("clip",),
     weights=_weights,
-    deployment=_deployment,
+    package="deployments.models.clip",
     arguments=_arguments,
     load=_load,
     takes=_takes,
-    columns=_columns,
     analyses=(
         AnalysisSpec("embedding", "CLIP embedding.", default=True, job_default=True),
         AnalysisSpec("classification", "Map, aerial photo or neither, as in /classify."),

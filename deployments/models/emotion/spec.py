@@ -13,7 +13,6 @@ from deployments.runtime.weights import FileWeights, Weights, choose_file, deepf
 
 if TYPE_CHECKING:
     from deployments.models.emotion.model import EmotionModel
-    from deployments.runtime.columns import Columns
 
 WEIGHTS_FOLDER = Path(".deepface", "weights")
 
@@ -31,12 +30,6 @@ def _model_arguments(settings: Settings, weights: tuple[Weights, ...]) -> tuple[
     return cast("FileWeights", weights[0]), own.detector, _entry().threads, own.max_side
 
 
-def _deployment() -> Any:
-    from deployments.models.emotion.deployment import Emotion
-
-    return Emotion
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     return _model_arguments(settings, weights)
 
@@ -47,12 +40,6 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "EmotionModel":
     return EmotionModel(*_model_arguments(settings, weights))
 
 
-def _columns() -> "Mapping[str, Columns]":
-    from deployments.models.emotion.columns import COLUMNS
-
-    return COLUMNS
-
-
 SPEC = ModelSpec(
     name="Emotion",
     purpose="faces and their emotions by DeepFace",
@@ -60,10 +47,9 @@ SPEC = ModelSpec(
     extra="emotion",
     models=("deepface",),
     weights=_weights,
-    deployment=_deployment,
+    package="deployments.models.emotion",
     arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
-    columns=_columns,
     analyses=(AnalysisSpec("emotion", "Faces and their emotions.", default=True),),
 )

@@ -44,7 +44,10 @@ class LlmSettings(ModelGroup):
         (), description="Models asked in turn when the provider of the first one fails."
     )
     timeout_s: float = Field(
-        20, gt=0, le=600, description="Time for one call of a provider; repair and fallbacks are further calls."
+        20,
+        gt=0,
+        le=600,
+        description="Seconds for one call of a provider; a repair and each fallback are further calls.",
     )
     base_url: Annotated[str, AfterValidator(_http)] = Field(
         "", description="OpenAI-compatible server that answers for openai/… models."

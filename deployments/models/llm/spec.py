@@ -14,12 +14,6 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
     return (Weights("llm", "photo assessment by a vision language model", model, "provider"),)
 
 
-def _deployment() -> Any:
-    from deployments.models.llm.deployment import Llm
-
-    return Llm
-
-
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
     from deployments.models.llm.engine import LlmConfig
 
@@ -39,6 +33,6 @@ SPEC = DeploymentSpec(
     extra="llm",
     models=("llm",),
     weights=_weights,
-    deployment=_deployment,
+    package="deployments.models.llm",
     arguments=_arguments,
 )

@@ -29,7 +29,7 @@ class QualitySettings(ModelGroup):
         None,
         ge=0,
         le=256,
-        description="CPU threads of a Quality replica, instead of the registry's; 0: all, at most 8.",
+        description="CPU threads of a Quality replica; overrides configs/models.yaml. 0: all cores, at most 8.",
     )
     max_megapixels: float = Field(
         4, gt=0, le=100, description="Larger pictures are scaled down before their quality is measured."

@@ -12,7 +12,6 @@ from deployments.runtime.weights import FileWeights, Weights, choose_file, torch
 
 if TYPE_CHECKING:
     from deployments.models.quality.model import QualityModel
-    from deployments.runtime.columns import Columns
 
 # BRISQUE, the technical and the aesthetic NIMA, in the order of the model's weights.
 MEASURES = ("pyiqa_brisque", "pyiqa_nima_technical", "pyiqa_nima_aesthetic")
@@ -28,12 +27,6 @@ def _weights(settings: Settings) -> tuple[Weights, ...]:
     return tuple(
         choose_file(name, file, cache, settings.service.weights) for name, file in zip(MEASURES, files, strict=True)
     )
-
-
-def _deployment() -> Any:
-    from deployments.models.quality.deployment import Quality
-
-    return Quality
 
 
 def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mapping[str, Deployed]) -> tuple[Any, ...]:
@@ -56,12 +49,6 @@ def _load(settings: Settings, weights: tuple[Weights, ...]) -> "QualityModel":
     return QualityModel(brisque, technical, aesthetic, device, settings.of(QualitySettings).max_pixels)
 
 
-def _columns() -> "Mapping[str, Columns]":
-    from deployments.models.quality.columns import COLUMNS
-
-    return COLUMNS
-
-
 SPEC = ModelSpec(
     name="Quality",
     purpose="technical quality and aesthetics by BRISQUE and two NIMA networks",
@@ -69,11 +56,10 @@ SPEC = ModelSpec(
     extra="quality",
     models=MEASURES,
     weights=_weights,
-    deployment=_deployment,
+    package="deployments.models.quality",
     arguments=_arguments,
     load=_load,
     takes=lambda weights: Whole(),
-    columns=_columns,
     analyses=(
         AnalysisSpec(
             "quality",
