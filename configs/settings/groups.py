@@ -19,7 +19,7 @@ class Service(Group):
     weights: Literal["auto", "hub", "bundled"] = Field(
         "auto",
         alias="WEIGHTS",
-        description="hub: only the named checkpoints; bundled: this project's small models; auto: hub where it answers.",
+        description="hub: only the named checkpoints; bundled: our own small models; auto: hub where it answers.",
     )
 
 
@@ -283,7 +283,7 @@ class Ingress(Group):
         200,
         ge=1,
         alias="MAX_CONCURRENT_REQUESTS",
-        description="Inference requests and uploads at a time in an ingress replica; see max_ongoing_requests of Serve.",
+        description="Inference requests and uploads at a time in an ingress replica; see max_ongoing_requests.",
     )
     max_concurrent_pictures: int = Field(
         8,
