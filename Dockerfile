@@ -5,7 +5,7 @@
 ARG PYTHON=3.11-slim-bookworm
 
 FROM python:${PYTHON} AS build
-ARG EXTRAS="clip opencv quality transformers emotion video catalogue postgres s3 llm jobs koop faiss tracing"
+ARG EXTRAS=everything
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy
 RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /opt/panoptes

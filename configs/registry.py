@@ -85,6 +85,19 @@ class PretrainedEntry(Entry):
     checkpoints: dict[str, Repository]
 
 
+class Packaged(Entry):
+    """Weights that an installed package contains.
+
+    `package` is the module whose folder has the `files`; each is named by what it is for.
+    """
+
+    task: str
+    id: str
+    package: str
+    files: dict[str, str]
+    licence: str
+
+
 def read_entry(name: str, kind: type[Kind]) -> Kind:
     """The entry of models.yaml with this name.
 

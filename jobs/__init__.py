@@ -1,1 +1,1 @@
-"""Ray Jobs: clients of the running application, and the training of the bundled weights."""
+"""Ray Jobs: bulk work through the running application."""

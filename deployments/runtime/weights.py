@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +14,13 @@ import httpx
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from configs.project import PROJECT
-from configs.registry import Bundled, FileEntry, PretrainedEntry
+from configs.registry import Bundled, FileEntry, Packaged, PretrainedEntry
 from deployments.runtime.errors import WeightsNotFound
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
 
 Policy = Literal["auto", "hub", "bundled"]
-Source = Literal["hub", "bundled", "folder", "builtin", "provider"]
+Source = Literal["hub", "packaged", "bundled", "folder", "builtin", "provider"]
 
 # The file names of a checkpoint that open_clip looks for in a repository, in its order.
 CHECKPOINT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -47,7 +49,7 @@ class Weights:
     @property
     def has_weights(self) -> bool:
         """Whether this application loads weights for the model."""
-        return self.source in {"hub", "bundled", "folder"}
+        return self.source in {"hub", "packaged", "bundled", "folder"}
 
     @property
     def statement(self) -> str:
@@ -57,6 +59,8 @@ class Weights:
                 f"{self.id} was trained on scenes that Panoptes draws itself: it is right about those and nothing "
                 "else. For photographs serve a hub checkpoint (WEIGHTS=hub)."
             )
+        if self.source == "packaged":
+            return f"{self.id} as its authors published it, from the installed package {self.revision}."
         if self.source == "hub":
             return f"{self.id} as its authors published it, revision {self.revision or 'newest'}."
         if self.source == "folder":
@@ -77,6 +81,13 @@ class FileWeights(Weights):
     path: str | None
     url: str
     options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackagedWeights(Weights):
+    """Weights that an installed package contains; `files` are paths, by what they are for."""
+
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +151,36 @@ def choose_pretrained(name: str, entry: PretrainedEntry, model: str, policy: Pol
         chosen = PretrainedWeights(name, entry.task, entry.bundled.id, "bundled", location=str(folder))
     logger.warning("%s serves %s", chosen.name, chosen.statement)
     return chosen
+
+
+def find_packaged(name: str, entry: Packaged) -> PackagedWeights:
+    """The weights that an installed package contains, which is not imported.
+
+    Args:
+        name: the name of the model.
+        entry: the model's entry in the registry.
+
+    Raises:
+        WeightsNotFound: the package is not installed, or lacks a file.
+    """
+    spec = find_spec(entry.package)
+    if spec is None or spec.origin is None:
+        raise WeightsNotFound(f"{entry.id} comes with the package {entry.package}, which is not installed")
+    folder = Path(spec.origin).parent
+    files = {what: folder / file for what, file in entry.files.items()}
+    if missing := [str(file) for file in files.values() if not file.is_file()]:
+        raise WeightsNotFound(f"{entry.id}: the installed {entry.package} has no {', '.join(missing)}: reinstall it")
+    found = PackagedWeights(
+        name,
+        entry.task,
+        entry.id,
+        "packaged",
+        revision=f"{entry.package} {version(entry.package)}",
+        licence=entry.licence,
+        files={what: str(file) for what, file in files.items()},
+    )
+    logger.warning("%s serves %s", found.name, found.statement)
+    return found
 
 
 def torch_home() -> Path:

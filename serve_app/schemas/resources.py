@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs.prompts import check_template
+from deployments.runtime.weights import Source
 from serve_app.schemas.common import ImageInput, Label
 
 
@@ -158,7 +159,7 @@ class ServedModel(BaseModel):
     owned_by: str
     name: str
     task: str
-    source: Literal["hub", "bundled", "builtin", "provider"] = Field(
+    source: Source = Field(
         description="Where the weights come from. builtin: a method without weights; provider: a model run by others."
     )
     revision: str | None

@@ -1,1 +1,0 @@
-"""What trains the bundled weights: one module for each model, started by `python -m training`."""
