@@ -1,4 +1,4 @@
-"""Pictures of a day, asked in batches: whatever has come while one batch is with the model goes in the next."""
+"""Classifies the pictures of a day in batches: those that arrive while one batch is computed form the next."""
 
 import asyncio
 from collections import deque
@@ -27,7 +27,7 @@ class Classified:
 
 
 class Classifier:
-    """Gathers the pictures that wait, up to `max_batch`, into one call of `score`; one call at a time."""
+    """Classifies waiting pictures with one call of `score` for up to `max_batch` of them, one call at a time."""
 
     def __init__(self, score: Score, max_batch: int) -> None:
         self._score, self._max_batch = score, max_batch
@@ -35,7 +35,7 @@ class Classifier:
         self._asking: asyncio.Task[None] | None = None
 
     async def classify(self, pixels: Pixels) -> Classified:
-        """Ask about one picture, (size, size, 3); raises what `score` raises for its batch."""
+        """Classify one picture, (size, size, 3). Raises what `score` raises for its batch."""
         future: asyncio.Future[Classified] = asyncio.get_running_loop().create_future()
         self._waiting.append((pixels, future))
         if self._asking is None or self._asking.done():
@@ -54,7 +54,7 @@ class Classifier:
                     Classified(decide(probabilities.tolist()), vector)
                     for vector, probabilities in zip(vectors, softmax(logits), strict=True)
                 ]
-            except Exception as error:  # whatever it is, those who wait must hear it
+            except Exception as error:  # whatever it is, it is passed on to all who wait for the batch
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)
