@@ -1,7 +1,7 @@
-"""The files of the images, each once however many images share it, and gone with the last of them.
+"""The files of the images: each is stored once, however many images share it, and removed with the last of them.
 
-Whoever adds an image and whoever removes a file hold the file's row in `blobs` meanwhile, so the one waits for the
-other: a file is never removed from under an image that is being added.
+Adding an image and removing a file both lock the file's row in `blobs`, so that one waits for the other and a file is
+never removed while an image that needs it is being added.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from deployments.catalogue.store.base import Store, keys_of, original_key
 
 
 class Content:
-    """The store, as the database accounts for it."""
+    """Adds files to the store and removes them, and keeps the database's account of them."""
 
     def __init__(self, database: Database, store: Store) -> None:
         self._database, self._store = database, store
@@ -45,7 +45,7 @@ class Content:
     async def collect(self, sha256: str) -> None:
         """Remove a file and its thumbnails if no image has it.
 
-        A caller that is cancelled does not end it: the file's row is held until the store has done what it was told.
+        Cancelling the caller does not stop the removal: the file's row stays locked until the store has finished.
         """
         removal = asyncio.create_task(self._remove_unused(sha256))
         self._removals.add(removal)
@@ -53,7 +53,7 @@ class Content:
         await asyncio.shield(removal)
 
     async def abandoned(self) -> Sequence[str]:
-        """The hashes of files that a deletion which was interrupted left without an image."""
+        """The hashes of files without an image, left by interrupted deletions."""
         async with self._database.reading() as session:
             unused = select(BlobRow.sha256).where(~exists().where(ImageRow.sha256 == BlobRow.sha256))
             return (await session.scalars(unused)).all()
