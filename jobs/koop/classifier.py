@@ -27,7 +27,7 @@ class Classified:
 
 
 class Classifier:
-    """Classifies waiting pictures with one call of `score` for up to `max_batch` of them, one call at a time."""
+    """Gathers the pictures that wait, up to `max_batch`, into one call of `score`; one call at a time."""
 
     def __init__(self, score: Score, max_batch: int) -> None:
         self._score, self._max_batch = score, max_batch
@@ -35,7 +35,7 @@ class Classifier:
         self._asking: asyncio.Task[None] | None = None
 
     async def classify(self, pixels: Pixels) -> Classified:
-        """Classify one picture, (size, size, 3). Raises what `score` raises for its batch."""
+        """Ask about one picture, (size, size, 3); raises what `score` raises for its batch."""
         future: asyncio.Future[Classified] = asyncio.get_running_loop().create_future()
         self._waiting.append((pixels, future))
         if self._asking is None or self._asking.done():

@@ -58,12 +58,12 @@ class ServedClip:
         self._asker = Asker()
 
     async def asked(self) -> Asked:
-        """The weights that CLIP serves now, and the prompts of this run."""
+        """What is asked now."""
         weights = await self._asker.ask("ServedClip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
     async def score(self, pixels: Pixels) -> tuple[Floats, Floats]:
-        """Embed and score pictures, as `classifier.Score` describes."""
+        """As `classifier.Score` says."""
         classes = [list(prompts) for prompts in self._prompts]
         scores = await self._asker.ask("ServedClip", lambda: self._handle.score.remote(pixels, classes))
         return np.asarray(scores.vectors), np.asarray(scores.logits)

@@ -69,12 +69,12 @@ def is_over(day: date, moment: datetime) -> bool:
 
 
 class Day:
-    """The processing of one day."""
+    """One day's work."""
 
     def __init__(
         self, day: date, options: Options, services: Services, output: Output, tell: Callable[[Counts], None]
     ) -> None:
-        """`tell` is called with the progress after each publication."""
+        """`tell` hears how far it is, after each publication."""
         self._day, self._options, self._services, self._output, self._tell = day, options, services, output, tell
         self._counts = Counts()
         self._publications: list[Row] = []
@@ -83,12 +83,12 @@ class Day:
         self._room = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     async def run(self) -> Manifest:
-        """Process what is not done yet, and write and return the manifest.
+        """Do what is not done yet; the manifest, which is written.
 
         Raises:
-            DayFailed: the weights changed while the day was processed.
-            KoopError: the search failed.
-            JobRefused: the output cannot be read or written.
+            DayFailed: the weights changed on the way.
+            KoopError: the search did not answer.
+            JobRefused: the output failed.
         """
         started = utc_now()
         self._asked = await self._services.asked()
@@ -122,7 +122,7 @@ class Day:
 
     async def _work(self, records: Iterator[Record]) -> None:
         async def work() -> None:
-            for record in records:  # the workers share the iterator
+            for record in records:  # shared: each takes the next one
                 await self._do(record)
 
         try:

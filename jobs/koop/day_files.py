@@ -72,10 +72,7 @@ class DayFiles:
         self._output.write_table(part + PUBLICATIONS_END, table(publications, PUBLICATIONS))
 
     def gather(self, identifiers: set[str]) -> Tables:
-        """The rows of these publications as far as they are done.
-
-        Publications are sorted by identifier, images by publication, position and page.
-        """
+        """What is done of these publications: publications by identifier, images by publication and position."""
         publications, images = self._gather()
         wanted = pa.array(sorted(identifiers), pa.string())
         return (
@@ -104,7 +101,7 @@ class DayFiles:
         return f"{self._beginning}kept.{name}"
 
     def _gather(self) -> Tables:
-        """Everything that is done: each publication once, with the images from the same source."""
+        """Everything that is done, each publication once with the images that were found with it."""
         seen = pa.array([], pa.string())
         publications, images = [PUBLICATIONS.empty_table()], [IMAGES.empty_table()]
         for some, theirs in self._sources():
@@ -115,7 +112,7 @@ class DayFiles:
         return pa.concat_tables(publications), pa.concat_tables(images)
 
     def _sources(self) -> Iterator[Tables]:
-        """Yield the parts, and then the completed publications of an incomplete day of an earlier run."""
+        """The parts, then what an earlier run completed of a day that it could not complete."""
         for path in _parts(self._output, [self._day]):
             if path.startswith(self._beginning) and path.endswith(PUBLICATIONS_END):
                 publications = self._output.read_table(path)

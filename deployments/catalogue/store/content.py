@@ -1,7 +1,7 @@
-"""The files of the images: each is stored once, however many images share it, and removed with the last of them.
+"""The files of the images, each once however many images share it, and gone with the last of them.
 
-Adding an image and removing a file both lock the file's row in `blobs`, so that one waits for the other and a file is
-never removed while an image that needs it is being added.
+Whoever adds an image and whoever removes a file hold the file's row in `blobs` meanwhile, so the one waits for the
+other: a file is never removed from under an image that is being added.
 """
 
 import asyncio
