@@ -1,1 +1,1 @@
-"""The catalogue: uploads that are never lost. What lies here knows neither Ray nor HTTP."""
+"""The catalogue of uploaded images. Only its deployment uses Ray; nothing here uses HTTP."""

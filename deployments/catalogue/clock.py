@@ -1,4 +1,4 @@
-"""The time, as something that a test can set."""
+"""The current time, as a function that tests can replace."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,5 +7,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """This instant, in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

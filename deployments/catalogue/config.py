@@ -1,11 +1,11 @@
-"""What a process must know to open a catalogue. Read without its libraries."""
+"""What a process must know to open a catalogue. Importable without the catalogue's libraries."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class CatalogueConfig:
-    """Where a catalogue is, and how often an image is tried."""
+    """The database and the store of a catalogue, and the largest number of attempts per image."""
 
     database_url: str = field(repr=False)
     store_url: str

@@ -1,19 +1,19 @@
-"""What the catalogue raises.
+"""The errors of the catalogue.
 
 CatalogueError
 ├── CatalogueUnavailable   the database does not answer
 ├── StoreUnavailable       the store of files does not answer
-├── StoreFull              neither the store nor the database has room
-├── ContentMissing         the store has lost a file that the database knows
+├── StoreFull              the store or the database is full
+├── ContentMissing         a file that the database knows is not in the store
 ├── ImageNotFound          no image has this id
-├── InvalidCursor          a cursor that no list of the same order gave
-├── InvalidVector          a vector that is not finite or has another length than its model's
-└── LeaseLost              the image was given to another worker, finished or deleted meanwhile
+├── InvalidCursor          the cursor is not from a list in this order
+├── InvalidVector          the vector is not finite, is zero, or has the wrong dimension
+└── LeaseLost              the image has been leased to another worker, finished or deleted
 """
 
 
 class CatalogueError(Exception):
-    """Base of everything that the catalogue reports to its caller."""
+    """Base of all errors that the catalogue reports to its caller."""
 
 
 class CatalogueUnavailable(CatalogueError):
@@ -25,7 +25,7 @@ class StoreUnavailable(CatalogueError):
 
 
 class StoreFull(CatalogueError):
-    """There is no room for another file or row."""
+    """The store or the database has no room for another file or row."""
 
 
 class ContentMissing(CatalogueError):
@@ -33,11 +33,11 @@ class ContentMissing(CatalogueError):
 
 
 class ImageNotFound(CatalogueError):
-    """There is no image with this id, or no longer."""
+    """There is no image with this id (any more)."""
 
 
 class InvalidCursor(CatalogueError):
-    """The cursor is not one of this list."""
+    """The cursor is not from a list in this order."""
 
 
 class InvalidVector(CatalogueError):
@@ -45,4 +45,4 @@ class InvalidVector(CatalogueError):
 
 
 class LeaseLost(CatalogueError):
-    """The worker no longer holds the image: what it has computed must be dropped."""
+    """The worker no longer holds the image, so its results must be discarded."""

@@ -13,10 +13,10 @@ MOST_TEXT = 1_000
 MOST_VALUES = 64
 MOST_ENTRIES = 256
 
-# Where other entries lie, and blobs that only a maker's own programs read.
+# Tags that point to other entries, and opaque blobs.
 _POINTERS = {ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop}
 _OPAQUE = {ExifTags.Base.MakerNote, ExifTags.Base.XMLPacket, ExifTags.Base.PrintImageMatching}
-# A comment begins with the eight bytes that name its alphabet.
+# A comment starts with eight bytes that name its encoding.
 _ALPHABETS = {b"ASCII\0\0\0": "ascii", b"UNICODE\0": "utf-16", b"\0" * 8: "utf-8"}
 
 Json = str | int | float | bool | None | list[Any] | dict[str, Any]
@@ -58,7 +58,7 @@ def _plain(entries: Iterable[tuple[int, Any]], names: Mapping[int, str]) -> dict
 
 
 def _value(value: Any) -> Json:
-    """A value in JSON, None for one that says nothing."""
+    """A value as JSON; None if it is empty or cannot be represented."""
     if isinstance(value, bytes):
         return _text(value)
     if isinstance(value, str):
@@ -82,7 +82,7 @@ def _number(value: "float | IFDRational") -> float | None:
 
 
 def _text(value: bytes) -> str | int | None:
-    """Bytes as the text they are, or as the number that a single one is."""
+    """Bytes decoded as text; a single byte as a number; None if they are binary."""
     if len(value) == 1:
         return value[0]
     alphabet = _ALPHABETS.get(value[:8])
@@ -96,7 +96,7 @@ def _text(value: bytes) -> str | int | None:
 
 
 def _as_utf8(text: str) -> str:
-    """Pillow reads EXIF's text as Latin-1; what cameras write beyond ASCII is UTF-8."""
+    """Repair a text that Pillow decoded as Latin-1, although cameras write UTF-8."""
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -104,7 +104,7 @@ def _as_utf8(text: str) -> str:
 
 
 def _degrees(where: Mapping[str, Json]) -> dict[str, Json]:
-    """Degrees, north and east positive, from degrees, minutes and seconds; nothing where these make no place."""
+    """Convert degrees, minutes and seconds to degrees, north and east positive. Invalid values are left out."""
     found: dict[str, Json] = {}
     for name, negative, most in (("Latitude", "S", 90), ("Longitude", "W", 180)):
         parts = where.get(f"GPS{name}")

@@ -1,4 +1,4 @@
-"""The images: added, listed, counted and deleted. How they are processed is `queue.py`."""
+"""The images of the catalogue: adding, listing, counting and deleting. For their processing, see `queue.py`."""
 
 import base64
 import binascii
@@ -17,27 +17,27 @@ from deployments.catalogue.store.content import Content
 from deployments.models.tagger.answers import Tag
 
 MOST_LISTED = 1_000
-# The largest id that an integer column of PostgreSQL holds; SQLite's hold more.
+# The largest id in an integer column of PostgreSQL; SQLite allows more.
 LARGEST_ID = 2**31 - 1
 
 
 class Catalogue:
-    """Every operation may raise CatalogueUnavailable; those that touch files StoreUnavailable too."""
+    """The images. All operations may raise CatalogueUnavailable, and those that touch files StoreUnavailable."""
 
     def __init__(self, database: Database, store: Store, clock: Clock = utc_now) -> None:
         self._database, self._clock = database, clock
         self._content = Content(database, store)
 
     async def add(self, filename: str | None, data: bytes, facts: Facts) -> Image:
-        """Accept an image that has been decoded once; it is safe, and due to be processed, when this returns.
+        """Add an image that has been checked. When this returns, it is stored durably and queued for processing.
 
         Args:
-            filename: as the client calls it; `clean_name` decides what is kept of it.
+            filename: the client's name for the file, which `clean_name` cleans.
             data: the file.
-            facts: what its header says.
+            facts: the facts in its header.
 
         Raises:
-            StoreFull: no room for the file or its row; there is no image then.
+            StoreFull: there is no room for the file or its row, and no image was added.
         """
         sha256 = await self._content.keep(data)
         now = self._clock()
@@ -62,14 +62,18 @@ class Catalogue:
         return _image(row)
 
     async def get(self, image_id: int) -> Image:
-        """An image; ImageNotFound without one."""
+        """The image with this id.
+
+        Raises:
+            ImageNotFound: there is none.
+        """
         found = await self.find([image_id])
         if not found:
             raise ImageNotFound(f"Image {image_id} is not in the catalogue.")
         return found[0]
 
     async def find(self, image_ids: Sequence[int]) -> list[Image]:
-        """Those of at most 1,000 images that there are, in the given order."""
+        """The images with these ids, at most 1,000, in the given order. Ids without an image are left out."""
         possible = [each for each in image_ids if 0 < each <= LARGEST_ID]
         async with self._database.reading() as session:
             rows = await session.scalars(select(ImageRow).where(ImageRow.id.in_(possible)))
@@ -84,16 +88,17 @@ class Catalogue:
         status: Status | None = None,
         order: Order = "oldest",
     ) -> Page:
-        """Some images by their ids.
+        """One page of the images, ordered by id.
 
         Args:
-            limit: at most so many, 1–1,000.
-            cursor: the `next_cursor` of the page before; images that come or go meanwhile repeat or hide no others.
-            status: only those.
+            limit: the largest number of images, 1–1,000.
+            cursor: the `next_cursor` of the previous page. Images that are added or deleted between two pages do not
+                cause others to be repeated or skipped.
+            status: list only images with this status.
             order: `oldest` or `newest` first.
 
         Raises:
-            InvalidCursor.
+            InvalidCursor: the cursor is not from a list in this order.
         """
         query = select(ImageRow)
         if status is not None:
@@ -121,9 +126,11 @@ class Catalogue:
         )
 
     async def delete(self, image_id: int) -> None:
-        """Remove an image with its vectors, and its file when no other image has it; ImageNotFound without one.
+        """Delete an image with its vectors, and its file unless another image shares it.
 
-        The image is gone even when StoreUnavailable says that its file is not: `tidy` removes that later.
+        Raises:
+            ImageNotFound: there is no such image.
+            StoreUnavailable: the image is deleted, but its file is not; `tidy` removes it later.
         """
         if not 0 < image_id <= LARGEST_ID:
             raise ImageNotFound(f"Image {image_id} is not in the catalogue.")
@@ -135,7 +142,7 @@ class Catalogue:
         await self._content.collect(sha256)
 
     async def tidy(self) -> int:
-        """Finish deletions that were interrupted before their file was removed; how many there were."""
+        """Finish deletions that were interrupted before the file was removed, and return their number."""
         abandoned = await self._content.abandoned()
         for sha256 in abandoned:
             await self._content.collect(sha256)
@@ -166,7 +173,7 @@ def _cursor(image_id: int, order: Order) -> str:
 
 
 def _read_cursor(cursor: str, order: Order) -> int:
-    """The id after which a page begins."""
+    """The id after which the page starts."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         of, _, number = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii").partition(":")

@@ -1,4 +1,4 @@
-"""A catalogue as one process has it open. One that is away is no reason not to start: it is asked again."""
+"""Opens a catalogue in one process. A process can start while the catalogue is unavailable: opening is then retried."""
 
 import asyncio
 import time
@@ -16,13 +16,13 @@ from deployments.catalogue.sql.migrate import migrate
 from deployments.catalogue.store.base import Store
 from deployments.catalogue.store.opening import open_store
 
-# Those that queued behind an attempt which failed do not each repeat it.
+# For this long after a failed attempt, callers get an error at once instead of repeating it one after another.
 REFUSED_S = 2.0
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Everything of one catalogue."""
+    """The parts of an open catalogue."""
 
     database: Database
     store: Store
@@ -33,7 +33,7 @@ class Opened:
 
 
 class Opener:
-    """Opens the catalogue at its first use, and after every failure anew."""
+    """Opens the catalogue at its first use, and tries again after a failure."""
 
     def __init__(self, config: CatalogueConfig) -> None:
         self._config = config
@@ -42,7 +42,7 @@ class Opener:
         self._refused_until = 0.0
 
     async def get(self) -> Opened:
-        """The catalogue, its tables brought up to date.
+        """The open catalogue. Opening it migrates its tables.
 
         Raises:
             CatalogueUnavailable, StoreUnavailable: the database or the store does not answer.
@@ -78,7 +78,7 @@ class Opener:
         return Opened(database, store, Catalogue(database, store), queue, search, Embeddings(database))
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close all connections."""
         if self._opened is not None:
             await self._opened.database.close()
             await self._opened.store.close()

@@ -1,4 +1,4 @@
-"""The images that wait to be processed. The row is the job: leased, retried, and given up with its reason."""
+"""The queue of images to be processed. The row of an image is its job: it is leased, retried, or given up."""
 
 import random
 import uuid
@@ -26,10 +26,10 @@ LONGEST_REASON = 1_000
 
 @dataclass(frozen=True)
 class Retries:
-    """How often an image is tried, at least once, and the seconds between.
+    """How often an image is tried, at least once, and the delays between attempts in seconds.
 
-    After the n-th attempt it waits `first_delay_s` × 2ⁿ⁻¹, at most `longest_delay_s`, of which a random half to the
-    whole, so that images that failed together do not come back together.
+    The delay after the n-th attempt is `first_delay_s` × 2ⁿ⁻¹, at most `longest_delay_s`, times a random factor of
+    0.5–1, so that images that failed together are not retried together.
     """
 
     max_attempts: int = 5
@@ -37,17 +37,17 @@ class Retries:
     longest_delay_s: float = 300.0
 
     def delay_s(self, attempt: int) -> float:
-        """Seconds until the next attempt after the `attempt`-th, which counts from 1."""
+        """The delay in seconds after attempt number `attempt`, counted from 1."""
         whole = min(self.longest_delay_s, self.first_delay_s * 2.0 ** min(attempt - 1, 64))
         return whole * random.uniform(0.5, 1.0)
 
 
 class Queue:
-    """What a worker does with it. Every operation may raise CatalogueUnavailable.
+    """The operations of a worker on the queue. All of them may raise CatalogueUnavailable.
 
-    A lease counts as an attempt when it is given, so an image that kills its workers is given up too. Until its end,
-    and after it while nobody else has taken the image, its holder may finish; nobody else ever may. The clocks of
-    machines that share a catalogue must agree to well within the length of a lease.
+    Leasing an image counts as an attempt, so that an image that kills its workers is given up too. Only the holder of a
+    lease may finish its image, even after the end of the lease, until another worker has leased the image. The clocks
+    of machines that share a catalogue must agree to well within the length of a lease.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Queue:
         self._retries = retries or Retries()
 
     async def lease(self, worker: str, count: int, seconds: float) -> list[Lease]:
-        """At most `count` images that are due, those that wait longest first; none when none is.
+        """Lease up to `count` images that are due, those that have waited longest first.
 
         Args:
-            worker: a name for it, shown to operators.
-            count: most images.
-            seconds: how long they are this worker's; `extend` adds to that.
+            worker: the name of the worker, shown to operators.
+            count: the largest number of images.
+            seconds: how long the worker holds an image before another may take it; `extend` prolongs this.
         """
         now = self._clock()
         until, holder = now + timedelta(seconds=seconds), f"{worker}/{uuid.uuid4().hex}"
@@ -91,18 +91,22 @@ class Queue:
         return [taken[image_id] for image_id in ids]
 
     async def extend(self, lease: Lease, seconds: float) -> Lease:
-        """Keep an image for `seconds` from now; LeaseLost when it is no longer this lease's."""
+        """Prolong a lease to `seconds` from now.
+
+        Raises:
+            LeaseLost: it no longer holds the image.
+        """
         until = self._clock() + timedelta(seconds=seconds)
         async with self._database.writing() as session:
             await self._change(session, lease, _held(lease).values(due_at=until))
         return Lease(lease.image_id, lease.sha256, lease.holder, lease.attempt, until)
 
     async def complete(self, lease: Lease, result: Result) -> None:
-        """The image is processed, with what was found.
+        """Mark the image as processed, and store its results.
 
         Raises:
-            LeaseLost: another worker has it, or nobody any more; nothing is written.
-            InvalidVector: nothing is written.
+            LeaseLost: the lease no longer holds the image; nothing is written.
+            InvalidVector: a vector is invalid; nothing is written.
         """
         found = _held(lease).values(
             status="processed",
@@ -117,19 +121,19 @@ class Queue:
         await self._end(lease, found, result.vectors)
 
     async def fail(self, lease: Lease, reason: str, *, retry_after_s: float | None = None, final: bool = False) -> bool:
-        """An attempt failed: the image is due again later, or failed for good.
+        """Record a failed attempt: the image becomes due again later, or fails for good after the last attempt.
 
         Args:
             lease: the attempt.
-            reason: shown to users, cut to 1,000 characters.
-            retry_after_s: do not try again sooner, whatever the back-off says.
-            final: do not try again at all; without it that is so after the last attempt.
+            reason: why it failed, shown to users; cut to 1,000 characters.
+            retry_after_s: the shortest delay before the next attempt.
+            final: do not try again.
 
         Returns:
-            Whether it will be tried again.
+            Whether the image will be tried again.
 
         Raises:
-            LeaseLost.
+            LeaseLost: the lease no longer holds the image.
         """
         again = not final and lease.attempt < self._retries.max_attempts
         now = self._clock()
@@ -140,16 +144,19 @@ class Queue:
         return again
 
     async def release(self, lease: Lease, delay_s: float = 0.0) -> None:
-        """Give an image back that was not really tried, because the worker stops or a model is away; LeaseLost.
+        """Return an image without counting the attempt, because the worker stops or a model does not answer.
 
-        It is due again after `delay_s`, and the attempt does not count.
+        The image is due again after `delay_s`.
+
+        Raises:
+            LeaseLost: the lease no longer holds the image.
         """
         due_at = self._clock() + timedelta(seconds=delay_s)
         back = _held(lease).values(leased_by=None, due_at=due_at, attempts=ImageRow.attempts - 1)
         await self._end(lease, back)
 
     async def backlog(self) -> Backlog:
-        """How much there is to do, and how much was given up."""
+        """The numbers of images that are not finished, by their state, and of those that failed."""
         failed = ImageRow.status == "failed"
         ready = ~failed & (ImageRow.due_at <= self._clock())
         leased = ~failed & ~ready & ImageRow.leased_by.is_not(None)
@@ -160,7 +167,7 @@ class Queue:
         return Backlog(of_ready, of_leased, total - of_ready - of_leased - of_failed, of_failed)
 
     async def _give_up(self, session: AsyncSession) -> None:
-        """Images whose last worker ended without a word are failed."""
+        """Fail images whose worker disappeared during their last attempt."""
         now = self._clock()
         hopeless = (
             select(ImageRow.id)
@@ -184,13 +191,17 @@ class Queue:
     async def _end(
         self, lease: Lease, change: Update, embeddings: Mapping[str, NDArray[np.float32]] | None = None
     ) -> None:
-        """End a lease with a change of its image, and store what was found; LeaseLost."""
+        """End a lease by changing its image, and store its embeddings.
+
+        Raises:
+            LeaseLost: the lease no longer holds the image; nothing is written.
+        """
         try:
             async with self._database.writing() as session:
                 await self._change(session, lease, change)
                 await vectors.write(self._database, session, lease.image_id, embeddings or {})
         except LeaseLost:
-            # The image may have been deleted before its thumbnails were stored: then they are nobody's.
+            # If the image was deleted before its thumbnails were stored, they would stay in the store forever.
             await self._content.collect(lease.sha256)
             raise
 
@@ -200,7 +211,7 @@ class Queue:
 
 
 def _held(lease: Lease) -> Update:
-    """A change of the image, if the lease still holds it."""
+    """An update of the image that applies only while the lease holds it."""
     return (
         update(ImageRow)
         .where(ImageRow.id == lease.image_id, ImageRow.status == "processing", ImageRow.leased_by == lease.holder)

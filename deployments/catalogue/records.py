@@ -1,4 +1,4 @@
-"""What the catalogue gives and takes: plain values that can be pickled. All times are UTC and aware."""
+"""The values that the catalogue takes and returns. All can be pickled; all times are timezone-aware, in UTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ Exif = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Facts:
-    """What the header of an uploaded file says: pixels as the file stores them, before EXIF turns them upright."""
+    """The format and size of an uploaded file by its header: in pixels as stored, before EXIF turns them upright."""
 
     format: Format
     width: int
@@ -29,9 +29,9 @@ class Facts:
 class Image:
     """An image of the catalogue.
 
-    `sha256` is of its file, in hexadecimal: images with the same share one. What processing finds is empty until
-    `status` is `processed`; `error` says why it is `failed`, or why the last attempt was. `processing_time_s` is of
-    the attempt that succeeded.
+    `sha256` is the hash of its file in hexadecimal; images with the same hash share one file. The results of processing
+    are empty until `status` is `processed`. `error` says why the image, or its last attempt, failed.
+    `processing_time_s` is that of the successful attempt.
     """
 
     id: int
@@ -52,7 +52,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a list; `next_cursor` asks for the next, None on the last."""
+    """One page of a list; `next_cursor` leads to the next page and is None on the last."""
 
     images: list[Image]
     next_cursor: str | None
@@ -60,7 +60,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Stats:
-    """How many images there are by status; the mean of `processing_time_s` is over processed ones, 0 without any."""
+    """The numbers of images by status, and the mean `processing_time_s` of processed images, 0 if there are none."""
 
     processed: int
     failed: int
@@ -73,13 +73,13 @@ class Stats:
 
     @property
     def success_rate(self) -> float:
-        """The share 0–1 of the finished images that were processed; 0 when none is finished."""
+        """The share of finished images that were processed, 0–1; 0 if none is finished."""
         finished = self.processed + self.failed
         return self.processed / finished if finished else 0.0
 
     @property
     def failure_rate(self) -> float:
-        """The share 0–1 of the finished images that failed; 0 when none is finished."""
+        """The share of finished images that failed, 0–1; 0 if none is finished."""
         finished = self.processed + self.failed
         return self.failed / finished if finished else 0.0
 
@@ -95,13 +95,13 @@ class Backlog:
 
     @property
     def total(self) -> int:
-        """Those that are not finished."""
+        """The number of images that are not finished."""
         return self.ready + self.leased + self.delayed
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to process an image until `until`. `holder` is the worker's name and a number of this lease alone."""
+    """The right to process an image until `until`. `holder` is the worker's name with a unique id of the lease."""
 
     image_id: int
     sha256: str
@@ -112,7 +112,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class Result:
-    """What a worker found. `vectors`: by weights id, (d,) finite float32, of any length but zero."""
+    """The results for an image. `vectors`: embeddings (d,) by weights id, finite float32, not zero."""
 
     processing_time_s: float
     exif: Exif = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Hit:
-    """An image that a search found; `score` is the cosine similarity, -1–1."""
+    """An image that a search found; `score` is the cosine similarity, −1 to 1."""
 
     image_id: int
     score: float

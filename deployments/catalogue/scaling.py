@@ -1,4 +1,4 @@
-"""How many workers of the catalogue run. Serve's controller gets this module by value: it imports nothing of ours."""
+"""Autoscaling of the catalogue's workers. Serve's controller gets this module by value: it imports nothing of ours."""
 
 import math
 from typing import Any
@@ -8,9 +8,9 @@ IMAGES_A_WORKER = 16
 
 
 def by_backlog(context: Any) -> tuple[int, dict[str, Any]]:
-    """A replica for each 16 images that wait, within the configured bounds; every replica reports the whole backlog.
+    """One replica per 16 unfinished images, within the configured bounds. Every replica reports the whole backlog.
 
-    As many as there are when none reports it, as when the database is away.
+    If none reports it, for example because the database does not answer, the number of replicas stays the same.
     """
     reported = (context.aggregated_metrics or {}).get(BACKLOG, {})
     if not reported:

@@ -1,4 +1,4 @@
-"""Small pictures of a large one."""
+"""Thumbnails of a picture."""
 
 import io
 from typing import Final

@@ -1,6 +1,6 @@
-"""A worker of the catalogue: it leases images, has them looked at, and stores what was found.
+"""A worker of the catalogue: it leases images, has the models look at them, and stores the results.
 
-Nothing it does is lost with it: an image whose worker ends is due again when its lease ends.
+If a worker dies, no image is lost: its images become due again when their leases end.
 """
 
 import asyncio
@@ -30,35 +30,41 @@ from deployments.pictures.decoding import PictureRefused
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
-# How long an image waits for a model or the store that is away, and a worker for the database.
+# How long an image waits if a model or the store does not answer, and a worker if the database does not.
 AWAY_DELAY_S = 5.0
 TIDY_EVERY_S = 600.0
 
-# Told the name of a stage of an image, and the seconds it took.
+# Called with the name of a stage of processing an image, and the seconds it took.
 Timed = Callable[[str, float], None]
 
 
 class LookerAway(Exception):
-    """A model is not there or has no room; nothing is known against the image."""
+    """A model is unavailable or overloaded; the image is not the cause."""
 
 
 class LookFailed(Exception):
-    """A model failed on the image; the message is a reason that users may read."""
+    """A model failed on the image; the message is a reason that is shown to users."""
 
 
 class Looker(ABC):
-    """The models that look at an image."""
+    """Asks the models about an image."""
 
     @abstractmethod
     async def look(self, prepared: Prepared) -> Result:
-        """What they say, without time and EXIF; LookerAway or LookFailed when one of them says nothing."""
+        """Return the answers of the models, without processing time and EXIF.
+
+        Raises:
+            LookerAway: a model is unavailable or overloaded.
+            LookFailed: a model failed on the image.
+        """
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How a worker works: images at a time, seconds of a lease, seconds between looks for work, and to drain.
+    """The pace of a worker: images in parallel, and the seconds of a lease, between polls, and to drain.
 
-    `drain_s` is shorter than Serve's `graceful_shutdown_timeout_s`: what is killed while it drains gives nothing back.
+    `drain_s` must be shorter than Serve's `graceful_shutdown_timeout_s`, because a worker that is killed while it
+    drains cannot release its leases.
     """
 
     parallel: int = 4
@@ -68,7 +74,7 @@ class Pace:
 
 
 class CatalogueWorker:
-    """One worker. `run` is its life, until `stop`."""
+    """One worker. `run` works until `stop` is called."""
 
     def __init__(
         self,
@@ -79,25 +85,25 @@ class CatalogueWorker:
         pace: Pace | None = None,
         timed: Timed | None = None,
     ) -> None:
-        """`name` is shown to operators; nothing is connected yet."""
+        """`name` is shown to operators. Connects to nothing yet."""
         self._name, self._opener, self._looker, self._wanted = name, opener, looker, wanted
         self._pace, self._timed = pace or Pace(), timed
         self._woken, self._stopping = asyncio.Event(), False
         self._under_way: dict[asyncio.Task[None], Lease] = {}
-        # One thread: of whole pictures, which are large, one is in memory.
+        # One thread, so that only one whole picture is in memory at a time.
         self._preparing = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         self._tidy_at = time.monotonic() + random.uniform(0, TIDY_EVERY_S)
 
     def wake(self) -> None:
-        """There may be work."""
+        """Look for work now instead of at the next poll."""
         self._woken.set()
 
     async def backlog(self) -> Backlog:
-        """How much there is to do; raises as `Opener.get`."""
+        """The backlog of the queue. Raises as `Opener.get` and `Queue.backlog` do."""
         return await (await self._opener.get()).queue.backlog()
 
     async def run(self) -> None:
-        """Work until `stop`. A database or store that is away is waited for."""
+        """Work until `stop` is called. If the database or the store does not answer, wait for it."""
         while not self._stopping:
             self._woken.clear()
             pause_s = self._pace.poll_s
@@ -112,7 +118,7 @@ class CatalogueWorker:
         await self._drain()
 
     def stop(self) -> None:
-        """Begin with nothing more; `run` ends when what is under way is finished, or given back if it takes long."""
+        """Start no more images. `run` ends once the current ones are finished, or released after `drain_s`."""
         self._stopping = True
         self._woken.set()
 
@@ -130,7 +136,7 @@ class CatalogueWorker:
         self._preparing.shutdown(wait=False)
 
     async def _take(self) -> bool:
-        """Begin with as many images as there is room for; whether there may be more at once."""
+        """Start as many images as there is room for, and return whether more may be due."""
         opened = await self._opener.get()
         if time.monotonic() > self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_EVERY_S
@@ -149,15 +155,15 @@ class CatalogueWorker:
         self._under_way.pop(task, None)
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("An image was left to its next attempt", exc_info=error)
+            logger.error("An attempt on an image broke off; the image will be tried again", exc_info=error)
 
     async def _process(self, opened: Opened, lease: Lease) -> None:
-        """One attempt, with its outcome written down. When that cannot be, the end of the lease says it."""
+        """Make one attempt and record its outcome. If that fails, the image becomes due again when the lease ends."""
         keeping = asyncio.create_task(self._keep(opened, lease))
         try:
             await self._attempt(opened, lease)
         except LeaseLost:
-            logger.info("Image %d is another's, or deleted", lease.image_id)
+            logger.info("Image %d was taken by another worker, or deleted", lease.image_id)
         except CatalogueError as error:
             logger.warning("Image %d waits for its lease to end: %s", lease.image_id, error)
         finally:
@@ -183,7 +189,7 @@ class CatalogueWorker:
             await queue.fail(lease, f"Something broke here ({type(error).__name__}).")
 
     async def _result(self, opened: Opened, lease: Lease) -> Result:
-        """Everything about an image; the thumbnails are stored last, so that what fails leaves none."""
+        """Compute the results for an image. Thumbnails are stored last, so that a failed attempt leaves none behind."""
         started = time.monotonic()
         with self._stage("read"):
             data = await opened.store.get(original_key(lease.sha256))
@@ -198,7 +204,7 @@ class CatalogueWorker:
         return replace(found, processing_time_s=time.monotonic() - started, exif=prepared.exif)
 
     def _prepare(self, data: bytes) -> Prepared:
-        with self._stage("prepare"):  # in its thread, so that the wait for it does not count
+        with self._stage("prepare"):  # in its thread, so that the wait for the thread is not measured
             return prepare(data, self._wanted)
 
     @contextlib.contextmanager
@@ -209,7 +215,7 @@ class CatalogueWorker:
             self._timed(name, time.perf_counter() - started)
 
     async def _keep(self, opened: Opened, lease: Lease) -> None:
-        """Extend the lease for as long as the attempt takes."""
+        """Keep extending the lease while the attempt runs."""
         while True:
             await asyncio.sleep(self._pace.lease_s / 3)
             try:

@@ -1,1 +1,1 @@
-"""The client of KOOP, who publishes the Dutch government's official publications."""
+"""The ingestion of Dutch traffic decisions from KOOP, which publishes the government's official publications."""

@@ -19,13 +19,13 @@ EXAMPLE = """
 example:
   ray job submit -- python -m jobs.koop.ingest --start 2023-01-01 --end 2023-12-31 --output data/koop
 
-The same command again goes on where it was interrupted, and skips what is complete.
+The same command continues where it was interrupted, and skips complete days.
 """
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """The command line, read and checked; `rate` is in requests/s, of the whole cluster."""
+    """The command line, parsed and checked. `rate` is in requests/s for the whole cluster."""
 
     days: tuple[date, ...]
     output: str
@@ -45,7 +45,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def read(command_line: Sequence[str], max_pixels: int) -> Arguments:
-    """Read a command line; JobRefused, in a line, for what cannot be."""
+    """Parse a command line.
+
+    Raises:
+        JobRefused: an option is invalid; the message is one line.
+    """
     given = _parser().parse_args(command_line)
     if given.end < given.start:
         raise JobRefused(f"--end {given.end} lies before --start {given.start}: swap them.")
@@ -89,7 +93,7 @@ def read(command_line: Sequence[str], max_pixels: int) -> Arguments:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m jobs.koop.ingest",
-        description="Take the Dutch traffic decisions of every day, and keep what shows a map or a view from above.",
+        description="Fetch the Dutch traffic decisions of each day, and keep the pictures of maps and aerial views.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -98,22 +102,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--end", type=_day, required=True, metavar="DATE", help="last day; today is never complete")
     parser.add_argument("--output", default="", metavar="URL", help="folder, or any URL of fsspec")
     _add_selection(parser.add_argument_group("which decisions"))
-    _add_work(parser.add_argument_group("what is done with them"))
-    _add_services(parser.add_argument_group("whom it asks"))
+    _add_work(parser.add_argument_group("what to do with them"))
+    _add_services(parser.add_argument_group("services to ask"))
     return parser
 
 
 def _add_selection(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--by", choices=("available", "modified"), default="available", help="day of publication, or of a correction"
+        "--by", choices=("available", "modified"), default="available", help="day of publication or of last correction"
     )
     several: dict[str, Any] = {"nargs": "+", "action": "extend", "default": []}
     group.add_argument("--signs", metavar="CODE", help="with one of these: C1 E6, or G for all of a series", **several)
     group.add_argument("--provinces", metavar="NAME", help="decided by one of these provinces", **several)
     group.add_argument("--municipalities", metavar="NAME", help="decided by one of these municipalities", **several)
-    group.add_argument("--exclude-words", metavar="WORD", help="none of these words in the title", **several)
-    group.add_argument("--cql", default="", metavar="CQL", help="a clause for the search itself")
-    group.add_argument("--max-records", type=_positive, metavar="N", help="of each day the first N decisions")
+    group.add_argument("--exclude-words", metavar="WORD", help="with none of these words in the title", **several)
+    group.add_argument("--cql", default="", metavar="CQL", help="a further clause for the search service")
+    group.add_argument("--max-records", type=_positive, metavar="N", help="only the first N decisions of each day")
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
@@ -122,25 +126,27 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         "--filter",
         choices=get_args(Keep),
         default=usual.keep,
-        help="maps: of what the rule takes for a map or a view from above, keep what is a map (default: keep both)",
+        help="what to keep of the pictures classified as a map or an aerial view: maps only, or both (default: both)",
     )
+    group.add_argument("--min-bytes", type=_count, default=usual.min_bytes, metavar="N", help="ignore smaller files")
     group.add_argument(
-        "--min-bytes", type=_count, default=usual.min_bytes, metavar="N", help="do not look at smaller files"
-    )
-    group.add_argument(
-        "--max-pages", type=_positive, default=usual.max_pages, metavar="N", help="of a PDF (default: %(default)s)"
+        "--max-pages",
+        type=_positive,
+        default=usual.max_pages,
+        metavar="N",
+        help="pages to classify per PDF (default: %(default)s)",
     )
     group.add_argument(
         "--page-side",
         type=_positive,
         default=usual.page_side,
         metavar="PIXELS",
-        help="shorter side of a drawn page (default: %(default)s)",
+        help="shorter side of a rendered page (default: %(default)s)",
     )
     group.add_argument("--force", action="store_true", help="do complete days again")
-    group.add_argument("--dry-run", action="store_true", help="count only; needs no running application")
+    group.add_argument("--dry-run", action="store_true", help="only count decisions; needs no running application")
     group.add_argument(
-        "--days-in-flight", type=_positive, default=4, metavar="N", help="side by side (default: %(default)s)"
+        "--days-in-flight", type=_positive, default=4, metavar="N", help="days in parallel (default: %(default)s)"
     )
 
 
@@ -156,12 +162,12 @@ def _add_services(group: argparse._ArgumentGroup) -> None:
         type=_rate,
         default=REQUESTS_PER_S,
         metavar="N",
-        help="requests/s of all workers (default: %(default)s)",
+        help="requests/s of all workers together (default: %(default)s)",
     )
     group.add_argument(
         "--burst", type=_positive, default=BURST, metavar="N", help="requests at once (default: %(default)s)"
     )
-    group.add_argument("--application", default=APPLICATION, metavar="NAME", help="whose CLIP is asked")
+    group.add_argument("--application", default=APPLICATION, metavar="NAME", help="application whose CLIP classifies")
 
 
 def _day(text: str) -> date:

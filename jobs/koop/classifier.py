@@ -1,4 +1,4 @@
-"""Pictures of a day, asked in batches: whatever has come while one batch is with the model goes in the next."""
+"""Classifies the pictures of a day in batches: those that arrive while one batch is computed form the next."""
 
 import asyncio
 from collections import deque
@@ -52,7 +52,7 @@ class Classifier:
                     ClassifiedPicture(decision, vector)
                     for decision, vector in zip(found.decisions, found.vectors, strict=True)
                 ]
-            except Exception as error:  # whatever it is, those who wait must hear it
+            except Exception as error:  # whatever it is, it is passed on to all who wait for the batch
                 for _, future in batch:
                     if not future.done():
                         future.set_exception(error)

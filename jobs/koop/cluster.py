@@ -1,4 +1,4 @@
-"""The job on a Ray cluster: a task for each day, the running application's CLIP, and one place that hears of it all."""
+"""The job on a Ray cluster: one task per day, the CLIP of the running application, and an actor for the progress."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from jobs.koop.search.sru import Sru
 from jobs.runtime.asking import Asker
 from jobs.runtime.output import Output
 
-# A task waits for others nearly all of the time; four of them fit beside the application on two cores.
+# A task nearly always waits for KOOP or CLIP, so it reserves little; four fit beside the application on two cores.
 TASK_CPUS = 0.02
 LOST_WORKERS = 3
 TELL_EVERY_S = 0.5
@@ -31,13 +31,13 @@ TELL_EVERY_S = 0.5
 
 @dataclass(frozen=True)
 class Job:
-    """What every task of a run needs; it is pickled.
+    """What all tasks of a run need; it is pickled.
 
     Args:
         arguments: the command line.
-        output: its folder; a relative path is one of the driver's.
-        prompt_set: of configs/prompts.yaml.
-        max_batch: pictures a call.
+        output: the output folder; a relative path is relative to the driver's working directory.
+        prompt_set: the name of a prompt set in configs/prompts.yaml.
+        max_batch: pictures per call of CLIP.
     """
 
     arguments: Arguments
@@ -70,29 +70,29 @@ class ServedClip:
 
 
 class Board:
-    """Where the tasks write how far they are; an actor that the driver reads."""
+    """The progress of all tasks: an actor to which the tasks write, and from which the driver reads."""
 
     def __init__(self) -> None:
         self._counts: dict[date, Counts] = {}
 
     def tell(self, day: date, counts: Counts) -> None:
-        """How far a day is now."""
+        """Set the progress of a day."""
         self._counts[day] = counts
 
     def read(self) -> dict[date, Counts]:
-        """Every day that was told of."""
+        """The progress of all days so far."""
         return self._counts
 
 
 class Reports:
-    """Tells a board how far a day is, not more often than twice a second."""
+    """Reports the progress of a day to a board, at most twice a second."""
 
     def __init__(self, board: Any, day: date) -> None:
         self._board, self._day = board, day
         self._at = 0.0
 
     def tell(self, counts: Counts) -> None:
-        """Unless it was told a moment ago."""
+        """Report the progress, unless a report was sent less than half a second ago."""
         moment = asyncio.get_running_loop().time()
         if moment - self._at >= TELL_EVERY_S:
             self._at = moment
@@ -100,7 +100,7 @@ class Reports:
 
 
 async def ingest(job: Job, day: date, board: Any) -> Manifest:
-    """Do a day in this process."""
+    """Process a day in this process."""
     arguments, retries = job.arguments, list[Retry]()
     clip = ServedClip(arguments.application, job.prompt_set)
     pace = ClusterPace(arguments.rate, arguments.burst)
@@ -118,5 +118,5 @@ async def ingest(job: Job, day: date, board: Any) -> Manifest:
 
 @ray.remote(num_cpus=TASK_CPUS, max_retries=LOST_WORKERS)
 def ingest_day(job: Job, day: date, board: Any) -> Manifest:
-    """Do a day in a worker of the cluster; the task is run again when its worker is lost."""
+    """Process a day in a worker of the cluster. Ray runs the task again if its worker is lost."""
     return asyncio.run(ingest(job, day, board))

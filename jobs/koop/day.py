@@ -1,6 +1,6 @@
-"""One day: search, fetch, draw pages, classify, write. All of it overlaps, for several publications at a time.
+"""Processes one day: search, fetch, render pages, classify, write. The steps overlap for several publications.
 
-What is in memory is what is under way: a few publications with a file each, some pictures, and the rows of a part.
+Memory holds only what is being processed: a few publications with a file each, some pictures, and the rows of a part.
 """
 
 import asyncio
@@ -30,19 +30,19 @@ from jobs.runtime.output import Output
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 PUBLICATIONS_AT_ONCE = 8
 PICTURES_AT_ONCE = 32
-# A part is written when it has so many publications or rows of images.
+# A part is written once it has this many publications or rows of images.
 PART_PUBLICATIONS, PART_IMAGES = 10, 100
-NOT_OVER = "the day was not over"  # the one reason for which a day is not complete that is nobody's fault
-MOST_ERRORS = 100  # of a manifest; every one is in the table of images
+NOT_OVER = "the day was not over"  # the only reason for an incomplete day that is not an error
+MOST_ERRORS = 100  # errors listed in a manifest; the table of images has all of them
 
 
 class DayFailed(Exception):
-    """A day that could not be done; what it has done is kept for the next try."""
+    """The day could not be finished. The parts that were written are kept for the next try."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How far a day is: decisions that are done, their classified pictures, and those of them that are kept."""
+    """The progress of a day: finished decisions, their classified pictures, and how many of these were kept."""
 
     records: int = 0
     images: int = 0
@@ -51,7 +51,10 @@ class Counts:
 
 @dataclass(frozen=True)
 class Services:
-    """Whom a day asks. `asked` tells what the classifier serves now; `retries` gets whatever is fetched again."""
+    """The services that a day uses.
+
+    `asked` returns the weights that the classifier serves now; `retries` collects all retries of fetches.
+    """
 
     sru: Sru
     documents: Documents
@@ -61,7 +64,7 @@ class Services:
 
 
 def is_over(day: date, moment: datetime) -> bool:
-    """Whether a day is over where KOOP is: until then there may be more."""
+    """Whether a day is over in the Netherlands. Before that, more decisions may be published."""
     return day < moment.astimezone(AMSTERDAM).date()
 
 
@@ -144,7 +147,7 @@ class Day:
             await self._write_part()
 
     async def _look(self, file: FetchedFile | Lost, position: int, rows: list[Row], group: asyncio.TaskGroup) -> None:
-        """Add the rows of a file, those of pictures when their decision has come."""
+        """Add the rows of a file; those of its pictures are added once they are classified."""
         about = self._about(file.wanted, file.url, position)
         if isinstance(file, Lost):
             rows.append(about | {"outcome": file.reason, "error": file.error})
@@ -212,7 +215,7 @@ class Day:
 
 
 def choose(results: Results, options: Options) -> tuple[list[Record], Counter[str]]:
-    """The decisions that a run takes, and why it leaves how many others out."""
+    """The decisions that the options select, and the number of others by the reason why they are left out."""
     chosen: list[Record] = []
     left_out: Counter[str] = Counter()
     for record in results.records:
@@ -227,7 +230,7 @@ def choose(results: Results, options: Options) -> tuple[list[Record], Counter[st
 
 
 def summary(whole: Tables, results: Results, *, over: bool) -> dict[str, Any]:
-    """What a manifest says of the tables: `complete`, with the `reasons` why not, `counts` and `errors`."""
+    """The part of a manifest about the tables: `complete` and the `reasons` if not, `counts`, `problems`, `errors`."""
     publications, images = whole
     outcomes = Counter(images["outcome"].to_pylist())
     pictures = sum(outcomes[name] for name in tables.CLASSIFIED)
@@ -254,6 +257,6 @@ def summary(whole: Tables, results: Results, *, over: bool) -> dict[str, Any]:
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a group of groups."""
+    """The first error in a nested exception group."""
     error = errors.exceptions[0]
     return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,10 +1,10 @@
-"""The files of one day, and how they come to be: in parts as the work goes on, then all at once.
+"""The files of one day. They are written in parts while the day is processed, and put into place when it is finished.
 
     publications/date=D/publications.parquet    images/date=D/images.parquet    kept/date=D/<sha256>.<suffix>
     manifests/date=D.json                       _parts/D.<signature>.…          what is not finished
 
-A day is there when its manifest is. The work that an interrupted run has done lies in `_parts` and is gone on with, if
-it was done with the same options and weights; so are the publications of a day that could not be completed.
+A day exists once its manifest does. The parts of an interrupted run stay in `_parts`, and the next run continues from
+them if it has the same options and weights. The same holds for the publications of a day that could not be completed.
 """
 
 import uuid
@@ -26,47 +26,47 @@ Manifest = dict[str, Any]
 
 
 def manifest_path(day: date) -> str:
-    """Where the manifest of a day is."""
+    """The path of the manifest of a day."""
     return f"manifests/date={day}.json"
 
 
 def publications_path(day: date) -> str:
-    """Where the table of a day's publications is."""
+    """The path of the table of a day's publications."""
     return f"publications/date={day}/publications.parquet"
 
 
 def images_path(day: date) -> str:
-    """Where the table of a day's images is."""
+    """The path of the table of a day's images."""
     return f"images/date={day}/images.parquet"
 
 
 def kept_path(day: date, name: str) -> str:
-    """Where a kept picture is, in the finished day."""
+    """The path of a kept picture in a finished day."""
     return f"kept/date={day}/{name}"
 
 
 class DayFiles:
-    """A day in an output. Every method may raise JobRefused."""
+    """The files of a day in an output. All methods may raise JobRefused."""
 
     def __init__(self, output: Output, day: date, signature: str) -> None:
-        """`signature`: of the options and weights by which the day is made."""
+        """`signature` is that of the options and weights with which the day is processed."""
         self._output, self._day, self._signature = output, day, signature
         self._beginning = f"{PARTS}/{day}.{signature}."
         self._publications, self._images = publications_path(day), images_path(day)
 
     def begin(self) -> pa.Table:
-        """The publications that are done, each once; parts of other options and weights are removed."""
+        """Remove the parts of other options or weights, and return the publications that are done, each once."""
         for path in _parts(self._output, [self._day]):
             if not path.startswith(self._beginning):
                 self._output.delete(path)
         return self._gather()[0]
 
     def add_kept(self, name: str, data: bytes) -> None:
-        """Put a kept picture aside, before the part that names it."""
+        """Store a kept picture among the parts. Call this before adding the part that names it."""
         self._output.write_bytes(self._aside(name), data)
 
     def add_part(self, publications: list[Row], images: list[Row]) -> None:
-        """Put publications aside with their images. They are done when this has returned, not before."""
+        """Write publications and their images as a part. They count as done once this returns."""
         part = self._beginning + uuid.uuid4().hex
         self._output.write_table(part + IMAGES_END, image_table(images, self._day))
         self._output.write_table(part + PUBLICATIONS_END, table(publications, PUBLICATIONS))
@@ -83,11 +83,11 @@ class DayFiles:
         )
 
     def finish(self, tables: Tables, manifest: Manifest) -> None:
-        """Replace the day by these tables, the pictures that they keep, and last the manifest; remove the parts."""
+        """Replace the files of the day: the kept pictures, the tables, and last the manifest. Then remove the parts."""
         publications, images = tables
         kept = {path for path in images["kept"].to_pylist() if path}
         self._output.delete(manifest_path(self._day))
-        # What is not aside any more was brought here by a run that was interrupted.
+        # Pictures that are no longer among the parts were already moved by an interrupted run.
         self._output.move({self._aside(path.rpartition("/")[2]): path for path in sorted(kept)})
         self._output.write_table(self._publications, publications)
         self._output.write_table(self._images, images)
@@ -129,20 +129,20 @@ class DayFiles:
 
 
 def read_manifest(output: Output, day: date) -> Manifest | None:
-    """What the last run said of a day; None when it is not there, or is not this job's."""
+    """The manifest of a day; None if there is none, or if it is not one of this job."""
     found = output.read_json(manifest_path(day))
     known = isinstance(found, dict) and {"signature", "complete", "options", "counts"} <= found.keys()
     return found if known else None
 
 
 def forget(output: Output, day: date) -> None:
-    """Let nothing of a day count as done, whatever it was made with."""
+    """Remove the manifest and the parts of a day, so that nothing of it counts as done."""
     output.delete(manifest_path(day))
     remove_parts(output, [day])
 
 
 def remove_parts(output: Output, days: Collection[date]) -> None:
-    """Remove what is put aside of days: of complete ones it was left by a run that was killed at its very end."""
+    """Remove the parts of days. Complete days have parts only if a run was killed just before it removed them."""
     for path in _parts(output, days):
         output.delete(path)
 

@@ -1,4 +1,4 @@
-"""Takes the days of a run through: which are to be done, so many at a time, each tried again when it fails."""
+"""Runs the days of an ingestion: plans which days to do, does several in parallel, and retries those that fail."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -11,42 +11,42 @@ from jobs.koop.options import Asked, Options, differences, stated
 from jobs.runtime.output import Output
 from jobs.runtime.progress import Progress
 
-ROUNDS = 3  # a day that fails is tried again when the others are done
+ROUNDS = 3  # a day that fails is retried after all others, up to this many rounds in total
 READ_EVERY_S = 1.0
 READERS = 16
 COLUMNS = ("days", "decisions", "images", "kept")
 
 
-# Does what is not done of a day; its manifest. Raises whatever went wrong.
+# Processes what is not done of a day and returns its manifest. Raises any error.
 Work = Callable[[date], Awaitable[Manifest]]
 
 
 @dataclass
 class Run:
-    """How the days of a run ended: their manifests, those of earlier runs included, and why others failed."""
+    """The outcome of a run: the manifests of its days, including those of earlier runs, and why other days failed."""
 
     manifests: dict[date, Manifest] = field(default_factory=dict)
     failed: dict[date, str] = field(default_factory=dict)
 
     @property
     def incomplete(self) -> dict[date, Manifest]:
-        """Days that were done as far as possible, those that are not over included."""
+        """Days that are not complete although they did not fail, including days that are not over."""
         return {day: manifest for day, manifest in self.manifests.items() if not manifest["complete"]}
 
     @property
     def ok(self) -> bool:
-        """Whether every day that is over is complete."""
+        """Whether all days that are over are complete."""
         return not self.failed and all(set(manifest["reasons"]) <= {NOT_OVER} for manifest in self.manifests.values())
 
 
 def days_between(start: date, end: date) -> list[date]:
-    """Every day from the first to the last."""
+    """All days from `start` to `end`, both included."""
     return [start + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
 @dataclass(frozen=True)
 class IngestionPlan:
-    """Days that are complete already, with their manifests; those to be done; and why some are done again."""
+    """The complete days with their manifests, the days to do, and why some of these are done again."""
 
     complete: dict[date, Manifest]
     todo: tuple[date, ...]
@@ -54,7 +54,7 @@ class IngestionPlan:
 
 
 async def plan(output: Output, days: Iterable[date], options: Options, asked: Asked, *, force: bool) -> IngestionPlan:
-    """What is to be done: every day that is not complete by these options and weights."""
+    """Plan a run: every day is to be done that is not complete with these options and weights."""
     days, readers = list(days), asyncio.Semaphore(READERS)
 
     async def read(day: date) -> Manifest | None:
@@ -79,12 +79,12 @@ async def plan(output: Output, days: Iterable[date], options: Options, asked: As
 
 
 class Driver:
-    """Does days, `at_once` of them side by side."""
+    """Processes days, `at_once` of them in parallel."""
 
     def __init__(
         self, work: Work, read_board: Callable[[], Awaitable[dict[date, Counts]]], progress: Progress, at_once: int
     ) -> None:
-        """`read_board` gives how far the days under way are."""
+        """`read_board` returns the progress of the days that are being processed."""
         self._work, self._read_board, self._progress = work, read_board, progress
         self._slots = asyncio.Semaphore(at_once)
         self._under_way: set[date] = set()
@@ -93,9 +93,9 @@ class Driver:
         self._shown = Counts()
 
     async def run(self, todo: Sequence[date], forget: Callable[[date], None] | None = None) -> Run:
-        """Do them all; a day that fails in every round is reported, and costs no other.
+        """Process all days. A day that fails in every round is reported and does not affect the others.
 
-        `forget` undoes what earlier runs have done of a day. It is called once for each, before its first try.
+        `forget` removes what earlier runs have done of a day. It is called once per day, before its first try.
         """
         run = Run()
         reading = asyncio.create_task(self._show_board())
@@ -116,7 +116,7 @@ class Driver:
                     await asyncio.to_thread(forget, day)
                     self._forgotten.add(day)
                 manifest = await self._work(day)
-            except Exception as error:  # whatever it is, it is this day's
+            except Exception as error:  # whatever it is, only this day fails
                 run.failed[day] = last_line(error)
                 self._progress.note(f"{day} failed: {run.failed[day]}")
                 return
@@ -133,8 +133,8 @@ class Driver:
             await asyncio.sleep(READ_EVERY_S)
             try:
                 board = await self._read_board()
-            except Exception as error:  # the days themselves do not need it
-                self._progress.note(f"Days under way are not shown any more: {last_line(error)}")
+            except Exception as error:  # the board only shows progress, so the days go on
+                self._progress.note(f"The progress of unfinished days is not shown any more: {last_line(error)}")
                 return
             self._show(_sum([self._done, *(counts for day, counts in board.items() if day in self._under_way)]))
 
@@ -145,13 +145,13 @@ class Driver:
 
 
 def counts_of(manifest: Manifest) -> Counts:
-    """What a finished day adds up to."""
+    """The counts in the manifest of a finished day."""
     counts = manifest["counts"]
     return Counts(counts["records"], counts["images"], counts.get("kept", 0))
 
 
 def day_line(day: date, manifest: Manifest) -> str:
-    """A finished day in a line."""
+    """One line about a finished day."""
     counts = counts_of(manifest)
     line = f"{day}: {counts.records:,} decisions, {counts.images:,} images, {counts.kept:,} kept"
     lost = {name: manifest["counts"].get(name, 0) for name in ("missing", "refused", "unusable", "unreachable")}
@@ -161,7 +161,7 @@ def day_line(day: date, manifest: Manifest) -> str:
 
 
 def last_line(error: BaseException) -> str:
-    """What went wrong, without the stack trace that Ray puts before it."""
+    """The last line of an error's message, without the stack trace that Ray puts before it."""
     lines = str(getattr(error, "cause", None) or error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
 

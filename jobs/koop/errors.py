@@ -1,23 +1,23 @@
-"""What the client of KOOP raises.
+"""The errors of the client of KOOP.
 
 KoopError
-├── FetchFailed        an address gave no usable answer in every try
+├── FetchFailed        an address gave no usable answer in any try
 │   ├── NotFound       the server says that nothing is there
-│   ├── StatusRefused  the server refuses for good
-│   ├── HostRefused    the address, or one that it redirects to, is of a host that is not asked
+│   ├── StatusRefused  the server refuses permanently
+│   ├── HostRefused    the address, or one that it redirects to, has a host that must not be asked
 │   ├── RedirectLoop   the address redirects to itself or too often
-│   └── BodyTooLarge   the body passes the limit
+│   └── BodyTooLarge   the body exceeds the limit
 ├── QueryRefused       the search service refuses a query, with its diagnostics
-└── InvalidXml         bytes that are not the XML they should be
+└── InvalidXml         the bytes are not the expected XML
 """
 
 
 class KoopError(Exception):
-    """Base of everything that the client reports to its caller."""
+    """Base of all errors that the client reports to its caller."""
 
 
 class FetchFailed(KoopError):
-    """An address that could not be fetched: `url`, the number of `tries` (0: it was not asked), the last `reason`."""
+    """An address could not be fetched: its `url`, the number of `tries` (0 if it was not asked), the last `reason`."""
 
     def __init__(self, url: str, tries: int, reason: str) -> None:
         times = "once" if tries == 1 else f"{tries} times"
@@ -33,19 +33,19 @@ class NotFound(FetchFailed):
 
 
 class StatusRefused(FetchFailed):
-    """A status that another try would not change, such as 403."""
+    """The server answered with a status that another try would not change, such as 403."""
 
 
 class HostRefused(FetchFailed):
-    """The host is neither KOOP's nor one of the configured endpoints': nothing was sent to it."""
+    """The host belongs neither to KOOP nor to a configured endpoint; nothing was sent to it."""
 
 
 class RedirectLoop(FetchFailed):
-    """What KOOP answers for a variant of an attachment that does not exist."""
+    """The address redirects to itself or too often. KOOP answers so for variants of an attachment that do not exist."""
 
 
 class BodyTooLarge(FetchFailed):
-    """The body was cut at the limit and thrown away."""
+    """The body exceeds the limit and was discarded."""
 
 
 class QueryRefused(KoopError):

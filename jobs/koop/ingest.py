@@ -1,9 +1,9 @@
-"""Take every traffic decision of every day, its images and its attachments' pages, and keep the maps.
+"""Fetch the traffic decisions of each day with their images and attachments, classify all pictures and keep the maps.
 
     ray job submit -- python -m jobs.koop.ingest --start 2023-01-01 --end 2023-12-31 --output data/koop
 
-Beside a running Panoptes, whose CLIP classifies. Exit status: 0 when every day that is over is complete, 1 when one is
-not (the same command tries it again), 2 when the run cannot begin.
+Needs a running Panoptes, whose CLIP classifies. Exit status: 0 if all days that are over are complete, 1 if not (the
+same command tries again), 2 if the run cannot start.
 """
 
 import asyncio
@@ -37,7 +37,11 @@ from jobs.runtime.running import connect, node_count
 
 
 def run(words: Sequence[str]) -> int:
-    """Do what a command line says; the exit status. JobRefused when it cannot begin."""
+    """Run the ingestion for a command line, and return the exit status.
+
+    Raises:
+        JobRefused: the run cannot start.
+    """
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -50,7 +54,7 @@ def run(words: Sequence[str]) -> int:
 
 
 async def _count(arguments: Arguments) -> int:
-    """Print how many decisions each day has; a day that cannot be counted is said, and costs no other."""
+    """Print the number of decisions of each day. A day that cannot be counted is reported, and the others go on."""
     pace = LocalPace(TokenBucket(arguments.rate, arguments.burst))
     total = failed = 0
     async with Web(arguments.endpoints, pace) as web:
@@ -88,9 +92,9 @@ async def _ingest(arguments: Arguments, clip: ClipSettings, output: Output) -> i
 
 
 async def _do(job: Job, planned: IngestionPlan) -> Run:
-    """Do the days that are left, on the cluster."""
+    """Process the planned days on the cluster."""
     arguments = job.arguments
-    # This process starts the actor, which then lives as long as the run.
+    # Starts the actor of the pace from this process, so that it lives as long as the run.
     await ClusterPace(arguments.rate, arguments.burst).turn()
     board: Any = ray.remote(Board).options(num_cpus=0).remote()
 
@@ -120,7 +124,7 @@ def _announce(planned: IngestionPlan, asked: Asked, output: Output) -> None:
 
 
 def _warnings(done: Run, arguments: Arguments, asked: Asked) -> list[str]:
-    """What whoever reads the results must know."""
+    """Warnings that readers of the results must know."""
     found: list[str] = []
     if asked.bundled:
         found.append(

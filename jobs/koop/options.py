@@ -1,4 +1,4 @@
-"""What a run is asked to do, and by which weights: whatever decides what a day's rows are."""
+"""The options of a run and the weights that classify: everything that the rows of a day depend on."""
 
 import hashlib
 import json
@@ -12,9 +12,9 @@ Keep = Literal["maps", "maps-and-aerial"]
 
 @dataclass(frozen=True)
 class Asked:
-    """Who classifies: the weights, whether they are the bundled ones, the side of their input, and the prompts.
+    """The classifier of a run: its weights, whether they are bundled, the side of their input, and the prompts.
 
-    `prompts` are those of the three categories, in their order.
+    `prompts` holds the prompts of each of the three categories, in the order of the categories.
     """
 
     weights: str
@@ -25,16 +25,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Options:
-    """What a run does with a day.
+    """How a run processes a day.
 
     Args:
-        selection: which decisions it takes.
-        keep: which pictures it keeps, of those that the map classifier's rule takes for a map or an aerial view.
-        min_bytes: smaller files are not looked at.
-        max_records: of each day the first so many decisions; None for all.
-        max_pages: of each PDF the first so many pages.
-        page_side: pixels of the shorter side of a drawn page.
-        max_pixels: larger pictures are not looked at.
+        selection: which decisions are taken.
+        keep: which of the pictures that are classified as a map or an aerial view are kept.
+        min_bytes: smaller files are not classified.
+        max_records: how many decisions of each day are taken; None for all.
+        max_pages: how many pages of each PDF are classified.
+        page_side: the shorter side of a rendered page, in pixels.
+        max_pixels: larger pictures are not classified.
     """
 
     selection: Selection = field(default_factory=Selection)
@@ -51,18 +51,18 @@ class Options:
 
 
 def stated(options: Options, asked: Asked) -> dict[str, Any]:
-    """All of it as JSON knows it, for a manifest: two runs with the same make the same rows."""
+    """Options and classifier as JSON values, for a manifest. Runs for which they are equal make equal rows."""
     selection = vars(options.selection)
     return json.loads(json.dumps({**vars(options), "selection": selection, "classifier": vars(asked)}))  # type: ignore[no-any-return]
 
 
 def signature(options: Options, asked: Asked) -> str:
-    """A short digest of it."""
+    """A short digest of `stated`."""
     return hashlib.sha256(json.dumps(stated(options, asked), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What is different between two `stated`, in words."""
+    """The differences between two results of `stated`, as texts."""
     found: list[str] = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)

@@ -1,4 +1,4 @@
-"""The report of a run: what was kept and what was not, day by day, and where the decisions are."""
+"""The report of a run: samples of pictures that were kept or not, counts by day, and a map of the decisions."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -18,13 +18,13 @@ SAMPLE_COLUMNS = ["publication", "url", "page", "category", "confidence", "seen"
 
 
 def write_report(output: Output, run: Run, asked: Asked, warnings: list[str]) -> None:
-    """Write `report.html`; reads a few days' images and every day's places."""
+    """Write `report.html`. Reads the images of a few days and the places of all days."""
     days = sorted(run.manifests)
     counts = [counts_of(run.manifests[day]) for day in days]
     kept, dropped = _samples(output, [day for day, of_day in zip(days, counts, strict=True) if of_day.images])
     sections: list[Section] = [
-        Gallery("Kept", kept, "Samples of days spread over the whole time, as the model saw them."),
-        Gallery("Not kept", dropped, "Likewise; their bytes are not stored."),
+        Gallery("Kept", kept, "Samples from days spread over the whole period, as the model saw them."),
+        Gallery("Not kept", dropped, "Samples from the same days; their files are not stored."),
         Bars(
             "Images by day",
             list(map(str, days)),
@@ -33,7 +33,7 @@ def write_report(output: Output, run: Run, asked: Asked, warnings: list[str]) ->
                 "not kept": [of_day.images - of_day.kept for of_day in counts],
             },
         ),
-        Points("Where the decisions are", _places(output, days), "One point a marked area.", geographic=True),
+        Points("Where the decisions are", _places(output, days), "One point per marked area.", geographic=True),
     ]
     open_days = [*((day, why) for day, why in run.failed.items()), *_reasons(run)]
     if open_days:
@@ -60,7 +60,7 @@ def _reasons(run: Run) -> Iterator[tuple[date, str]]:
 
 
 def _samples(output: Output, days: list[date]) -> tuple[list[ReportPicture], list[ReportPicture]]:
-    """Pictures that were kept and that were not; the same for the same tables."""
+    """Samples of pictures that were kept, and of pictures that were not; always the same for the same tables."""
     step = max(1, len(days) // SAMPLE_DAYS)
     chosen = days[::step][:SAMPLE_DAYS]
     each = max(SAMPLES_A_DAY, SAMPLE_DAYS // max(1, len(chosen)))

@@ -1,4 +1,4 @@
-"""The rows of the two tables: one a publication, one a picture (or what stands where a picture is lost)."""
+"""The rows of the two tables: one per publication, and one per picture or lost file."""
 
 import json
 from datetime import date
@@ -50,14 +50,14 @@ PUBLICATIONS = pa.schema(
     ]
 )
 
-# `outcome` is `kept` or `dropped` of a picture that was classified. Otherwise `error` says why it was not: the file is
-# `small`, or lost as `documents.Lost` has it; what cannot be decoded or drawn is `unusable` too.
+# `outcome` is `kept` or `dropped` for a picture that was classified. Otherwise it is `small` or a reason of
+# `documents.Lost` (`unusable` also if a file cannot be decoded or rendered), and `error` has the details.
 CLASSIFIED = ("kept", "dropped")
 UNREACHABLE = "unreachable"
 
 IMAGES = pa.schema(
     [
-        ("image_id", pa.string()),  # day, publication, place of the file among its files, and page: `image_table`
+        ("image_id", pa.string()),  # made by `image_table` of day, publication, position of the file in it, and page
         ("publication", pa.string()),
         ("position", pa.int32()),
         ("source", pa.string()),
@@ -77,17 +77,17 @@ IMAGES = pa.schema(
         ("weights", pa.string()),
         ("bundled", pa.bool_()),
         ("embedding", pa.list_(pa.float32())),
-        ("seen", pa.binary()),  # what the model saw, as a JPEG: a decision can be judged where the picture is not kept
+        ("seen", pa.binary()),  # the model's input as a JPEG, so that decisions on pictures not kept can be judged too
         ("kept", pa.string()),
     ]
 )
 
 
 def publication_row(record: Record, images: list[Row]) -> Row:
-    """A publication, and how many of its pictures were classified and kept.
+    """The row of a publication, with the numbers of its pictures that were classified and kept.
 
-    An area has its geometry as GeoJSON (RFC 7946, so in WGS84), its coordinates in RD nested in the same way, and the
-    longitude and latitude of its first position. `metadata` has every value of every field, in the order of the record.
+    An area has its geometry as GeoJSON (RFC 7946, in WGS84), its coordinates in RD nested in the same way, and the
+    longitude and latitude of its first position. `metadata` has all values of all fields, in the order of the record.
     """
     outcomes = [image["outcome"] for image in images]
     return {
@@ -125,16 +125,19 @@ def _first_position(coordinates: Any) -> tuple[float, float]:
 
 
 def table(rows: list[Row], schema: pa.Schema) -> pa.Table:
-    """Rows as a table; a value that a row lacks is null."""
+    """Rows as a table; missing values are null."""
     return pa.Table.from_pylist(rows, schema)
 
 
 def image_table(rows: list[Row], day: date) -> pa.Table:
-    """The rows of a day's images as a table, each with an `image_id` that no other row of any day has."""
+    """The rows of a day's images as a table, each with an `image_id` that is unique among all days."""
     return table([{"image_id": _image_id(row, day), **row} for row in rows], IMAGES)
 
 
 def _image_id(row: Row, day: date) -> str:
-    """The same whenever the day is done again; `--by modified` has a publication on several days."""
+    """An id that stays the same if the day is done again.
+
+    It has the day, because with `--by modified` a publication may occur on several days.
+    """
     page = row.get("page")
     return f"{day}/{row['publication']}/{row['position']}" + (f"/{page}" if page else "")

@@ -1,8 +1,9 @@
-"""The images most like a vector, among the vectors of one model's weights alone. Every vector is compared.
+"""Exact search for the images most similar to a vector, among all vectors of the same weights.
 
-Two ways find the same images. In memory: the vectors are kept as a NumPy matrix, which follows the database before
-every search. On a PostgreSQL with the extension `vector` they are compared there, and no replica holds them. For SQLite
-there is an extension too (sqlite-vec), but it also compares every vector, and many builds of Python load none.
+There are two implementations with the same results. In memory, the vectors are kept in a NumPy matrix that is updated
+from the database before each search. On PostgreSQL with the extension `vector`, the database compares them, and no
+replica holds them. SQLite's extension sqlite-vec is not used: it compares every vector too, and many builds of Python
+cannot load extensions.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +24,7 @@ READ_AT_ONCE = 1_000
 
 
 class Search(ABC):
-    """One way to search. Every operation may raise CatalogueUnavailable."""
+    """A search over the embeddings in a database. All operations may raise CatalogueUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -31,16 +32,16 @@ class Search(ABC):
     async def nearest(
         self, weights_id: str, query: NDArray[np.float32], count: int, min_score: float = -1.0
     ) -> list[Hit]:
-        """The `count` best images whose score is at least `min_score`, the best first, of equals the older.
+        """The `count` best images with a score of at least `min_score`, the best first; ties go to the older image.
 
         Args:
-            weights_id: the weights that made `query`; vectors of others are not looked at.
-            query: (d,) float32, of any length but zero.
+            weights_id: the weights that computed `query`; only vectors of these weights are compared.
+            query: (d,) float32, of any length except zero.
             count: at least 1.
-            min_score: cosine similarity, -1–1.
+            min_score: cosine similarity, −1 to 1.
 
         Raises:
-            InvalidVector: the query is not finite, zero, or of another dimension than these weights' vectors.
+            InvalidVector: the query is not finite, is zero, or has another dimension than the vectors.
         """
         to_bytes(query)
         hits = await self._nearest(weights_id, query, count)
@@ -52,7 +53,7 @@ class Search(ABC):
     async def _read(
         self, session: AsyncSession, weights_id: str, ids: Sequence[int]
     ) -> list[tuple[int, NDArray[np.float32]]]:
-        """The stored vectors of those ids, which in a transaction that writes nobody deletes meanwhile."""
+        """The stored vectors of these ids. A writing transaction locks their rows against deletion."""
         query = select(VectorRow.image_id, VectorRow.values).where(
             VectorRow.weights_id == weights_id, VectorRow.image_id.in_(ids)
         )
@@ -60,7 +61,7 @@ class Search(ABC):
         return [(image_id, from_bytes(values)) for image_id, values in rows]
 
     async def _dimensions(self, session: AsyncSession, weights_id: str) -> int | None:
-        """The length of these weights' vectors, None without one."""
+        """The dimension of the vectors of these weights; None if there are none."""
         return await session.scalar(select(VectorRow.dimensions).where(VectorRow.weights_id == weights_id).limit(1))
 
     def _check_dimensions(self, weights_id: str, query: NDArray[np.float32], dimensions: int) -> None:

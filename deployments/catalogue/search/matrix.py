@@ -1,4 +1,4 @@
-"""Vectors in memory, compared all at once."""
+"""A matrix of vectors in memory, and the search in it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ SMALLEST = 1_024
 
 
 class VectorMatrix:
-    """Unit vectors by id, in one array that grows by doubling. Cosine similarity with all of them is one product."""
+    """Unit vectors with ids, in one array that grows by doubling, so that a search is one matrix product."""
 
     def __init__(self, dimensions: int) -> None:
         self._rows = np.empty((SMALLEST, dimensions), np.float32)
@@ -20,11 +20,11 @@ class VectorMatrix:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """(n,), in no order."""
+        """The ids (n,), in no particular order."""
         return self._ids[: self._count]
 
     def add(self, ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Take (n, d) vectors that are not zero under (n,) ids that are not here."""
+        """Add vectors (n, d), none of them zero, with new ids (n,)."""
         end = self._count + len(ids)
         if end > len(self._ids):
             capacity = max(end, 2 * len(self._ids))
@@ -37,7 +37,7 @@ class VectorMatrix:
         self._count = end
 
     def keep(self, ids: NDArray[np.int64]) -> None:
-        """Forget every vector whose id is not among `ids`."""
+        """Remove all vectors whose id is not in `ids`."""
         stays = np.isin(self.ids, ids)
         if stays.all():
             return
@@ -47,18 +47,21 @@ class VectorMatrix:
         self._count = left
 
     def nearest(self, query: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The `count` ids most like a (d,) query and their cosine similarities, the best first, then the lower id."""
+        """The ids of the `count` vectors nearest to a query (d,), and their cosine similarities.
+
+        The best come first; ties go to the lower id.
+        """
         scores = np.clip(self._rows[: self._count] @ unit(query[np.newaxis])[0], -1, 1)
         best = np.arange(self._count)
         if count < self._count:
-            # Everything as good as the last that is wanted, so that equals are chosen by their ids.
+            # All that are at least as good as the last one wanted, so that ties can be decided by id.
             best = np.flatnonzero(scores >= np.partition(scores, -count)[-count])
         order = best[np.lexsort((self.ids[best], -scores[best]))][:count]
         return self.ids[order], scores[order]
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, d) vectors that are not zero, at length 1. Scaled first, so that no square overflows or vanishes."""
+    """Normalise vectors (n, d), none of them zero, to length 1. Scaled first, so that no square over- or underflows."""
     scaled = vectors / np.abs(vectors).max(axis=1, keepdims=True)
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(scaled / lengths, np.float32)

@@ -1,4 +1,4 @@
-"""The search in the memory of one process."""
+"""The search in the memory of this process."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,14 +21,14 @@ Value = TypeVar("Value")
 
 
 class MatrixSearch(Search):
-    """In the memory of this process: 2 KB an image and weights id, for 512 dimensions."""
+    """Searches in memory. A vector of 512 dimensions takes 2 KB."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._matrices: dict[str, VectorMatrix] = {}
-        # A matrix follows the database for one search at a time.
+        # Only one search at a time updates a matrix from the database.
         self._turn = asyncio.Lock()
-        # One thread: what a cancelled search left it to do is done before the next search's work.
+        # One thread, so that the rest of a cancelled search is done before the next search starts.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     async def _nearest(self, weights_id: str, query: NDArray[np.float32], count: int) -> list[Hit]:
@@ -41,7 +41,7 @@ class MatrixSearch(Search):
         return [Hit(int(each), float(score)) for each, score in zip(ids, scores, strict=True)]
 
     async def _current(self, weights_id: str) -> VectorMatrix | None:
-        """The matrix as the database is now, None without a vector of these weights."""
+        """The matrix, updated from the database; None if there are no vectors of these weights."""
         async with self._database.reading() as session:
             dimensions = await self._dimensions(session, weights_id)
             if dimensions is None:
@@ -62,13 +62,13 @@ class MatrixSearch(Search):
 
 
 async def _ids(session: AsyncSession, weights_id: str) -> str:
-    """The ids of every image with a vector of these weights. As one text: a row each would take ten times as long."""
+    """The ids of all images with a vector of these weights, joined into one text: ten times faster than rows."""
     joined = func.aggregate_strings(cast(VectorRow.image_id, Text), ",")
     return await session.scalar(select(joined).where(VectorRow.weights_id == weights_id)) or ""
 
 
 def _follow(matrix: VectorMatrix, joined: str) -> list[int]:
-    """Forget the vectors whose ids are not among these; those ids that the matrix does not have."""
+    """Remove the vectors whose ids are not in the text, and return the ids that the matrix does not have yet."""
     there = np.fromstring(joined, np.int64, sep=",")
     matrix.keep(there)
     new: list[int] = np.setdiff1d(there, matrix.ids, assume_unique=True).tolist()

@@ -1,4 +1,4 @@
-"""The search in PostgreSQL by its extension pgvector."""
+"""The search in PostgreSQL with the extension pgvector."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ from deployments.catalogue.sql.migrate import MIGRATION_LOCK
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
 
-# The table belongs to the extension: where that is not installed there is none, so the migrations do not know it.
+# The table uses a type of the extension, which may not be installed, so it is created here and not by the migrations.
 _CREATE = (
     "CREATE EXTENSION IF NOT EXISTS vector",
     """
@@ -57,7 +57,7 @@ _NEAREST = text(
 
 
 async def open_search(database: Database) -> Search:
-    """The way that suits a database: `PgvectorSearch` on a PostgreSQL that has the extension, or may create it."""
+    """The search for a database: `PgvectorSearch` if it is PostgreSQL with a usable extension, else `MatrixSearch`."""
     if database.is_sqlite:
         return MatrixSearch(database)
     async with database.reading() as session:
@@ -76,9 +76,9 @@ async def open_search(database: Database) -> Search:
 
 
 class PgvectorSearch(Search):
-    """In PostgreSQL, over a table of the extension's own type that this class keeps beside the stored vectors.
+    """Searches in PostgreSQL, in a table of the extension's type that this class fills from the stored vectors.
 
-    Without an index of its own the extension compares every vector: nothing is missed.
+    The table has no vector index, so that the extension compares all vectors and misses none.
     """
 
     async def _nearest(self, weights_id: str, query: NDArray[np.float32], count: int) -> list[Hit]:
@@ -93,7 +93,7 @@ class PgvectorSearch(Search):
             return [Hit(image_id, float(np.clip(score, -1, 1))) for image_id, score in rows]
 
     async def _follow(self, weights_id: str) -> None:
-        """Bring the vectors over that were stored since the last search."""
+        """Copy the vectors that were stored since the last search."""
         async with self._database.reading() as session:
             new = (await session.scalars(_NOT_FOLLOWED, {"weights_id": weights_id})).all()
         for start in range(0, len(new), READ_AT_ONCE):
@@ -104,7 +104,7 @@ class PgvectorSearch(Search):
 
 
 def _rows(weights_id: str, vectors: Sequence[tuple[int, NDArray[np.float32]]]) -> list[dict[str, Any]]:
-    """What `_FOLLOW` stores of vectors with their images' ids."""
+    """The parameters of `_FOLLOW` for vectors with the ids of their images."""
     return [
         {"image_id": image_id, "weights_id": weights_id, "vector": _literal(unit(vector[np.newaxis])[0])}
         for image_id, vector in vectors
@@ -112,5 +112,5 @@ def _rows(weights_id: str, vectors: Sequence[tuple[int, NDArray[np.float32]]]) -
 
 
 def _literal(vector: NDArray[np.float32]) -> str:
-    """A vector as the extension reads it; nine digits bring a float32 back as it was."""
+    """A vector as a literal of the extension; nine digits represent a float32 exactly."""
     return "[" + ",".join(f"{value:.9g}" for value in vector.tolist()) + "]"

@@ -1,4 +1,4 @@
-"""Embeddings as they are stored: little-endian float32, by image and by the id of the weights that made them."""
+"""Stored embeddings: little-endian float32, by image and by the id of the weights that computed them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,11 @@ STORED = np.dtype("<f4")
 
 
 def to_bytes(vector: NDArray[np.float32]) -> bytes:
-    """A (d,) vector as it is stored; InvalidVector for one that has no direction or is not finite."""
+    """The stored form of a vector (d,).
+
+    Raises:
+        InvalidVector: it is zero, not finite, or not one-dimensional.
+    """
     values = np.ascontiguousarray(vector, STORED)
     if values.ndim != 1 or not np.isfinite(values).all() or not values.any():
         raise InvalidVector(f"An embedding is a finite vector that is not zero, not an array of {values.shape}.")
@@ -23,14 +27,14 @@ def to_bytes(vector: NDArray[np.float32]) -> bytes:
 
 
 def from_bytes(values: bytes) -> NDArray[np.float32]:
-    """The (d,) vector of stored bytes, which may not be written to."""
+    """The vector (d,) in stored bytes, read-only."""
     return np.frombuffer(values, STORED).astype(np.float32, copy=False)
 
 
 async def write(
     database: Database, session: AsyncSession, image_id: int, vectors: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    """Store the vectors of an image that the transaction holds, by weights id; one that is there stays."""
+    """Store the vectors of an image by weights id, keeping existing ones. The transaction must hold the image's row."""
     rows = [
         {"weights_id": weights_id, "image_id": image_id, "dimensions": len(vector), "values": to_bytes(vector)}
         for weights_id, vector in vectors.items()
@@ -40,7 +44,7 @@ async def write(
 
 
 class Embeddings:
-    """What a job needs that brings a catalogue over to other weights."""
+    """The operations of the job that computes a catalogue's embeddings with other weights."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -58,7 +62,7 @@ class Embeddings:
             return [(image_id, sha256) for image_id, sha256 in await session.execute(query)]
 
     async def add(self, weights_id: str, vectors: Mapping[int, NDArray[np.float32]]) -> int:
-        """Store vectors by image id, of those images that are still there; how many these were."""
+        """Store vectors by image id, for images that still exist, and return their number."""
         async with self._database.writing() as session:
             held = select(ImageRow.id).where(ImageRow.id.in_(vectors)).with_for_update(read=True, key_share=True)
             there = (await session.scalars(held)).all()
@@ -67,6 +71,6 @@ class Embeddings:
         return len(there)
 
     async def drop(self, weights_id: str) -> None:
-        """Forget every vector of these weights."""
+        """Delete all vectors of these weights."""
         async with self._database.writing() as session:
             await session.execute(delete(VectorRow).where(VectorRow.weights_id == weights_id))

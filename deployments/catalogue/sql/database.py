@@ -1,4 +1,4 @@
-"""The database by its URL, SQLite or PostgreSQL, with one error for one that is away."""
+"""The database, SQLite or PostgreSQL, and the translation of its drivers' errors."""
 
 import asyncio
 import sqlite3
@@ -25,10 +25,12 @@ BEGIN: Final = "sqlite_begin"
 
 
 def database_url(url: str) -> URL:
-    """The URL with the driver that is used here; ValueError for one that cannot hold a catalogue.
+    """Parse a URL and set the driver that is used here.
 
-    `sqlite:///relative`, `sqlite:////absolute`, `postgresql://…` and `postgres://…` are understood, with or without a
-    driver.
+    Accepts `sqlite:///relative`, `sqlite:////absolute`, `postgresql://…` and `postgres://…`, with or without a driver.
+
+    Raises:
+        ValueError: it is not a URL of a database that can hold a catalogue.
     """
     try:
         parsed = make_url(url)
@@ -48,12 +50,12 @@ class Database:
     """The connections of one process to a database that `migrate` has brought up to date."""
 
     def __init__(self, url: str, *, pool_size: int = POOL_SIZE, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        """Nothing is connected yet.
+        """Prepare the connections without connecting.
 
         Args:
-            url: one that `database_url` takes.
-            pool_size: most connections, and half as many again for a moment.
-            busy_timeout_s: how long to wait for a connection, and on SQLite for another process's transaction.
+            url: a URL that `database_url` accepts.
+            pool_size: how many connections are kept; up to half as many more may be opened for a while.
+            busy_timeout_s: how long to wait for a connection, and on SQLite for the transaction of another process.
         """
         parsed = database_url(url)
         self._engine = create_async_engine(
@@ -61,26 +63,35 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size // 2,
             pool_timeout=busy_timeout_s,
-            pool_pre_ping=True,  # a connection that a restarted server has closed is replaced before it is used
+            pool_pre_ping=True,  # replaces a connection that a restarted server has closed before it is used
             connect_args=connect_arguments(parsed, busy_timeout_s, STATEMENT_TIMEOUT_S),
         )
         self.is_sqlite: Final = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
             prepare_sqlite(self._engine.sync_engine)
         self._writer = self._engine.execution_options(**{BEGIN: "BEGIN IMMEDIATE"})
-        # SQLite has one writer, and waits for another by sleeping: within the process they queue instead.
+        # SQLite allows one writer, and polls with sleeps while another writes. In this process, writers queue instead.
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that only reads; CatalogueUnavailable when the database is away."""
+        """A transaction that only reads.
+
+        Raises:
+            CatalogueUnavailable: the database does not answer.
+        """
         with translated():
             async with AsyncSession(self._engine) as session:
                 yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that is committed at the end, and on disk then; as `reading`, and StoreFull."""
+        """A transaction that is committed durably at the end.
+
+        Raises:
+            CatalogueUnavailable: the database does not answer.
+            StoreFull: the database has no room.
+        """
         async with AsyncExitStack() as stack:
             if self.is_sqlite:
                 await stack.enter_async_context(self._turn)
@@ -89,18 +100,18 @@ class Database:
                     yield session
 
     def insert(self, table: type[Any]) -> "postgresql.Insert | sqlite.Insert":
-        """An INSERT that can say ON CONFLICT."""
+        """An INSERT of the database's dialect, which supports ON CONFLICT."""
         return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._engine.dispose()
 
 
 def connect_arguments(url: URL, busy_timeout_s: float, statement_timeout_s: int) -> Mapping[str, Any]:
-    """What the driver is connected with, so that neither a dead host nor a lock holds a caller for ever.
+    """The arguments for connecting, with timeouts so that a dead host or a lock does not block callers forever.
 
-    A `statement_timeout_s` of 0 is none.
+    A `statement_timeout_s` of 0 means no timeout.
     """
     if url.get_backend_name() == "sqlite":
         return {"timeout": busy_timeout_s}
@@ -112,27 +123,27 @@ def connect_arguments(url: URL, busy_timeout_s: float, statement_timeout_s: int)
 
 
 def prepare_sqlite(engine: Engine) -> None:
-    """Give every connection its settings, and its transactions a beginning that SQLAlchemy decides."""
+    """Configure all connections of an engine, and let SQLAlchemy control how transactions begin."""
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # the driver would begin only before the first write
+        connection.isolation_level = None  # by default, the driver begins a transaction only before the first write
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        # An answered upload outlives a killed process with NORMAL too, whose commits are with the kernel; FULL also
-        # brings the log to the disk at each commit, so that it outlives the machine's power.
+        # FULL flushes the log to disk at each commit, so that committed uploads survive a power failure. NORMAL would
+        # survive only a killed process.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # A transaction that reads first and writes then cannot wait for its turn: writers take it at once.
+        # A transaction that starts with a read cannot wait for the write lock later, so writers take it at the start.
         connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """CatalogueUnavailable or StoreFull for what a database that is away or full makes its driver raise."""
+    """Translate drivers' errors: CatalogueUnavailable if the database does not answer, StoreFull if it is full."""
     try:
         yield
     except DBAPIError as error:
@@ -154,7 +165,7 @@ def _is_full(error: DBAPIError) -> bool:
 
 def _is_away(error: DBAPIError) -> bool:
     cause = error.orig
-    if isinstance(cause, sqlite3.Error):  # SQLITE_ERROR is a statement that is wrong
+    if isinstance(cause, sqlite3.Error):  # SQLITE_ERROR means a wrong statement
         return isinstance(cause, sqlite3.OperationalError) and _code(cause) != sqlite3.SQLITE_ERROR
     return (
         isinstance(error, OperationalError)
@@ -164,6 +175,6 @@ def _is_away(error: DBAPIError) -> bool:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary code: the lower byte of the extended one."""
+    """The primary result code: the lower byte of the extended code."""
     code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code & 0xFF

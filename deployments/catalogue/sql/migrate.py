@@ -1,4 +1,4 @@
-"""Bring a database up to date; safe when several processes start at once."""
+"""Migrates a database to the current tables. Several processes may do so at once."""
 
 import sqlite3
 import time
@@ -19,17 +19,17 @@ from deployments.catalogue.sql.database import (
 )
 
 SCRIPTS = Path(__file__).parent / "migrations"
-# One number for this application, of the 64 bits that PostgreSQL's advisory locks have.
+# The key of this application's advisory lock in PostgreSQL, 64 bits.
 MIGRATION_LOCK = 0x70616E6F70746573
 
 
 def migrate(url: str) -> None:
-    """Create the catalogue's tables, or change them to what this version needs, in one transaction.
+    """Create or upgrade the catalogue's tables in one transaction.
 
-    Processes that do it at the same time wait for each other. A SQLite file and its folder are created.
+    Processes that migrate at the same time wait for each other. A SQLite file and its folder are created if missing.
 
     Raises:
-        ValueError: the URL is none that `database_url` takes.
+        ValueError: `database_url` does not accept the URL.
         CatalogueUnavailable: the database does not answer, or another process does not finish.
     """
     parsed = database_url(url)
@@ -51,16 +51,16 @@ def migrate(url: str) -> None:
 
 
 def configuration(connection: Connection) -> Config:
-    """Alembic's configuration for its commands over an open connection."""
+    """The configuration with which Alembic's commands use an open connection."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
 def _write_ahead(url: URL) -> None:
-    """Make a SQLite file, readable while it is written; it remembers that.
+    """Create a SQLite file in WAL mode, so that it can be read while it is written. The file keeps the mode.
 
-    Nobody else may use the file at that moment, and SQLite does not wait for them by itself.
+    Changing the mode needs exclusive access, for which SQLite itself does not wait: hence the loop.
     """
     path = Path(str(url.database))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The tables. What changes here needs a migration beside it: a test holds the two together."""
+"""The tables. Every change needs a migration: a test compares the two."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,21 +19,21 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """What is sent to the database."""
+        """Convert a value for the database."""
         if value is None:
             return None
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """What came from the database."""
+        """Convert a value from the database."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that a migration can change it on both databases."""
+    """The base of all tables. It names all constraints, so that migrations can change them on both databases."""
 
     metadata = MetaData(
         naming_convention={
@@ -47,7 +47,7 @@ class Base(DeclarativeBase):
 
 
 class BlobRow(Base):
-    """A file in the store that images share. Whoever adds an image or removes the file holds this row meanwhile."""
+    """A file in the store, which images may share. Adding an image and removing the file both lock its row."""
 
     __tablename__ = "blobs"
 
@@ -56,9 +56,10 @@ class BlobRow(Base):
 
 
 class ImageRow(Base):
-    """An image; while it is `processing`, also the job that processes it.
+    """An image; while its status is `processing`, the row is also the job that processes it.
 
-    `due_at` is when a worker may take it: its next attempt, or while it is leased (`leased_by`) the end of the lease.
+    `due_at` is when a worker may take it: the time of its next attempt, or the end of its lease if it is leased
+    (`leased_by`).
     """
 
     __tablename__ = "images"
@@ -66,9 +67,9 @@ class ImageRow(Base):
         CheckConstraint("status IN ('processing', 'processed', 'failed')", name="status"),
         Index(None, "status", "due_at"),
         Index(None, "status", "id"),
-        # Statistics are read from this index alone, not from the rows with their EXIF.
+        # Lets statistics be read from the index only, without the rows and their EXIF.
         Index(None, "status", "processing_time_s"),
-        # The id of a deleted image must not become another's.
+        # The id of a deleted image must not be used again.
         {"sqlite_autoincrement": True},
     )
 
@@ -93,7 +94,7 @@ class ImageRow(Base):
 
 
 class VectorRow(Base):
-    """An embedding: `values` are `dimensions` little-endian float32. It never changes, and goes with its image."""
+    """An embedding: `values` are `dimensions` little-endian float32. Never changed, and deleted with its image."""
 
     __tablename__ = "vectors"
 

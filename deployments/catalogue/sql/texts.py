@@ -1,4 +1,4 @@
-"""Text that strangers send, made fit to be stored: names of files, EXIF, reasons of failures."""
+"""Cleans untrusted texts for storage: names of files, EXIF, reasons of failures."""
 
 import unicodedata
 
@@ -6,12 +6,12 @@ MOST_NAME_CHARACTERS = 255
 LONGEST_SUFFIX = 16
 NAMELESS = "unnamed"
 
-# Marks that change the direction of what follows: they make `gpj.exe` read `exe.jpg`.
+# Characters that change the direction of the following text: they make `gpj.exe` look like `exe.jpg`.
 _TURNING = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def clean_name(name: str | None) -> str:
-    """The name under which an upload is listed: its last part, 1–255 printable characters; `unnamed` without any."""
+    """The name under which an upload is listed: the last part of its path, 1–255 printable characters, or `unnamed`."""
     last = printable(name or "").replace("\\", "/").rsplit("/", 1)[-1].strip()
     if not last.strip("."):
         return NAMELESS
@@ -24,9 +24,9 @@ def clean_name(name: str | None) -> str:
 
 
 def printable(text: str, most: int | None = None) -> str:
-    """`text` in normal form C without control characters, lone surrogates and marks of direction, cut to `most`.
+    """`text` in normal form C, without control characters, lone surrogates and direction marks, cut to `most`.
 
-    Line ends become spaces. Markup stays as it is: whoever shows the text escapes it.
+    Line ends become spaces. Markup is kept: it must be escaped where the text is shown.
     """
     spaced = text if most is None else text[: 4 * most]
     normal = unicodedata.normalize("NFC", " ".join(spaced.splitlines()))

@@ -17,7 +17,7 @@ from deployments.catalogue.store.base import Store, keys_of, original_key
 
 
 class Content:
-    """The store, as the database accounts for it."""
+    """Adds files to the store and removes them, and keeps the database's account of them."""
 
     def __init__(self, database: Database, store: Store) -> None:
         self._database, self._store = database, store
@@ -45,7 +45,7 @@ class Content:
     async def collect(self, sha256: str) -> None:
         """Remove a file and its thumbnails if no image has it.
 
-        A caller that is cancelled does not end it: the file's row is held until the store has done what it was told.
+        Cancelling the caller does not stop the removal: the file's row stays locked until the store has finished.
         """
         removal = asyncio.create_task(self._remove_unused(sha256))
         self._removals.add(removal)
@@ -53,7 +53,7 @@ class Content:
         await asyncio.shield(removal)
 
     async def abandoned(self) -> Sequence[str]:
-        """The hashes of files that a deletion which was interrupted left without an image."""
+        """The hashes of files without an image, left by interrupted deletions."""
         async with self._database.reading() as session:
             unused = select(BlobRow.sha256).where(~exists().where(ImageRow.sha256 == BlobRow.sha256))
             return (await session.scalars(unused)).all()

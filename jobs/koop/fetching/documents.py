@@ -1,4 +1,4 @@
-"""The files of a publication: the images of its text and its attachments, each fetched or said to be lost."""
+"""Fetches the files of a publication: the images in its text and its attachments. A file may be lost."""
 
 import io
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -19,14 +19,14 @@ Kind = Literal["image", "pdf"]
 Reason = Literal["missing", "refused", "unusable", "unreachable"]
 
 A_PAGE = "an HTML page where a file is expected"
-PDF_MAGIC, PDF_MAGIC_WITHIN = b"%PDF-", 1024  # bytes; what readers of PDF tolerate before it
+PDF_MAGIC, PDF_MAGIC_WITHIN = b"%PDF-", 1024  # readers of PDF accept it anywhere in the first 1024 bytes
 
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
 class WantedFile:
-    """A file that a publication names; `urls`: where it may be, likeliest first."""
+    """A file that a publication names; `urls` are its possible addresses, the likeliest first."""
 
     publication: str
     source: Source
@@ -36,7 +36,7 @@ class WantedFile:
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A file that is there: `url` gave these bytes, which begin as an image or as a PDF does."""
+    """A file that was fetched from `url`; its first bytes are those of an image or a PDF."""
 
     wanted: WantedFile
     url: str
@@ -46,10 +46,10 @@ class FetchedFile:
 
 @dataclass(frozen=True)
 class Lost:
-    """A file that is not there, and why.
+    """A file that could not be fetched, and why.
 
-    `missing`: the server says so. `refused`: by the server, or by us since its host is not asked or it is too large.
-    `unusable`: what comes is something else. `unreachable`: every try failed, so that a later run may find it.
+    `missing`: the server does not have it. `refused`: the server refuses it, or we do, because of its host or size.
+    `unusable`: it is not an image or a PDF. `unreachable`: all tries failed, so a later run may succeed.
     """
 
     wanted: WantedFile
@@ -65,7 +65,7 @@ class Documents:
         self._web, self._endpoints = web, endpoints
 
     async def files(self, record: Record) -> AsyncGenerator[FetchedFile | Lost]:
-        """The images of the text in its order, then the attachments; first the document itself where it is lost."""
+        """Yield the images of the text, in order, then the attachments. If the document is lost, it comes first."""
         document = self._document(record)
         body = await self._first(document, read_xml)
         if isinstance(body, Lost):
@@ -94,13 +94,13 @@ class Documents:
         return FetchedFile(wanted, url, kind, data)
 
     async def _first(self, wanted: WantedFile, read: Callable[[Answer], Read]) -> tuple[str, Read] | Lost:
-        """What is at the first of the addresses that is there, and that address."""
+        """Fetch from the first address that has the file, and return that address and what `read` returns."""
         lost = Lost(wanted, "", "missing", "the publication names no address of it")
         for url in wanted.urls:
             try:
                 return url, await self._web.read(url, read)
             except (NotFound, RedirectLoop, HostRefused) as error:
-                # Of several variants one is there at most; of all reasons the first address has the best.
+                # At most one of the variants exists. If none does, the error of the likeliest is reported.
                 lost = lost if lost.url else Lost(wanted, url, _reason(error), str(error))
             except FetchFailed as error:
                 return Lost(wanted, url, _reason(error), str(error))
@@ -108,14 +108,14 @@ class Documents:
 
 
 def image_names(document: Element) -> Iterator[str]:
-    """The names of a text's images, in its order, each once; `illustratie` in any case and in any namespace."""
+    """The names of the images in a text, in order, each once: of `illustratie` in any case and namespace."""
     illustrations = (element for element in document.iter() if local_name(element).lower() == "illustratie")
     names = (element.get("naam", "").strip() for element in illustrations)
     return iter(dict.fromkeys(name for name in names if name))
 
 
 def kind_of(data: bytes) -> Kind | None:
-    """What a file is by its beginning; None for what is neither a PDF nor a picture that can be decoded."""
+    """The kind of a file by its first bytes; None if it is neither a PDF nor an image that can be opened."""
     if PDF_MAGIC in data[:PDF_MAGIC_WITHIN]:
         return "pdf"
     try:
@@ -126,7 +126,11 @@ def kind_of(data: bytes) -> Kind | None:
 
 
 def _no_page(answer: Answer) -> bytes:
-    """The body; Unusable for an HTML page, which KOOP's servers send with 200 when they fail."""
+    """The body of an answer.
+
+    Raises:
+        Unusable: it is an HTML page, which KOOP's servers send with status 200 when they fail.
+    """
     if answer.is_html:
         raise Unusable(A_PAGE)
     return answer.body

@@ -1,4 +1,4 @@
-"""How fast KOOP is asked: a token bucket, which a whole cluster can share (`cluster_pace`)."""
+"""Limits the rate of requests to KOOP by a token bucket, which a whole cluster can share (`cluster_pace`)."""
 
 import time
 from collections.abc import Callable
@@ -9,33 +9,33 @@ BURST = 50
 
 
 class TokenBucket:
-    """At most `burst` requests at once and `rate` requests/s in the long run.
+    """Allows at most `burst` requests at once and `rate` requests/s on average.
 
-    A turn is given out before its time, so that callers wait on their own side and in the order in which they asked.
+    A turn is reserved ahead of its time, so that callers wait on their own, in the order of their requests.
     """
 
     def __init__(
         self, rate: float = REQUESTS_PER_S, burst: int = BURST, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`clock`: seconds from any beginning, which never go back."""
+        """`clock` returns seconds from any origin, never decreasing."""
         if rate <= 0 or burst < 1:
             raise ValueError(f"a pace needs a positive rate and a burst of at least 1, not {rate} and {burst}")
         self._rate, self._burst, self._clock = rate, burst, clock
         self._tokens, self._at = float(burst), clock()
 
     def reserve(self) -> float:
-        """Take the next turn; the seconds until it comes, 0 for now."""
+        """Reserve the next turn, and return the seconds until it comes; 0 means now."""
         self._refill()
         self._tokens -= 1
         return max(0.0, -self._tokens / self._rate)
 
     def pause(self, seconds: float) -> None:
-        """Give out no turn within `seconds` from now, nor a burst after them: the server has asked for quiet."""
+        """Give out no turns for `seconds` from now, and no burst afterwards, because the server is overloaded."""
         self._refill()
         self._tokens = min(self._tokens, 1 - seconds * self._rate)
 
     def slow_to(self, rate: float, burst: int) -> None:
-        """Be at least this slow from now on: those who share a bucket go at the pace of the slowest."""
+        """Limit rate and burst to these values, so that all who share a bucket go at the pace of the slowest."""
         self._refill()
         self._rate, self._burst = min(self._rate, rate), min(self._burst, burst)
         self._tokens = min(self._tokens, self._burst)
@@ -47,13 +47,13 @@ class TokenBucket:
 
 
 class Pace(Protocol):
-    """Who is asked for a turn before every request."""
+    """Gives out the turns: every request needs one."""
 
     async def turn(self) -> float:
-        """Take the next turn; the seconds to wait for it."""
+        """Reserve the next turn, and return the seconds to wait for it."""
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody begin for so long."""
+        """Give out no turns for so many seconds."""
 
 
 class LocalPace:
@@ -63,9 +63,9 @@ class LocalPace:
         self._bucket = bucket
 
     async def turn(self) -> float:
-        """Take the next turn; the seconds to wait for it."""
+        """Reserve the next turn, and return the seconds to wait for it."""
         return self._bucket.reserve()
 
     async def pause(self, seconds: float) -> None:
-        """Let nobody begin for so long."""
+        """Give out no turns for so many seconds."""
         self._bucket.pause(seconds)

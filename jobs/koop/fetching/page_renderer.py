@@ -1,8 +1,9 @@
 """Renders the pages of one PDF in a process of its own, which `jobs.koop.fetching.pages` starts: `… page_renderer JOB`.
 
-JOB is a JSON object, the PDF comes by standard input. Standard output carries the messages of
-`deployments.runtime.sandbox`. First `pages`, their number; then for each page `page` (from 1) with `width`, `height`
-and its pixels and PNG as bytes, or with `error`; last `end`. Or `error` alone, and nothing more.
+JOB is a JSON object; the PDF comes on standard input. Standard output carries the messages of
+`deployments.runtime.sandbox`: first `pages`, the number of pages; then for each page `page` (from 1), with `width`,
+`height` and as payloads its pixels and PNG, or with `error`; last `end`. If the PDF cannot be read, the last message is
+`error` instead.
 """
 
 import io
@@ -17,13 +18,13 @@ from PIL import Image
 from deployments.pictures.preprocessing import fit
 from deployments.runtime import sandbox
 
-PNG_LEVEL = 3  # of zlib; a drawn page gets hardly smaller by more
+PNG_LEVEL = 3  # of zlib; higher levels make rendered pages hardly smaller
 
 Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 def main() -> None:
-    """Do the job of the first argument."""
+    """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
     sandbox.enter(job["memory_bytes"], job["cpu_s"])
     with sandbox.messages() as send:
@@ -33,7 +34,7 @@ def main() -> None:
         except pypdfium2.PdfiumError as error:
             send({"error": str(error)})
         except MemoryError:
-            send({"error": "it needs more memory than its renderer may have"})
+            send({"error": "it needs more memory than its renderer may use"})
 
 
 def _messages(pdf: bytes, job: dict[str, Any]) -> Iterator[Message]:
@@ -51,7 +52,7 @@ def _messages(pdf: bytes, job: dict[str, Any]) -> Iterator[Message]:
 
 
 def _render(document: Any, index: int, shortest_side: int, max_pixels: int) -> Image.Image:
-    """A page with its shorter side of so many pixels; of a very long page less, so that it has `max_pixels` at most."""
+    """Render a page with `shortest_side` pixels on its shorter side, or fewer if it would exceed `max_pixels`."""
     page = document[index]
     try:
         width, height = page.get_size()

@@ -1,7 +1,7 @@
-"""The pages of a PDF as pictures, one at a time, drawn by PDFium in a process of its own.
+"""Renders the pages of a PDF as pictures, one at a time, by PDFium in a process of its own.
 
-PDFium is not safe in threads, and the files are anybody's: one that crashes it, hangs or takes too much memory costs
-its own pages and nothing else.
+PDFium is not thread-safe, and the files are untrusted: a file that makes it crash, hang or take too much memory loses
+only its own pages.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ from configs.project import PROJECT
 from deployments.pictures.pixels import Pixels
 
 RENDERER = "jobs.koop.fetching.page_renderer"
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")  # all that the renderer gets: no keys, no addresses
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")  # the renderer gets no other variables: no keys, no addresses
 
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 600
 STALLED_S = 60.0
-# A page of extreme shape, or a picture that is bounded by nothing else.
+# The largest rendered page: its shorter side is fixed, so that a page of extreme shape could get any size.
 MAX_PIXELS = 16_000_000
 LARGEST_PAYLOAD = 4 * MAX_PIXELS
 
 
 @dataclass(frozen=True)
 class PageSpec:
-    """How pages are drawn.
+    """How pages are rendered.
 
     Args:
-        size: side of the square that the model sees.
-        shortest_side: pixels of a drawn page's shorter side.
-        most: pages of a file that are drawn, from the first.
+        size: the side of the model's square input, in pixels.
+        shortest_side: the shorter side of a rendered page, in pixels.
+        most: how many pages of a file are rendered.
     """
 
     size: int
@@ -49,7 +49,7 @@ class PageSpec:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its `number` from 1, what the model sees (size, size, 3), and the picture as a PNG, width × height."""
+    """A page: its `number` from 1, the model's input (size, size, 3), and the picture as a PNG of width × height."""
 
     number: int
     pixels: Pixels
@@ -60,18 +60,18 @@ class Page:
 
 @dataclass(frozen=True)
 class Unread:
-    """A page that could not be read, and why; `number` is None when that is so of a file, or of the rest of it."""
+    """A page that could not be read, and why; `number` is None if the whole file, or the rest of it, was not read."""
 
     number: int | None
     error: str
 
 
 class _Crashed(Exception):
-    """A renderer ended, or had to be ended, before it was done."""
+    """A renderer crashed, hung or sent an invalid message; the text completes the sentence "its renderer …"."""
 
 
 async def pages(pdf: bytes, spec: PageSpec) -> AsyncGenerator[Page | Unread]:
-    """Every page in order, each once, drawn or not. The renderer is hardly further than a page ahead of its reader."""
+    """Yield all pages in order, rendered or not. The renderer works about one page ahead of the consumer."""
     renderer = await _start(spec)
     feeding = asyncio.create_task(_feed(renderer, pdf))
     total = number = 0
@@ -110,14 +110,14 @@ async def _start(spec: PageSpec) -> Process:
 
 async def _feed(renderer: Process, pdf: bytes) -> None:
     assert renderer.stdin is not None  # noqa: S101 - it was started with a pipe
-    with suppress(ConnectionError):  # it ended early: its last word, or the lack of one, says why
+    with suppress(ConnectionError):  # the renderer ended early; reading its messages shows why
         renderer.stdin.write(pdf)
         await renderer.stdin.drain()
         renderer.stdin.close()
 
 
 async def _drained(renderer: Process) -> None:
-    """Take what is left in the pipe of a renderer that was killed: with a full one `wait` would never end."""
+    """Drain the pipe of a renderer that was killed: with a full one, `wait` would never return."""
     assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
     while await renderer.stdout.read(1 << 16):
         pass
@@ -125,7 +125,7 @@ async def _drained(renderer: Process) -> None:
 
 
 async def _receive(renderer: Process, size: int) -> int | Page | Unread | None:
-    """What the renderer says next: the number of pages, a page, what it cannot draw, or that this was all."""
+    """Receive the next message: the number of pages, a page, a page that cannot be rendered, or None for the end."""
     assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
     try:
         async with asyncio.timeout(STALLED_S):
@@ -136,9 +136,9 @@ async def _receive(renderer: Process, size: int) -> int | Page | Unread | None:
                     raise ValueError(length)
                 return _parse(message, await renderer.stdout.readexactly(length), size)
             except (ValueError, KeyError, TypeError, EOFError):
-                # Nothing in a message is trusted: the PDF may have taken the renderer over.
+                # Nothing in a message is trusted: the PDF may have taken control of the renderer.
                 if not renderer.stdout.at_eof():
-                    raise _Crashed("said nonsense") from None
+                    raise _Crashed("sent an invalid message") from None
                 code = await renderer.wait()
                 raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""What there is to look at in a file: the image itself, or each page of a PDF; ready for the model."""
+"""The pictures in a file, ready for the model: the image itself, or each page of a PDF."""
 
 import asyncio
 import io
@@ -14,20 +14,20 @@ from jobs.koop.fetching.documents import FetchedFile
 from jobs.koop.fetching.pages import PageSpec, Unread, pages
 from jobs.koop.options import Options
 
-SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # others are called as their format
+SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # for other formats, the name in lower case
 SEEN_QUALITY = 75
 
 
 @dataclass(frozen=True)
 class PublishedPicture:
-    """One picture: of `page` of a PDF (from 1), or an image (None).
+    """One picture.
 
     Args:
-        page: as above.
-        pixels: what the model sees, (size, size, 3).
-        data: the file to keep: the image as it was published, or the drawn page as a PNG.
-        suffix: its usual ending.
-        width, height: of the upright picture.
+        page: its page in a PDF, from 1; None for an image.
+        pixels: the model's input, (size, size, 3).
+        data: the file to keep: the image as it was published, or the rendered page as a PNG.
+        suffix: the file's usual suffix.
+        width, height: of the upright picture, in pixels.
     """
 
     page: int | None
@@ -45,7 +45,7 @@ class PublishedPicture:
 
 
 async def pictures(found: FetchedFile, size: int, options: Options) -> AsyncGenerator[PublishedPicture | Unread]:
-    """Every picture of a file, one at a time; `size` is the side of the model's input."""
+    """Yield the pictures of a file, one at a time; `size` is the side of the model's input."""
     if found.kind == "image":
         yield await asyncio.to_thread(_image, found.data, size, options.max_pixels)
         return

@@ -1,4 +1,4 @@
-"""GET for everything that KOOP serves: at one pace, tried again while that may help, and from KOOP's hosts alone."""
+"""GET requests to KOOP: at a limited pace, retried while that may help, and to KOOP's hosts only."""
 
 import asyncio
 import random
@@ -19,8 +19,8 @@ from jobs.koop.search.xml import Element, parse
 
 HEADERS = {"User-Agent": "Panoptes"}
 GONE = {404, 410}
-BUSY = {429, 503}  # the server asks everybody to wait
-PASSING = {408, 425, 429}  # the client errors that another try may mend; so may every 5xx
+BUSY = {429, 503}  # the server is overloaded: all requests must wait
+PASSING = {408, 425, 429}  # the 4xx statuses that may pass; all 5xx may
 
 Sleep = Callable[[float], Awaitable[None]]
 Read = TypeVar("Read")
@@ -30,16 +30,15 @@ Read = TypeVar("Read")
 class Limits:
     """How long and how often an address is tried.
 
-    After the n-th try there is a pause of `first_delay_s` × 2ⁿ⁻¹, at most `longest_delay_s`, of which a random half to
-    the whole, and never less than the server asks for with `Retry-After`; when it asks for more than
-    `longest_wait_s`, the address is given up.
+    The delay after the n-th try is `first_delay_s` × 2ⁿ⁻¹, at most `longest_delay_s`, times a random factor of 0.5–1.
+    It is never less than the server's `Retry-After`; if that is more than `longest_wait_s`, the address is given up.
     """
 
     tries: int = 6
     first_delay_s: float = 2.0
     longest_delay_s: float = 120.0
     longest_wait_s: float = 900.0
-    timeout_s: float = 150.0  # without a byte: answers have taken two minutes to begin
+    timeout_s: float = 150.0  # between two bytes: some answers have taken two minutes to start
     whole_timeout_s: float = 600.0
     redirects: int = 5
     most_bytes: int = 100_000_000
@@ -47,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 200: the address that gave it after redirects, its media type without parameters, and its body."""
+    """An answer with status 200: its address after redirects, its media type without parameters, and its body."""
 
     url: str
     media_type: str
@@ -55,7 +54,7 @@ class Answer:
 
     @property
     def is_html(self) -> bool:
-        """Whether it is a page for people, which KOOP's servers also send in place of what was asked for."""
+        """Whether it is an HTML page, which KOOP's servers sometimes send instead of the requested file."""
         return self.media_type == "text/html" or self.body.lstrip()[:14].lower().startswith(
             (b"<!doctype html", b"<html")
         )
@@ -63,7 +62,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Retry:
-    """That an address is about to be tried again: after its `tries`-th try, in `delay_s` seconds, and why."""
+    """An address will be tried again in `delay_s` seconds, because its `tries`-th try failed for this `reason`."""
 
     url: str
     tries: int
@@ -72,11 +71,11 @@ class Retry:
 
 
 class Unusable(Exception):
-    """An answer that is none, though its status was 200: the address is tried again."""
+    """The answer has status 200 but is not what was requested; the address is tried again."""
 
 
 class _Passing(Exception):
-    """A failure that another try may mend."""
+    """A failure that may pass, so that a retry makes sense."""
 
     def __init__(self, reason: str, *, retry_after_s: float = 0.0, busy: bool = False) -> None:
         super().__init__(reason)
@@ -84,7 +83,7 @@ class _Passing(Exception):
 
 
 class Web:
-    """The one way to KOOP. A context manager: connections are kept while it is open."""
+    """The client through which all requests to KOOP go. A context manager that keeps connections while it is open."""
 
     def __init__(
         self,
@@ -97,7 +96,7 @@ class Web:
         sleep: Sleep = asyncio.sleep,
         clock: Clock = utc_now,
     ) -> None:
-        """`on_retry` hears of every further try; the last three replace the network, the waiting and the time."""
+        """`on_retry` is called before each retry; `transport`, `sleep` and `clock` replace network and time."""
         self._endpoints, self._pace, self._limits = endpoints, pace, limits or Limits()
         self._on_retry, self._sleep, self._clock = on_retry, sleep, clock
         self._client = httpx.AsyncClient(headers=HEADERS, timeout=self._limits.timeout_s, transport=transport)
@@ -118,18 +117,18 @@ class Web:
         params: dict[str, Any] | None = None,
         accept: str = "*/*",
     ) -> Read:
-        """What `read` makes of the answer at an address, which is not empty.
+        """Fetch an address, and return what `read` makes of its non-empty answer.
 
-        `read` raises Unusable for an answer that another try may mend.
+        `read` raises Unusable for an answer that may be different at the next try.
 
         Raises:
-            NotFound, StatusRefused, HostRefused, RedirectLoop, BodyTooLarge: at once.
-            FetchFailed: every try failed, or the server asks for too long a wait.
+            NotFound, StatusRefused, HostRefused, RedirectLoop, BodyTooLarge: without a retry.
+            FetchFailed: all tries failed, or the server asks to wait too long.
         """
         try:
             address = str(httpx.URL(url, params=params) if params else httpx.URL(url))
         except httpx.InvalidURL as error:
-            raise FetchFailed(url, 0, f"it is no URL: {error}") from None
+            raise FetchFailed(url, 0, f"it is not a URL: {error}") from None
         for tries in range(1, self._limits.tries + 1):
             try:
                 return read(await self._follow(address, accept, tries))
@@ -156,7 +155,7 @@ class Web:
         await self._sleep(delay_s)
 
     async def _follow(self, url: str, accept: str, tries: int) -> Answer:
-        """The answer after redirects, each of which is checked and takes a turn of its own."""
+        """Follow redirects to the answer. Each address is checked and needs a turn of its own."""
         seen: list[str] = []
         address = url
         while len(seen) <= self._limits.redirects:
@@ -197,7 +196,11 @@ class Web:
 
 
 def read_xml(answer: Answer) -> Element:
-    """The root element; Unusable for an HTML page, XML that was cut, and anything else."""
+    """The root element of an answer in XML.
+
+    Raises:
+        Unusable: it is an HTML page, or not complete, valid XML.
+    """
     try:
         return parse(answer.body)
     except InvalidXml as error:
@@ -205,7 +208,7 @@ def read_xml(answer: Answer) -> Element:
 
 
 def _retry_after_s(response: httpx.Response, now: datetime) -> float:
-    """What `Retry-After` asks for, as seconds or as a date; 0 without one, or with one that cannot be read."""
+    """The seconds in `Retry-After`, which may be a number or a date; 0 if it is missing or cannot be parsed."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)

@@ -1,4 +1,4 @@
-"""Where KOOP's services are, and the addresses that are built there."""
+"""The addresses of KOOP's services, and of the documents and files on them."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jobs.runtime.urls import public_url
 
 IDENTIFIER = re.compile(r"(?P<journal>[a-z]+(?:-[a-z]+)*)-(?P<year>\d{4})-[\w-]+", re.ASCII)
 
-# Where KOOP's own answers may point to, besides the configured endpoints.
+# Hosts to which KOOP's own answers may point, besides those of the configured endpoints.
 KOOP_HOSTS = frozenset(
     {
         "repository.overheid.nl",
@@ -27,12 +27,12 @@ class Endpoints:
     """The three services, as http(s) URLs. The defaults are KOOP's own.
 
     Args:
-        sru: the search service; documents lie beside it, under `frbr/`.
+        sru: the search service; documents are beside it, under `frbr/`.
         site: the site that shows publications, with the images of their texts.
         attachments: the folder of attachments.
 
     Raises:
-        ValueError: one is no http(s) URL, or has credentials.
+        ValueError: one of them is not an http(s) URL, or has credentials.
     """
 
     sru: str = "https://repository.overheid.nl/sru"
@@ -47,7 +47,7 @@ class Endpoints:
             object.__setattr__(self, name, url)
 
     def document_url(self, identifier: str) -> str | None:
-        """Where the XML of a publication such as `stcrt-2021-100` lies; None for a name that tells no year."""
+        """The URL of the XML of a publication such as `stcrt-2021-100`; None for an identifier without a year."""
         found = IDENTIFIER.fullmatch(identifier)
         if found is None:
             return None
@@ -55,23 +55,23 @@ class Endpoints:
         return urljoin(self.sru, f"{folder}/{identifier}/1/xml/{identifier}.xml")
 
     def image_url(self, name: str) -> str:
-        """Where an image of a publication's text is: `name` is the `naam` of its `illustratie`."""
+        """The URL of an image in the text of a publication; `name` is the `naam` of its `illustratie`."""
         return f"{self.site}/{quote(name, safe='')}"
 
     def attachment_urls(self, number: str, filename: str = "") -> tuple[str, ...]:
-        """Where an attachment may be, likeliest first: all but one answer with a redirect to themselves.
+        """The URLs that an attachment may have, the likeliest first. All but one of them redirect to themselves.
 
         Args:
             number: `exb-YYYY-NNNN`.
-            filename: its name as the publisher gave it, whose suffix is tried too.
+            filename: the publisher's name for the file, whose suffix is tried too.
         """
         suffixes = dict.fromkeys([PurePath(filename).suffix, ".pdf", ".PDF"])
         variants = [f"bijlage/{number}{suffix}" for suffix in suffixes if suffix]
-        variants.append(f"pdf/{number}.pdf")  # those of about 2014
+        variants.append(f"pdf/{number}.pdf")  # attachments of about 2014
         return tuple(quote(f"{self.attachments}/{number}/1/{variant}", safe=":/") for variant in variants)
 
     def allows(self, url: str) -> bool:
-        """Whether a URL is of one of these services, or of KOOP's own hosts on their usual ports."""
+        """Whether a URL belongs to one of these services, or to a host of KOOP on its usual port."""
         origin = _origin(url)
         if origin is None:
             return False
@@ -81,7 +81,7 @@ class Endpoints:
 
 
 def _origin(url: str) -> tuple[str, int] | None:
-    """Host and port of an http(s) URL without credentials; None for any other."""
+    """The host and port of an http(s) URL without credentials; None for any other text."""
     try:
         parts = urlsplit(url)
         port = parts.port

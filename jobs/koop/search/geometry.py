@@ -8,10 +8,10 @@ from typing import Any
 
 from pyproj import Transformer
 
-# Where RD is defined, metres: what lies outside is in another system or wrong.
+# The bounds of RD in metres. Coordinates outside are in another system, or wrong.
 EAST, NORTH = (-7_000.0, 300_000.0), (289_000.0, 629_000.0)
 
-# How deep the positions of each kind are nested, as GeoJSON nests them.
+# The depth at which the positions of each kind are nested, as in GeoJSON.
 DEPTHS = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
 KINDS = {kind.upper(): kind for kind in DEPTHS}
 
@@ -19,18 +19,18 @@ NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 POSITION = re.compile(rf"({NUMBER})\s+({NUMBER})(?:\s+{NUMBER}){{0,2}}")  # heights and measures are left out
 WELL_KNOWN_TEXT = re.compile(r"\s*(?:SRID=28992;)?\s*([A-Z]+?)\s*(?:Z|M|ZM)?\s*(\(.*\))\s*", re.IGNORECASE | re.DOTALL)
 
-# A position (float, float), or tuples of those, nested by kind.
+# A position (float, float), or nested tuples of positions, depending on the kind.
 Coordinates = Any
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A geometry as GeoJSON means it (RFC 7946).
+    """A geometry in the sense of GeoJSON (RFC 7946).
 
     Args:
         kind: `Point`, `MultiPoint`, `LineString`, `MultiLineString`, `Polygon` or `MultiPolygon`.
         rd: its coordinates: (east, north) in metres in RD, in tuples nested by kind.
-        wgs84: the same as (longitude, latitude) in degrees.
+        wgs84: the same coordinates as (longitude, latitude) in degrees.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class Geometry:
     wgs84: Coordinates
 
     def geojson(self) -> dict[str, Any]:
-        """The geometry in WGS84, as RFC 7946 writes it."""
+        """The geometry in WGS84 as GeoJSON (RFC 7946)."""
         return {"type": self.kind, "coordinates": self.wgs84}
 
 
@@ -46,7 +46,7 @@ def read_geometry(wkt: str) -> Geometry:
     """Read well-known text in RD.
 
     Raises:
-        ValueError: of another kind, malformed, or outside of where RD is defined; the message says which.
+        ValueError: it is of another kind, malformed, or outside the bounds of RD; the message says which.
     """
     found = WELL_KNOWN_TEXT.fullmatch(wkt)
     kind = KINDS.get(found[1].upper()) if found else None
@@ -57,12 +57,16 @@ def read_geometry(wkt: str) -> Geometry:
 
 
 def read_position(pair: str) -> Geometry:
-    """Read `103151.5 488576.99`, as older publications write a point; ValueError for anything else."""
+    """Read a point such as `103151.5 488576.99`, the form of older publications.
+
+    Raises:
+        ValueError: it is malformed, or outside the bounds of RD.
+    """
     return read_geometry(f"POINT({pair})")
 
 
 def _nested(body: str, kind: str, wkt: str) -> Coordinates:
-    """The coordinates of well-known text, whose brackets nest as JSON's do once positions have theirs."""
+    """Parse the coordinates of well-known text as JSON, after replacing brackets and putting positions into some."""
     if kind == "MultiPoint":  # its positions may have brackets of their own, or not
         body = f"({re.sub('[()]', '', body)})"
     text = POSITION.sub(lambda pair: f"[{float(pair[1])!r},{float(pair[2])!r}]", body)
@@ -99,5 +103,5 @@ def _converted(rd: Coordinates) -> Coordinates:
 
 @cache
 def _transformer() -> Transformer:
-    """Right to about a metre: the finer one needs a grid file, which is not fetched."""
+    """The conversion of RD to WGS84, exact to about a metre. A finer one would need to download a grid file."""
     return Transformer.from_crs("EPSG:28992", "EPSG:4326", always_xy=True)

@@ -1,8 +1,9 @@
-"""Which publications a run takes, and how the search service is asked for one day of them.
+"""Which publications a run takes, and the query for one day of them.
 
-The service narrows by what its own site asks (product area, type and day) and by a filter that the operator writes. The
-rest is decided here, on the record: an index that the service does not know gives no records instead of an error, and
-a day is one page either way, so that a clause on signs or places could lose records and would save nothing.
+The service filters by product area, type and day, as its own site does, and by a clause that the operator writes. All
+other criteria are applied here, to the records: for an index that the service does not know, it returns no records
+instead of an error. So a clause on signs or places could lose records, and would save nothing, because a day fits on
+one page anyway.
 """
 
 import re
@@ -16,7 +17,7 @@ from jobs.koop.search import places
 from jobs.koop.search.records import MUNICIPALITY, PROVINCE, Record
 
 PRODUCT_AREA = "officielepublicaties"
-TYPES = ("verkeersbesluit of -mededeling", "Verkeersbesluiten")  # the second one in older years
+TYPES = ("verkeersbesluit of -mededeling", "Verkeersbesluiten")  # the second is used in older years
 
 SIGN_CATEGORIES = frozenset("ABCDEFGHJKL")  # of the RVV 1990, annex 1
 SIGN_CODE = re.compile(r"(?P<series>[A-Z]{1,2})0*(?P<rest>\d[A-Z0-9-]*)")
@@ -34,19 +35,19 @@ def quoted(value: str) -> str:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which decisions a run takes: those of a day that every part of it lets through.
+    """Which decisions of a day a run takes: those that meet all criteria.
 
     Args:
-        by: the day is that of publication (`available`), or of the last correction (`modified`).
-        filter: CQL that the service applies too, such as `dt.title any "fietspad"`; empty for none.
-        signs: codes of the RVV (`C1`, `E6`, which is not `E6a`), or the letter of a category for all its codes; none
-            for every decision.
-        provinces: take what these provinces decided themselves.
-        municipalities: take what these municipalities decided. With `provinces` too, either is enough.
-        without_words: leave out what has one of these words in its title or alternative title, whole and in any case.
+        by: whether the day is that of publication (`available`) or of the last correction (`modified`).
+        filter: a further CQL clause for the service, such as `dt.title any "fietspad"`; empty for none.
+        signs: codes of the RVV (`C1`, `E6`, which does not include `E6a`), or the letter of a category for all its
+            codes; empty for all decisions.
+        provinces: take decisions by these provinces themselves.
+        municipalities: take decisions by these municipalities. If `provinces` are given too, either is enough.
+        without_words: leave out decisions with one of these whole words in the title or alternative title, in any case.
 
     Raises:
-        ValueError: a part that nothing can match; the message says what it may be.
+        ValueError: a criterion that nothing can meet; the message says what is possible.
     """
 
     by: Literal["available", "modified"] = "available"
@@ -73,10 +74,10 @@ class Selection:
         object.__setattr__(self, name, tuple(dict.fromkeys(values)))
 
     def cql(self, day: date) -> str:
-        """The query for a day.
+        """The CQL query for a day.
 
-        Both dates have no time in KOOP's index, so that equality takes the whole day. It is sorted by the other one,
-        since the day's own would sort nothing.
+        Both dates have no time of day in KOOP's index, so equality selects the whole day. Results are sorted by the
+        other date, because that of the query is the same for all.
         """
         types = " OR ".join(f"dt.type=={quoted(kind)}" for kind in TYPES)
         clauses = [f"c.product-area=={quoted(PRODUCT_AREA)}", f"dt.{self.by}=={quoted(day.isoformat())}", f"({types})"]
@@ -86,7 +87,7 @@ class Selection:
         return f"{' AND '.join(clauses)} sortBy dt.{other}/sort.ascending"
 
     def left_out(self, record: Record) -> str | None:
-        """Why a record that the service found is not taken, in a few words that can be counted; None when it is."""
+        """Why a record that the service found is not taken, as one of a few texts; None if it is taken."""
         if (self.provinces or self.municipalities) and not self.deciders(record):
             return "decided elsewhere"
         if self.signs and not any(_sign_matches(code, self.signs) for code in sign_codes(record)):
@@ -97,9 +98,9 @@ class Selection:
         return None
 
     def deciders(self, record: Record) -> tuple[str, ...]:
-        """Which of the places that are named here decided it, as they are written here.
+        """Which of the selected provinces and municipalities made the decision, as they are written in the selection.
 
-        A name that decides nothing in a whole run is likely misspelt: a run can say so.
+        A name that made no decision in a whole run is probably misspelt; the run can then warn.
         """
         provinces = {places.province_key(name) for name in record.authorities(PROVINCE)}
         municipalities = {places.municipality_key(name) for name in record.authorities(MUNICIPALITY)}
@@ -110,7 +111,7 @@ class Selection:
 
 
 def sign_codes(record: Record) -> tuple[str, ...]:
-    """The codes of a record in one way of writing: capitals, no spaces, no zeros in front (`E06` is `E6`)."""
+    """The sign codes of a record in normal form: capitals, no spaces, no leading zeros (`E06` becomes `E6`)."""
     parts = (part for value in record.sign_codes for part in CODES_APART.split(value))
     return tuple(dict.fromkeys(code for part in parts if (code := _plain(part))))
 
@@ -122,7 +123,11 @@ def _plain(code: str) -> str:
 
 
 def _sign(wanted: str) -> str:
-    """A code or category as this module writes it; ValueError for what is neither."""
+    """The normal form of a sign code or category.
+
+    Raises:
+        ValueError: it is neither.
+    """
     sign = _plain(wanted)
     if sign in SIGN_CATEGORIES or SIGN_CODE.fullmatch(sign):
         return sign
@@ -136,7 +141,11 @@ def _sign_matches(code: str, wanted: tuple[str, ...]) -> bool:
 
 
 def _check_filter(cql: str) -> None:
-    """Raise ValueError for what would not be one clause of a larger query."""
+    """Check that a filter can be a clause of a larger query.
+
+    Raises:
+        ValueError: it cannot.
+    """
     words = [word.lower() for word in CQL_TOKEN.findall(cql)]
     depth = list(accumulate({"(": 1, ")": -1}.get(word, 0) for word in words))
     if '"' in words or (depth and (depth[-1] != 0 or min(depth) < 0)):

@@ -1,7 +1,7 @@
-"""What the search service says of a publication: every value of every field, and typed what a run needs.
+"""The record of a publication from the search service: all values of all fields, and typed fields for what a run needs.
 
-Elements are matched on namespace and local name, never on a prefix. The fields of `tpmeta` are matched on their local
-name alone, since their namespaces differ between publications.
+Elements are matched by namespace and local name, never by prefix. The fields of `tpmeta` are matched by their local
+name only, because their namespaces differ between publications.
 """
 
 import re
@@ -18,7 +18,7 @@ GZD = "http://standaarden.overheid.nl/sru"
 DCTERMS = "http://purl.org/dc/terms/"
 
 MUNICIPALITY, PROVINCE = "OVERHEID.Gemeente", "OVERHEID.Provincie"
-SCHEMES = {"gemeente": MUNICIPALITY, "provincie": PROVINCE}  # by the organisation's type
+SCHEMES = {"gemeente": MUNICIPALITY, "provincie": PROVINCE}  # by type of organisation
 
 ATTACHMENT = re.compile(r"(?:(?P<filename>.*)\|)?\s*(?P<number>exb-\d{4}-\d+)\s*", re.DOTALL)
 PAIR = re.compile(r"[\d.]+\s+[\d.]+", re.ASCII)
@@ -36,13 +36,13 @@ class Value:
 
     @property
     def scheme(self) -> str:
-        """The list that the value is from, such as `OVERHEID.Gemeente`; empty when none is named."""
+        """The list that the value comes from, such as `OVERHEID.Gemeente`; empty if none is named."""
         return self.attributes.get("scheme", "")
 
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file beside the publication: its name as the publisher gave it (may be empty), and `exb-YYYY-NNNN`."""
+    """A file attached to a publication: the publisher's name for it, which may be empty, and `exb-YYYY-NNNN`."""
 
     filename: str
     number: str
@@ -54,10 +54,10 @@ class Area:
 
     Args:
         wkt: as it was published.
-        geometry: what was read of it; None when it could not be read, with the `problem`.
-        kind: KOOP's word for it (`Punt`, `Lijn`, `Vlak`, `Adres`…), empty when there is none.
-        label: what the publisher wrote beside it.
-        municipality: the municipality that it lies in, where that is said.
+        geometry: the parsed geometry; None if it could not be parsed: `problem` then says why.
+        kind: KOOP's name of its kind (`Punt`, `Lijn`, `Vlak`, `Adres`…); empty if there is none.
+        label: the publisher's label.
+        municipality: the municipality that it lies in; empty if the record does not say.
     """
 
     wkt: str
@@ -74,14 +74,14 @@ class Record:
 
     Args:
         identifier: such as `stcrt-2021-100`, unique.
-        fields: every value by the field's local name, in the order of the record.
-        available: the day of publication; None when it is missing or unreadable.
+        fields: all values by the local name of their field, in the order of the record.
+        available: the day of publication; None if it is missing or unreadable.
         modified: the day of the last correction; None likewise.
-        timestamp: when the repository last wrote it; None likewise.
-        creators: who decided, each with its scheme (`OVERHEID.Gemeente`…).
+        timestamp: when the repository last wrote the record; None likewise.
+        creators: the authorities that decided, each with its scheme (`OVERHEID.Gemeente`…).
         sign_codes: traffic signs as they are written in the record.
         item_urls: addresses by manifestation (`xml`, `html`, `pdf`, `metadata`…).
-        problems: sentences on what could not be read; the text itself is in `fields`.
+        problems: descriptions of what could not be read; the texts themselves are in `fields`.
     """
 
     identifier: str
@@ -102,7 +102,7 @@ class Record:
     problems: tuple[str, ...] = ()
 
     def item_url(self, manifestation: str) -> str | None:
-        """The address of a manifestation; None when there is none."""
+        """The first address of a manifestation; None if there is none."""
         return next(iter(self.item_urls.get(manifestation, ())), None)
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -110,9 +110,9 @@ class Record:
         return tuple(value.text for value in self.fields.get(name, ()))
 
     def authorities(self, scheme: str) -> tuple[str, ...]:
-        """The names of those who decided and are of one kind: `MUNICIPALITY` or `PROVINCE`.
+        """The names of the authorities of one kind, `MUNICIPALITY` or `PROVINCE`, that decided.
 
-        Where a name has no scheme, the record's type of organisation tells its kind.
+        The kind of a name without a scheme is the record's type of organisation.
         """
         kinds = {SCHEMES.get(kind.lower(), "") for kind in self.texts("organisatietype")}
         named = (*self.creators, *self.fields.get("authority", ()))
@@ -122,21 +122,21 @@ class Record:
 
     @property
     def newness(self) -> tuple[date, datetime]:
-        """Orders the versions of one publication: the last correction first, then the repository's own time."""
+        """A key that orders versions of a publication: by their last correction, then by the repository's timestamp."""
         return self.modified or date.min, self.timestamp or datetime.min.replace(tzinfo=UTC)
 
 
 def read_record(element: Element) -> Record:
-    """A record from an `sru:record`, or from any element that holds one `gzd`.
+    """Read a record from an `sru:record`, or from any element that contains one `gzd`.
 
     Raises:
-        InvalidXml: there is no identifier: it is not a record of a publication.
+        InvalidXml: there is no identifier, so it is not the record of a publication.
     """
     return _Reader(element).record()
 
 
 class _Reader:
-    """Reads one record and gathers what could not be read."""
+    """Reads one record, and collects the problems."""
 
     def __init__(self, element: Element) -> None:
         self._element = element
@@ -208,7 +208,7 @@ class _Reader:
 
 
 def _fields(element: Element) -> dict[str, tuple[Value, ...]]:
-    """Every element with text of its own, by its local name."""
+    """All elements that have text of their own, by local name."""
     found: dict[str, list[Value]] = {}
     for data in descendants(element, "gzd"):
         for inner in data.iterdescendants():
@@ -222,7 +222,7 @@ def _fields(element: Element) -> dict[str, tuple[Value, ...]]:
 def _area(geometry: Element, wkt: str) -> Area:
     marked = geometry.getparent()
     kind = local_name(marked)
-    # Older records have their places side by side, where nothing tells which label is whose.
+    # Older records list all places in one element, so that labels cannot be assigned to places.
     around = {} if kind == "tpmeta" else {local_name(beside): text(beside) for beside in marked}
     return Area(
         wkt,
@@ -245,6 +245,6 @@ def _day(value: str) -> date:
 
 
 def _instant(value: str) -> datetime:
-    """A moment; one without a time zone is taken as UTC."""
+    """Parse a timestamp; without a time zone, it is taken as UTC."""
     instant = datetime.fromisoformat(value)
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -11,14 +11,14 @@ from jobs.koop.search.xml import Element, descendants, local_name, namespace, te
 SRU = "http://docs.oasis-open.org/ns/search-ws/sruResponse"
 MOST_PER_PAGE = 1000
 
-# Diagnostics that another try may mend: general system error, system temporarily unavailable.
+# Diagnostics that may pass: general system error, system temporarily unavailable.
 PASSING = ("/1/1", "/1/2")
-OUT_OF_RANGE = "/1/61"  # the first record that was asked for lies after the last one
+OUT_OF_RANGE = "/1/61"  # the first requested record is after the last one
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: its records, what it says of their number, and where the next page begins (None: nowhere)."""
+    """One page of results: its records, the stated number of all records, and the position of the next page, if any."""
 
     records: tuple[Record, ...]
     problems: tuple[str, ...]
@@ -29,13 +29,13 @@ class Page:
 
 @dataclass(frozen=True)
 class Results:
-    """What a query found, each publication once, in its newest version.
+    """The results of a query: each publication once, in its newest version.
 
     Args:
-        records: in the order of the answers.
-        stated: how many records the service says there are.
-        precision: how it knows: `exact`, `estimate`…, empty when it does not say.
-        problems: sentences on records that could not be read.
+        records: the records, in the order of the answers.
+        stated: the number of records according to the service.
+        precision: the precision of that number: `exact`, `estimate`…, empty if it is not given.
+        problems: descriptions of records that could not be read.
     """
 
     records: tuple[Record, ...]
@@ -45,7 +45,7 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether as many records were read as there are said to be."""
+        """Whether as many records were read as the service stated."""
         return len(self.records) >= self.stated and not self.problems
 
 
@@ -53,17 +53,17 @@ class Sru:
     """The search service."""
 
     def __init__(self, web: Web, endpoint: str, page_size: int = 500) -> None:
-        """`page_size`: records a request, 1 to 1,000. A day has about a hundred, so that one request holds it."""
+        """`page_size`: records per request, 1–1,000. A day has about a hundred, so one request is usually enough."""
         if not 1 <= page_size <= MOST_PER_PAGE:
             raise ValueError(f"a page has 1 to {MOST_PER_PAGE} records, not {page_size}")
         self._web, self._endpoint, self._page_size = web, endpoint, page_size
 
     async def find(self, cql: str) -> Results:
-        """All records; asked a second time when they are not as many as stated, and then both times together.
+        """Find all records. If their number is not the stated one, the query is repeated and both results are merged.
 
         Raises:
             FetchFailed: the service did not answer.
-            QueryRefused: it will not answer this query.
+            QueryRefused: the service refuses the query.
         """
         found = await self._gather(cql)
         if len(found.records) == found.stated and not found.problems:
@@ -78,7 +78,7 @@ class Sru:
         return Results(records, pages[-1].stated, pages[-1].precision, problems)
 
     async def _pages(self, cql: str) -> AsyncIterator[Page]:
-        """Every page until one names no further one, or one that is not further."""
+        """Yield all pages, until a page has no next position or one that is not after its own."""
         start: int | None = 1
         while start is not None:
             try:
@@ -103,11 +103,11 @@ class Sru:
 
 
 def read_page(answer: Answer) -> Page:
-    """The page in an answer.
+    """Read a page of results from an answer.
 
     Raises:
-        QueryRefused: it holds diagnostics that are final.
-        Unusable: it holds passing ones, or is no answer to a search.
+        QueryRefused: the answer has diagnostics that are final.
+        Unusable: it has diagnostics that may pass, or is not an answer to a search.
     """
     root = read_xml(answer)
     _check_diagnostics(root)
@@ -121,7 +121,12 @@ def read_page(answer: Answer) -> Page:
 
 
 def _check_diagnostics(root: Element) -> None:
-    """Those of the whole answer: one that stands for a record is beside the others, and is read with them."""
+    """Check the diagnostics of the whole answer. A diagnostic in place of a single record is read with the records.
+
+    Raises:
+        QueryRefused: they are final.
+        Unusable: they may pass.
+    """
     whole = root if local_name(root) == "diagnostics" else _child(root, "diagnostics")
     if whole is None:
         return
@@ -130,7 +135,7 @@ def _check_diagnostics(root: Element) -> None:
     codes = tuple(one.get("uri", "") for one in found)
     if codes and all(code.endswith(PASSING) for code in codes):
         raise Unusable(message)
-    raise QueryRefused(message or "diagnostics without a word", codes)
+    raise QueryRefused(message or "diagnostics without a message", codes)
 
 
 def _records(root: Element) -> tuple[tuple[Record, ...], tuple[str, ...]]:
@@ -148,7 +153,7 @@ def _child(root: Element, name: str) -> Element | None:
 
 
 def _newest(records: Iterable[Record]) -> tuple[Record, ...]:
-    """Each publication once, in its newest version, where it came first."""
+    """Each publication once, in its newest version, at the place where it first occurred."""
     newest: dict[str, Record] = {}
     for record in records:
         known = newest.get(record.identifier)

@@ -1,4 +1,4 @@
-"""Reads XML that others wrote: without entities, external files or network, and within libxml2's limits on size."""
+"""Reads untrusted XML: without entities, external files or network access, and within libxml2's size limits."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +13,10 @@ Element = Any  # lxml is untyped
 
 
 def parse(data: bytes) -> Element:
-    """The root element of a document; a byte order mark and white space before the declaration are tolerated.
+    """Parse a document and return its root element. A leading byte order mark and white space are accepted.
 
     Raises:
-        InvalidXml: not well-formed, over libxml2's limits, an HTML page, or with entities of its own.
+        InvalidXml: it is not well-formed, exceeds libxml2's limits, is an HTML page, or declares entities.
     """
     parser = etree.XMLParser(
         resolve_entities=False,
@@ -40,20 +40,20 @@ def parse(data: bytes) -> Element:
 
 
 def local_name(element: Element) -> str:
-    """The name without its namespace; empty for what is no element (an entity that was not resolved)."""
+    """The name of an element without its namespace; empty for other nodes, such as an unresolved entity."""
     return etree.QName(element).localname if isinstance(element.tag, str) else ""
 
 
 def namespace(element: Element) -> str:
-    """The namespace's URI; empty without one."""
+    """The URI of an element's namespace; empty if it has none."""
     return etree.QName(element).namespace or ""
 
 
 def text(element: Element | None) -> str:
-    """All text below an element, its white space collapsed; empty for None."""
+    """All text in an element, with white space collapsed; empty for None."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
 
 
 def descendants(element: Element, name: str) -> Iterator[Element]:
-    """Every element below that has this local name, in whatever namespace, in document order."""
+    """All descendants with this local name, in any namespace, in document order."""
     return (found for found in element.iterdescendants() if local_name(found) == name)

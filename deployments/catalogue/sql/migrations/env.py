@@ -1,4 +1,4 @@
-"""Alembic runs this file: within the transaction of `migrate`, which holds the lock."""
+"""Run by Alembic, within the transaction of `migrate`, which holds the lock."""
 
 from alembic import context
 

@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Go on to this revision."""
+    """Upgrade to this revision."""
     op.create_table(
         "blobs",
         sa.Column("sha256", sa.String(64), nullable=False),
@@ -59,7 +59,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Go back to the one before."""
-    op.execute("DROP TABLE IF EXISTS vectors_pgvector")  # the search's own, where the extension is
+    """Downgrade to the previous revision."""
+    op.execute("DROP TABLE IF EXISTS vectors_pgvector")  # created by the search if the extension is installed
     for table in ("vectors", "images", "blobs"):
         op.drop_table(table)
