@@ -1,5 +1,6 @@
 """One to five separate things side by side, and the box of each."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,12 @@ def stocked(rng: Rng, each: int, grounds: int) -> Stock:
     """Draw so many sprites of each name, and so many grounds."""
     sprites = {name: tuple(sprite(rng, name, STOCKED) for _ in range(each)) for name in NAMES}
     return Stock(sprites, tuple(_ground(rng, (320, 320)) for _ in range(grounds)))
+
+
+def joined(stocks: Sequence[Stock]) -> Stock:
+    """Several stocks as one."""
+    sprites = {name: tuple(one for stock in stocks for one in stock.sprites[name]) for name in NAMES}
+    return Stock(sprites, tuple(ground for stock in stocks for ground in stock.grounds))
 
 
 def arranged(rng: Rng, count: int | None = None, stock: Stock | None = None) -> Arrangement:
