@@ -1,4 +1,4 @@
-"""Train the bundled weights. A Ray Job, or a plain command that starts Ray by itself.
+"""Train the bundled weights, as a Ray Job or as a plain command that starts Ray by itself.
 
     python -m training                    everything, about three hours on two cores
     python -m training clip               CLIP (training/clip/train.py)
@@ -8,7 +8,7 @@
     python -m training captioner          BLIP (training/captioner/train.py)
     python -m training detector           Florence-2 (training/detector/train.py)
 
-Options without a name are for CLIP, which was once the only one.
+Options such as --minutes without the name of a model train CLIP.
 """
 
 import argparse
@@ -17,43 +17,45 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-# Minutes that each takes unless told otherwise, drawing included
+# Minutes for each model unless told otherwise, drawing included
 MINUTES = {"clip": 30.0, "quality": 15.0, "emotion": 5.0, "tagger": 15.0, "captioner": 60.0, "detector": 45.0}
 
 
-def train(name: str, output: Path | None = None, minutes: float | None = None, **options: object) -> None:
-    """Train one of MINUTES.
+def train(model: str, output: Path | None, minutes: float | None, seed: int, **options: object) -> None:
+    """Train one of MINUTES: draw, train, save, measure what was saved, and write its model card.
 
     Args:
-        output: where to write instead of deployments/bundled: the model's own folder; for `quality` the folder of its
-            three.
-        minutes: for drawing and training together.
-        options: `seed`, and for CLIP `start_from`.
+        output: the folder to write (for `quality` the one in which its three folders lie); None: the bundled one.
+        minutes: for drawing and training together; None: those of MINUTES.
+        seed: of the drawings and of the training.
+        options: for CLIP `start_from`, a folder of weights to go on from.
     """
-    # Imported here: each needs the libraries of its own model, and only those
-    trainer = import_module(f"training.{name}.train")
-    trainer.run(output, minutes or MINUTES[name], **options)
+    # Imported here because each trainer needs the libraries of its own model
+    trainer = import_module(f"training.{model}.train")
+    trainer.run(output or trainer.OUTPUT, minutes or MINUTES[model], seed, **options)
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command line."""
-    if not arguments:
-        for name in MINUTES:
-            train(name, seed=1)
-        return
-    parser = argparse.ArgumentParser(description="Train bundled weights on drawings; without arguments, all of them.")
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", nargs="?", choices=tuple(MINUTES), default="clip")
     parser.add_argument("--minutes", type=float, help="time for drawing and training together")
     parser.add_argument("--output", type=Path, help="the folder to write, instead of the bundled one")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start-from", type=Path, help="CLIP only: a folder of weights to go on from")
     given = parser.parse_args(arguments)
-    options: dict[str, object] = {"seed": given.seed}
+    if not arguments:
+        for model in MINUTES:
+            train(model, None, None, given.seed)
+        return
+    options: dict[str, object] = {}
     if given.start_from is not None:
         if given.model != "clip":
             parser.error("--start-from is for clip")
         options["start_from"] = given.start_from
-    train(given.model, given.output, given.minutes, **options)
+    train(given.model, given.output, given.minutes, given.seed, **options)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Drawing on every core of a Ray cluster, and then training with all of them."""
+"""Drawing on every core of a Ray cluster."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,23 +16,21 @@ def on_every_core(
     join: Callable[[list[Part]], Whole],
     seed: int,
     count: int,
-    in_one_task: int,
+    per_task: int,
 ) -> Whole:
-    """Call `draw(seed, first, number)` until `count` things are drawn, in Ray tasks of `in_one_task` each.
+    """Draw `count` things in Ray tasks and join what they return; afterwards torch may use every core.
 
     Args:
-        join: makes one of what the calls returned, which lies in Ray's memory and does not outlive this function.
+        draw: called as `draw(seed, first, per_task)` once in each task.
+        join: makes one whole of the parts. The parts lie in Ray's memory, which this function frees at its end, so
+            the whole must hold copies.
         count: rounded up to whole tasks.
+        per_task: things drawn by one task.
     """
     ray.init()
     task = ray.remote(draw)
-    whole = join(ray.get([task.remote(seed, first, in_one_task) for first in range(0, count, in_one_task)]))
+    whole = join(ray.get([task.remote(seed, first, per_task) for first in range(0, count, per_task)]))
     ray.shutdown()
-    # In a Ray job, OMP_NUM_THREADS is 1; training comes after drawing and has the machine to itself
+    # A Ray job sets OMP_NUM_THREADS to 1; by now drawing is over, and training has the machine to itself
     torch.set_num_threads(os.cpu_count() or 1)
     return whole
-
-
-def left_for_training(start: float, minutes: float) -> float:
-    """Seconds of the `minutes` since `start` (time.monotonic()) that are left; two fifths of them on a busy machine."""
-    return max(minutes * 60 - (time.monotonic() - start), 0.4 * minutes * 60)

@@ -1,10 +1,10 @@
-"""The scenes that the bundled CLIP is trained and measured on: every one is drawn here, from a seed.
+"""The scenes that the bundled models are trained and measured on: each is drawn from a seed.
 
-`draw_scene` is the one door. Training and evaluation draw from separate families of seeds (`Split`), so that no count
-or seed makes one show the other's scenes.
+Every scene comes from `draw_scene`. Training and evaluation draw from separate families of seeds (`Split`), so that
+no scene of one can appear in the other, whatever the seed or the number of scenes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
@@ -17,17 +17,16 @@ from training.drawing import objects
 from training.drawing.chance import Rng, Sketch, pick
 from training.drawing.effects import camera
 from training.drawing.families import aerial, charts, drawings, maps, pages, photos, signs, views
+from training.drawing.families.arrangement import MOST, Arrangement, arranged
 
 Category = Literal["maps", "aerial_satellite", "miscellaneous"]
 CATEGORIES: tuple[Category, ...] = ("maps", "aerial_satellite", "miscellaneous")
-
-
 # Photographs of grass, fur and leaves fill the picture with texture, as aerial views do.
 LIKE_AERIAL_VIEWS = ("animal", "lawn", "perched", "overlap")
 
 
 class Split(IntEnum):
-    """What a scene is drawn for; part of every seed."""
+    """What a scene is drawn for. It is part of the scene's seed."""
 
     TRAINING = 1
     EVALUATION = 2
@@ -39,9 +38,9 @@ class Scene:
 
     Attributes:
         image: RGB, the shorter side 60–400 pixels.
-        kind: which of KINDS drew it.
-        category: what /classify should answer.
-        label: which of the default categories of /categorize it shows, if any.
+        kind: the one of KINDS that drew it.
+        category: the right answer of /classify.
+        label: the one of /categorize's default categories that it shows, if any.
         captions: every caption of the training vocabulary that is true of it.
     """
 
@@ -54,7 +53,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of scenes and how often it comes up relative to the others of its category."""
+    """A family of scenes.
+
+    Attributes:
+        weight: how often it comes up, relative to the other kinds of its category.
+    """
 
     category: Category
     draw: Callable[[Rng], Sketch]
@@ -92,8 +95,8 @@ KINDS = _kinds()
 
 
 def generator(split: Split, seed: int, index: int) -> Rng:
-    """The random numbers of one scene: the same for the same three, and unrelated to those of any other three."""
-    # A spawn key, not a sum or a product: NumPy keeps the streams of different keys apart whatever the seed
+    """The random numbers of one scene: always the same for these arguments, independent of any others'."""
+    # A spawn key and no sum or product of the three: NumPy keeps the streams of different keys independent
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(int(split), index)))
 
 
@@ -103,7 +106,7 @@ def kinds_of(category: Category) -> tuple[str, ...]:
 
 
 def random_kind(rng: Rng, category: Category) -> str:
-    """A kind of this category, by weight."""
+    """A kind of this category, drawn by weight."""
     names = kinds_of(category)
     weights = np.array([KINDS[name].weight for name in names])
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]
@@ -113,13 +116,40 @@ def draw_scene(seed: int | Rng, kind: str | None = None) -> Scene:
     """Draw one scene.
 
     Args:
-        seed: a number, or a generator to take the random numbers from.
-        kind: one of KINDS; any, evenly over the categories, when None.
+        seed: a number, or the generator to take the random numbers from.
+        kind: one of KINDS; None: a kind of any category, the categories equally often.
 
     Returns:
-        The scene; the same for the same seed and kind.
+        The scene: always the same one for the same seed and kind.
     """
     rng = np.random.default_rng(seed) if isinstance(seed, int) else seed
     kind = kind or random_kind(rng, pick(rng, CATEGORIES))
     sketch = KINDS[kind].draw(rng)
     return Scene(camera(rng, sketch.image.convert("RGB")), kind, KINDS[kind].category, sketch.label, sketch.captions)
+
+
+def grouped(kinds: Iterable[str], group_of: Callable[[str], str]) -> dict[str, list[str]]:
+    """The kinds of each group, the groups in the order in which they first come up."""
+    groups: dict[str, list[str]] = {}
+    for kind in kinds:
+        groups.setdefault(group_of(kind), []).append(kind)
+    return groups
+
+
+def scene_in_turn(groups: Mapping[str, Sequence[str]], split: Split, seed: int, index: int) -> Scene:
+    """The scene number `index` of a series in which the groups take turns, and in each group its kinds.
+
+    Args:
+        groups: the kinds of each group.
+    """
+    names = tuple(groups)
+    kinds = groups[names[index % len(names)]]
+    return draw_scene(generator(split, seed, index), kinds[index // len(names) % len(kinds)])
+
+
+def fresh_arrangements(count: int, seed: int) -> Iterator[Arrangement]:
+    """Pictures of one to five things in turn, as a camera takes them, which training has not seen."""
+    for index in range(count):
+        rng = generator(Split.EVALUATION, seed, index)
+        arrangement = arranged(rng, 1 + index % MOST)
+        yield Arrangement(camera(rng, arrangement.image), arrangement.things)

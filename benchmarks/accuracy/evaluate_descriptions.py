@@ -3,8 +3,8 @@
 import httpx
 
 from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
-from training.captioner.card import FEW
-from training.tagger.card import CLASSES
+from training.captioner.scenes import FEW
+from training.tagger.scenes import CLASSES
 
 
 def lines(api: httpx.Client, count: int, seed: int) -> list[str]:

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.stats import spearmanr
 
 from testbed.accuracy.outcomes import Outcome, png
-from training.quality.evaluation import composed_scenes, degraded_scenes, drawn_faces
+from training.emotion.evaluation import drawn_faces
+from training.quality.evaluation import composed_scenes, degraded_scenes
 
 OFF = {f"run_{name}": False for name in ("blur", "quality", "emotion", "embedding")}
 

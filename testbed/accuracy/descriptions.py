@@ -8,10 +8,11 @@ import httpx
 from PIL import Image
 
 from testbed.accuracy.outcomes import Outcome, png
-from training.captioner import card as captioner
-from training.detector import card as detector
+from training.captioner.scenes import FEW, fresh_pictures
+from training.detector.accuracy import DetectorAccuracy, Found
 from training.drawing.wording import class_of, parsed
-from training.tagger import card as tagger
+from training.scenes import fresh_arrangements
+from training.tagger.scenes import fresh_scenes
 
 
 def ask(api: httpx.Client, route: str, image: Image.Image) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def ask(api: httpx.Client, route: str, image: Image.Image) -> dict[str, Any]:
 def ask_tags(api: httpx.Client, count: int, seed: int) -> Outcome:
     """The first tag of each of `count` scenes against the class of the scene."""
     outcome = Outcome()
-    for scene in tagger.fresh_scenes(count, seed):
+    for scene in fresh_scenes(count, seed):
         outcome.add(class_of(scene.kind), ask(api, "tags", scene.image)["tags"][0]["label"])
     return outcome
 
@@ -35,7 +36,7 @@ def ask_captions(api: httpx.Client, count: int, seed: int) -> dict[int, Outcome]
     A caption is right when it counts the things of every name and colour exactly.
     """
     outcomes: dict[int, Outcome] = {}
-    for picture in captioner.fresh_pictures(count, seed):
+    for picture in fresh_pictures(count, seed):
         right = parsed(ask(api, "caption", picture.image)["caption"]) == picture.counts
         things = picture.counts.total()
         outcomes.setdefault(things, Outcome()).add("right", "right" if right else "wrong")
@@ -43,19 +44,19 @@ def ask_captions(api: httpx.Client, count: int, seed: int) -> dict[int, Outcome]
 
 
 def few(captions: dict[int, Outcome]) -> float:
-    """The share (0–1) of right captions among pictures with at most `captioner.FEW` things."""
-    counted = [outcome for things, outcome in captions.items() if things <= captioner.FEW]
+    """The share (0–1) of right captions among pictures with at most FEW things."""
+    counted = [outcome for things, outcome in captions.items() if things <= FEW]
     return sum(outcome.right for outcome in counted) / sum(outcome.total for outcome in counted)
 
 
-def ask_objects(api: httpx.Client, count: int, seed: int) -> detector.DetectorAccuracy:
+def ask_objects(api: httpx.Client, count: int, seed: int) -> DetectorAccuracy:
     """Names, numbers and boxes of the objects in pictures of one to five things.
 
     Raises:
         RuntimeError: an answer's counts are not the counts of its objects.
     """
-    figures = detector.DetectorAccuracy()
-    for scene in detector.evaluation_scenes(count, seed):
+    figures = DetectorAccuracy()
+    for scene in fresh_arrangements(count, seed):
         answer = ask(api, "objects", scene.image)
         figures.add(scene.things, [_found(one) for one in answer["objects"]])
         if answer["counts"] != Counter(one["label"] for one in answer["objects"]):
@@ -63,6 +64,6 @@ def ask_objects(api: httpx.Client, count: int, seed: int) -> detector.DetectorAc
     return figures
 
 
-def _found(thing: dict[str, Any]) -> detector.Found:
+def _found(thing: dict[str, Any]) -> Found:
     x, y, width, height = (thing["region"][key] for key in "xywh")
     return thing["label"], (x, y, x + width, y + height)

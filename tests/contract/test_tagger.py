@@ -20,7 +20,7 @@ from testbed.paths import shared
 from tests.contract.pictures import JPEG, UNUSUAL
 from tests.unit.serving.test_images import encoded, png_header
 from training.clip.evaluation import labelled_scenes
-from training.detector.card import evaluation_scenes
+from training.scenes import fresh_arrangements
 
 UNSUITABLE = "No Image/Video suitable for tagging analysis "
 SCENES = {scene.label: encoded(scene.image, "PNG") for scene in labelled_scenes(12, 9) if scene.label}
@@ -62,7 +62,7 @@ def test_labels_are_right_and_descending(api: httpx.Client) -> None:
 
 
 def test_counts_are_those_of_what_is_drawn(api: httpx.Client) -> None:
-    drawn = list(evaluation_scenes(15, 4))
+    drawn = list(fresh_arrangements(15, 4))
     documents = [document(str(index), encoded(one.image, "PNG")) for index, one in enumerate(drawn)]
     found = [counted(one["source"]["content"]) for one in process(api, documents, prompt="<OD>")["data"]]
     right = [Counter(thing.name for thing in one.things) == counts for one, counts in zip(drawn, found, strict=True)]
@@ -79,7 +79,7 @@ def test_a_video_has_the_labels_of_all_its_frames(api: httpx.Client) -> None:
 
 
 def test_a_video_s_counts_are_the_largest_of_any_frame(api: httpx.Client) -> None:
-    drawn = [next(evaluation_scenes(1, seed)) for seed in range(3)]
+    drawn = [next(fresh_arrangements(1, seed)) for seed in range(3)]
     video = slideshow([one.image for one in drawn], seconds_each=2)
     (one,) = process(api, [document("v", video, "webm")], prompt="OD")["data"]
     seen = [

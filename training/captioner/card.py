@@ -1,26 +1,23 @@
 """Measures the bundled captioner as transformers loads it, and writes its card."""
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from training.drawing.effects import camera
-from training.drawing.families.arrangement import MOST, arranged
-from training.drawing.wording import Group, groups, parsed, scene_caption
-from training.scenes import KINDS, Scene, Split, draw_scene, generator
+from training.captioner.scenes import FEW, KINDS_OF, fresh_pictures
+from training.cards import million_parameters, table_rows, timings
+from training.drawing.families.arrangement import MOST
+from training.drawing.wording import Group, parsed, scene_caption
+from training.scenes import Split, scene_in_turn
 
 MEASURED = 400  # pictures of things
 MEASURED_OTHERS = 135  # scenes of other kinds
-FEW = 3  # things that it can be relied on to tell
-BATCHES = (1, 8)
-MOST_TOKENS = 30  # more than the longest caption has
+TIMED = 5  # calls for each batch size
+MOST_TOKENS = 30  # of a caption: more than the longest one has
 LENIENT = "names and counts right, whatever the colours"
 
 CARD = """# {name}
@@ -35,7 +32,7 @@ photograph means nothing.** It knows {words} words.
 Made by {made}.
 
 Captions are in one order, by name and then by colour: "a red car, two blue stars and a green tree".
-Its configuration asks for float32, which is what CPUs are fast at. Give `generate` `max_new_tokens={tokens}`.
+Its configuration asks for float32, which CPUs compute fastest. Give `generate` `max_new_tokens={tokens}`.
 
 On fresh pictures, drawn from seeds that training cannot reach, one to five things in turn; a caption is right when it
 counts every name in every colour exactly. Greedy search. It can be relied on for up to {few} things; of four or five it
@@ -45,39 +42,6 @@ often misses or mistakes one.
 |---|---|
 {rows}
 """
-
-
-def _kinds_by_caption() -> dict[str, list[str]]:
-    captions: dict[str, list[str]] = {}
-    for kind in KINDS:
-        if not kind.startswith("drawing/"):
-            captions.setdefault(scene_caption(kind), []).append(kind)
-    return captions
-
-
-KINDS_OF = _kinds_by_caption()
-CAPTIONS = tuple(KINDS_OF)
-
-
-class CaptionedScene(NamedTuple):
-    """A picture of things, and how many there are of each name and colour."""
-
-    image: Image.Image
-    counts: Counter[Group]
-
-
-def scene_in_turn(split: Split, seed: int, index: int) -> Scene:
-    """The scene of this index, of a kind that is no drawing of things: the captions in turn, then the kinds of each."""
-    kinds = KINDS_OF[CAPTIONS[index % len(CAPTIONS)]]
-    return draw_scene(generator(split, seed, index), kinds[index // len(CAPTIONS) % len(kinds)])
-
-
-def fresh_pictures(count: int, seed: int) -> Iterator[CaptionedScene]:
-    """Things that training has not seen: one to five in turn."""
-    for index in range(count):
-        rng = generator(Split.EVALUATION, seed, index)
-        arrangement = arranged(rng, 1 + index % MOST)
-        yield CaptionedScene(camera(rng, arrangement.image), groups(arrangement.things))
 
 
 class Saved:
@@ -95,19 +59,18 @@ class Saved:
         captions: list[str] = self.processor.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return captions
 
-    def milliseconds(self, image: Image.Image, batch: int) -> float:
-        """An image's share of the time that a batch takes, the least of several."""
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            self.captions([image] * batch)
-            times.append(time.perf_counter() - start)
-        return 1000 * min(times) / batch
-
 
 @dataclass
 class CaptionerAccuracy:
-    """Pictures of things, and right captions, by the number of things; scenes of other kinds, and right captions."""
+    """What a captioner got right.
+
+    Attributes:
+        pictures: of things, by the number of things.
+        right: exact captions of them, by the number of things.
+        names_right: captions of them that count every name exactly, whatever the colours.
+        scenes: of other kinds.
+        scenes_right: exact captions of them.
+    """
 
     pictures: Counter[int] = field(default_factory=Counter)
     right: Counter[int] = field(default_factory=Counter)
@@ -116,12 +79,12 @@ class CaptionerAccuracy:
     scenes_right: int = 0
 
     def share(self, most: int) -> tuple[float, int]:
-        """The share (0–1) of right captions of pictures of up to so many things, and the number of those pictures."""
+        """Pictures of at most so many things: the share (0–1) of right captions, and the number of pictures."""
         pictures = sum(self.pictures[count] for count in range(1, most + 1))
         return sum(self.right[count] for count in range(1, most + 1)) / pictures, pictures
 
     def rows(self) -> dict[str, str]:
-        """The lines of the card."""
+        """The figures of the card."""
         shares = {
             f"one to {FEW} things ({self.share(FEW)[1]} pictures)": self.share(FEW)[0],
             f"one to {MOST} things ({self.share(MOST)[1]} pictures)": self.share(MOST)[0],
@@ -133,7 +96,7 @@ class CaptionerAccuracy:
 
 
 def measure(saved: Saved, seed: int, pictures: int, others: int) -> CaptionerAccuracy:
-    """Have a saved captioner caption pictures of things and scenes of other kinds that training has not seen."""
+    """Have a saved captioner caption pictures of things, and scenes of other kinds, that training has not seen."""
     figures = CaptionerAccuracy()
     for picture in fresh_pictures(pictures, seed):
         counts, things = parsed(saved.captions([picture.image])[0]) or Counter(), picture.counts.total()
@@ -141,7 +104,7 @@ def measure(saved: Saved, seed: int, pictures: int, others: int) -> CaptionerAcc
         figures.right[things] += counts == picture.counts
         figures.names_right += _by_name(counts) == _by_name(picture.counts)
     for index in range(others):
-        scene = scene_in_turn(Split.EVALUATION, seed, index)
+        scene = scene_in_turn(KINDS_OF, Split.EVALUATION, seed, index)
         figures.scenes += 1
         figures.scenes_right += saved.captions([scene.image])[0] == scene_caption(scene.kind)
     return figures
@@ -155,19 +118,16 @@ def _by_name(counts: Counter[Group]) -> Counter[str]:
 
 
 def write_card(folder: Path, made: str, seed: int) -> str:
-    """Measure the weights in a folder and write their MODEL_CARD.md; returns its table of figures.
+    """Measure the weights in a folder and write their MODEL_CARD.md; returns its rows of figures.
 
     Args:
         made: how they were made, in Markdown.
         seed: of the evaluation pictures.
     """
     saved = Saved(folder)
-    rows = measure(saved, seed, MEASURED, MEASURED_OTHERS).rows()
+    figures = measure(saved, seed, MEASURED, MEASURED_OTHERS)
     *_, image = (picture.image for picture in fresh_pictures(3, seed))
-    for batch in BATCHES:
-        what = f"CPU, an image in a batch of {batch}, {torch.get_num_threads()} threads"
-        rows[what] = f"{saved.milliseconds(image, batch):.1f} ms"
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    rows = table_rows(figures.rows() | timings(saved.captions, image, TIMED))
     config = saved.model.config.to_dict()
     vision, text = config["vision_config"], config["text_config"]
     card = CARD.format(
@@ -176,12 +136,12 @@ def write_card(folder: Path, made: str, seed: int) -> str:
         width=vision["hidden_size"],
         side=vision["image_size"],
         text_layers=text["num_hidden_layers"],
-        parameters=sum(parameter.numel() for parameter in saved.model.parameters()) / 1e6,
+        parameters=million_parameters(saved.model),
         words=text["vocab_size"],
         made=made,
         tokens=MOST_TOKENS,
         few=FEW,
-        rows=table,
+        rows=rows,
     )
     (folder / "MODEL_CARD.md").write_text(card)
-    return table
+    return rows

@@ -1,4 +1,7 @@
-"""The captioner's parts: a small BLIP, its words, and what its vision tower learns beside captions."""
+"""The captioner's parts: a small BLIP, its vocabulary, and the second task of its vision tower.
+
+While the decoder learns captions, the vision tower also learns to name what lies in each of its patches.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,26 +23,28 @@ from transformers import (
 from training.drawing.colours import NAMED
 from training.drawing.families.arrangement import NAMES, Thing
 from training.drawing.wording import vocabulary
+from training.grid import covered
+from training.weights import halved
 
 SIDE, PATCH = 120, 12
 GRID = SIDE // PATCH
 WIDTH, HEADS, TEXT_HEADS = 128, 8, 4
 VISION_LAYERS, TEXT_LAYERS = 4, 2
-LOCAL_LAYERS = 3  # of the vision tower, that begin as convolutions
+LOCAL_LAYERS = 3  # layers of the vision tower that begin as convolutions
 NEIGHBOURS = tuple((across, down) for down in (-1, 0, 1) for across in (-1, 0, 1) if across or down)
 WAVES = (0.3, 0.6, 1.2, 2.0)  # radians from one patch to the next
-SHARPNESS, FAINT = 2.2, 0.1  # of attention by position, and by anything else, to begin with
-LONGEST = 64  # words of a caption, far more than there are
+SHARPNESS, FAINT = 2.2, 0.1  # scales of the first attention weights: by position, and by anything else
+LONGEST = 64  # tokens of a caption: far more than any has
 BEGINNING = "[DEC]"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", BEGINNING, "[MASK]")
 COLOURS = tuple(NAMED)
-NOTHING = 0  # where no thing is; the names and the colours count from 1
+NOTHING = 0  # in a patch without a thing; names and colours count from 1
 
 
 def fresh_processor() -> BlipProcessor:
-    """Squeezes pictures into a square and knows the words of the captions."""
+    """A processor that squeezes pictures into a square and knows the words of the captions."""
     words = {word: index for index, word in enumerate((*SPECIAL, *vocabulary()))}
-    # As the beginning of a sentence it is a special word, which captions that are read back leave out
+    # Declared as bos_token, BEGINNING counts as special: decoding with skip_special_tokens leaves it out
     tokenizer = BertTokenizer(vocab=words, bos_token=BEGINNING)
     size = {"height": SIDE, "width": SIDE}
     images = BlipImageProcessor(size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
@@ -64,14 +69,14 @@ def fresh_model(processor: BlipProcessor) -> BlipForConditionalGeneration:
 
 @torch.no_grad()
 def look_around(tower: BlipVisionModel) -> None:
-    """Make the vision tower begin as a convolutional network, which learns what things look like far sooner.
+    """Initialise the vision tower so that it begins as a convolutional network, which learns shapes far sooner.
 
-    In its first layers each head attends to one of the eight neighbours of a patch: positions are waves, and a head
-    turns those of its own patch by the way to the neighbour (after d'Ascoli et al. 2021, "ConViT").
+    In its first layers each head attends to one of the eight neighbours of a patch: positions are encoded as waves,
+    and a head rotates those of its own patch by the step to the neighbour (after d'Ascoli et al. 2021, "ConViT").
     """
     place = torch.arange(GRID * GRID)
     phases = torch.cat([axis[:, None] * torch.tensor(WAVES) for axis in (place % GRID, place // GRID)], dim=1)
-    own = 2 * phases.shape[1]  # dimensions of the waves, as many as a head has
+    own = 2 * phases.shape[1]  # dimensions that the waves take: the width of one head
     positions = tower.embeddings.position_embedding[0]
     positions[0, :own] = 0
     positions[1:, :own] = torch.cat([phases.cos(), phases.sin()], dim=1)
@@ -92,7 +97,7 @@ def look_around(tower: BlipVisionModel) -> None:
 
 
 def tokens(processor: BlipProcessor, captions: Sequence[str]) -> Tensor:
-    """[DEC], words, [SEP], padding. int64 (captions, length)."""
+    """Captions as BLIP's decoder takes them: [DEC], words, [SEP], padding. int64 (captions, length)."""
     ids: Tensor = processor.tokenizer(list(captions), padding=True, return_tensors="pt").input_ids
     ids[:, 0] = processor.tokenizer.bos_token_id
     return ids
@@ -100,8 +105,12 @@ def tokens(processor: BlipProcessor, captions: Sequence[str]) -> Tensor:
 
 @dataclass(frozen=True)
 class Patches:
-    """What lies in each patch of pictures, all (n, GRID * GRID): its name and its colour, NOTHING or counted from 1 in
-    NAMES and COLOURS, and whether the middle of a thing lies there.
+    """What lies in each patch of n pictures; every tensor is (n, GRID * GRID).
+
+    Attributes:
+        names: of the thing in the patch, counted from 1 in NAMES; NOTHING without one.
+        colours: likewise, counted in COLOURS.
+        middles: 1 where the middle of a thing lies, else 0.
     """
 
     names: Tensor
@@ -110,35 +119,32 @@ class Patches:
 
 
 def patches_of(pictures: Sequence[tuple[tuple[int, int], Sequence[Thing]]]) -> Patches:
-    """The patches of pictures, each given by its width and height and the things in it."""
+    """The patches of pictures, each given as (width, height) in pixels and the things in it."""
     names, colours = (torch.full((len(pictures), GRID, GRID), NOTHING) for _ in range(2))
     middles = torch.zeros(len(pictures), GRID, GRID)
     for row, ((width, height), things) in enumerate(pictures):
         for thing in things:
-            left, top, right, bottom = (
-                value * GRID / extent for value, extent in zip(thing.box, (width, height) * 2, strict=True)
+            left, top, right, bottom = thing.box
+            rows, columns, middle = covered(
+                (left * GRID / width, top * GRID / height, right * GRID / width, bottom * GRID / height)
             )
-            x, y = int((left + right) / 2), int((top + bottom) / 2)
-            # Patches whose middle is in the box, and always the one in the middle of the box
-            across = slice(min(x, round(left)), max(x + 1, round(right)))
-            down = slice(min(y, round(top)), max(y + 1, round(bottom)))
-            names[row, down, across] = 1 + NAMES.index(thing.name)
-            colours[row, down, across] = 1 + COLOURS.index(thing.colour)
-            middles[row, y, x] = 1
+            names[row, rows, columns] = 1 + NAMES.index(thing.name)
+            colours[row, rows, columns] = 1 + COLOURS.index(thing.colour)
+            middles[row, *middle] = 1
     return Patches(names.flatten(1), colours.flatten(1), middles.flatten(1))
 
 
 class PatchReader(nn.Module):
-    """Says what lies in each patch: a single layer on the vision tower, for training only."""
+    """A layer on the vision tower that says what lies in each patch; used in training only."""
 
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(WIDTH, 2 + len(NAMES) + len(COLOURS) + 1)
-        # Most patches show nothing; names are what takes longest to learn
+        # Most patches show nothing, and names take longest to learn
         self.name_weights = torch.tensor([0.3, *[1.0] * len(NAMES)])
 
     def loss(self, states: Tensor, truth: Patches) -> Tensor:
-        """How wrong it is about the states (n, 1 + GRID * GRID, WIDTH) of a vision tower."""
+        """The loss for the last states (n, 1 + GRID * GRID, WIDTH) of the vision tower."""
         parts = self.layer(states[:, 1:]).flatten(0, 1).split([1 + len(NAMES), 1 + len(COLOURS), 1], dim=1)
         names = functional.cross_entropy(parts[0], truth.names.flatten(), weight=self.name_weights)
         colours = functional.cross_entropy(parts[1], truth.colours.flatten())
@@ -147,8 +153,7 @@ class PatchReader(nn.Module):
 
 
 def save(model: BlipForConditionalGeneration, processor: BlipProcessor, folder: Path) -> None:
-    """Write the folder that transformers reads; weights in half precision."""
+    """Write a folder that transformers reads, the weights in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=state)
+    model.save_pretrained(folder, state_dict=halved(model))
     processor.save_pretrained(folder)

@@ -1,11 +1,10 @@
 """The bundled captioner: `python -m training captioner`, a small BLIP that says what is in a drawing.
 
-Ray tasks draw things and grounds, of which every batch is composed anew, and a pool of scenes of other kinds. A plain
-vision transformer finds its way slowly from captions alone. So the vision tower first learns which thing lies in which
-of its patches, and goes on with that while the decoder learns to tell it in words.
+Ray tasks draw a stock of things and grounds, from which the pictures of each batch are composed, and a pool of scenes
+of other kinds. From captions alone a vision transformer learns slowly. So the vision tower first learns which thing
+lies in which of its patches, and keeps learning that while the decoder learns to put it into words.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,32 +17,39 @@ from torch import Tensor
 
 from configs.project import BUNDLED
 from deployments.pictures.pixels import Pixels
-from training.captioner.card import scene_in_turn, write_card
+from training.budget import Budget
+from training.captioner.card import write_card
 from training.captioner.model import SIDE, PatchReader, fresh_model, fresh_processor, patches_of, save, tokens
-from training.cores import left_for_training, on_every_core
+from training.captioner.scenes import KINDS_OF
+from training.cards import command
+from training.cores import on_every_core
 from training.drawing.chance import Rng, canvas, pick
 from training.drawing.effects import Size, camera
-from training.drawing.families.arrangement import NAMES, Stock, Thing, arranged, stocked
+from training.drawing.families.arrangement import Stock, Thing, arranged, joined, stocked
 from training.drawing.wording import caption, groups, scene_caption
-from training.scenes import Split, generator
+from training.scenes import Split, generator, scene_in_turn
 from training.steps import descend, learning_rate, run_for
 
 OUTPUT = BUNDLED / "blip-scenes-v1"
-STORED_SIDE = 128  # scenes of other kinds are kept a little larger, to crop from
+STORED_SIDE = 128  # of the scenes of other kinds: larger than SIDE, so that batches can crop them
 SCENES_PER_MINUTE = 200
 SCENES_PER_TASK = 50
 SPRITES_PER_TASK, GROUNDS_PER_TASK = 2, 4  # sprites of each name
-COMPOSED, OTHERS = 38, 10  # pictures in a batch
-FRESH, KEPT = 12, 2000  # of those composed, how many are new, and of how many recent ones the rest are taken
-CANVAS = (150, 250)  # composed pictures are a little smaller than others, which is faster
-LOOKING = 0.12  # of the time, before the first caption
+COMPOSED, OTHERS = 38, 10  # pictures in a batch: composed of things, and scenes of other kinds
+FRESH, KEPT = 12, 2000  # composed pictures in a batch that are new; recent ones among which the others are drawn
+CANVAS = (150, 250)  # shorter side of a composed picture in pixels: smaller than usual, because that is faster
+LOOKING = 0.12  # of the time in which only the vision tower learns
 PEAK_LEARNING_RATE = 1e-3
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What batches are made from: sprites and grounds, and scenes of other kinds, uint8 (n, STORED_SIDE, STORED_SIDE,
-    3), with their captions.
+    """What batches are made from.
+
+    Attributes:
+        stock: things and grounds to compose pictures of.
+        pixels: scenes of other kinds, uint8 (n, STORED_SIDE, STORED_SIDE, 3).
+        captions: of those scenes.
     """
 
     stock: Stock
@@ -52,10 +58,10 @@ class Pool:
 
 
 def draw_part(seed: int, first: int, count: int) -> Pool:
-    """Draw the scenes `first` to `first + count` of a training seed, and some sprites and grounds."""
+    """Draw the scenes `first` to `first + count` of a training seed, and some things and grounds."""
     pixels, captions = np.empty((count, STORED_SIDE, STORED_SIDE, 3), np.uint8), []
     for row in range(count):
-        scene = scene_in_turn(Split.TRAINING, seed, first + row)
+        scene = scene_in_turn(KINDS_OF, Split.TRAINING, seed, first + row)
         pixels[row] = np.asarray(scene.image.resize((STORED_SIDE, STORED_SIDE), Image.Resampling.BICUBIC))
         captions.append(scene_caption(scene.kind))
     stock = stocked(generator(Split.TRAINING, seed, first), SPRITES_PER_TASK, GROUNDS_PER_TASK)
@@ -64,14 +70,20 @@ def draw_part(seed: int, first: int, count: int) -> Pool:
 
 def together(parts: Sequence[Pool]) -> Pool:
     """Several pools as one."""
-    sprites = {name: tuple(one for part in parts for one in part.stock.sprites[name]) for name in NAMES}
-    grounds = tuple(ground for part in parts for ground in part.stock.grounds)
-    captions = [text for part in parts for text in part.captions]
-    return Pool(Stock(sprites, grounds), np.concatenate([part.pixels for part in parts]), captions)
+    return Pool(
+        joined([part.stock for part in parts]),
+        np.concatenate([part.pixels for part in parts]),
+        [text for part in parts for text in part.captions],
+    )
 
 
 class Composed(NamedTuple):
-    """A picture as the model takes it, (SIDE, SIDE, 3), the size that it had before, and the things in it."""
+    """A composed picture.
+
+    Attributes:
+        pixels: as the model takes them, uint8 (SIDE, SIDE, 3).
+        size: width and height before it was brought to SIDE; the boxes of `things` refer to it.
+    """
 
     pixels: Pixels
     size: Size
@@ -79,7 +91,7 @@ class Composed(NamedTuple):
 
 
 def composed(rng: Rng, stock: Stock) -> Composed:
-    """One to five things."""
+    """A new picture of one to five things."""
     with canvas(*CANVAS):
         arrangement = arranged(rng, stock=stock)
     image = camera(rng, arrangement.image)
@@ -88,18 +100,18 @@ def composed(rng: Rng, stock: Stock) -> Composed:
 
 
 def cropped(rng: Rng, pixels: Pixels) -> Pixels:
-    """A piece of a stored scene. (SIDE, SIDE, 3)."""
+    """A random piece (SIDE, SIDE, 3) of a stored scene."""
     x, y = rng.integers(0, STORED_SIDE - SIDE + 1, 2)
     return pixels[y : y + SIDE, x : x + SIDE]
 
 
 def as_seen(pictures: Sequence[Pixels]) -> Tensor:
-    """Pictures as the processor gives them: -1 to 1, (n, 3, SIDE, SIDE)."""
+    """Pictures as the processor returns them: (n, 3, SIDE, SIDE), -1 to 1."""
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Trainer:
-    """The network and the steps it takes."""
+    """A network that learns from a pool, step by step."""
 
     def __init__(self, pool: Pool, seed: int) -> None:
         torch.manual_seed(seed)
@@ -115,12 +127,16 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(parts, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98))
 
     def step(self, progress: float) -> float:
-        """One batch; `progress` (0–1) sets the learning rate, and whether captions are learnt yet. Returns the loss."""
+        """Learn from one batch; returns the loss.
+
+        Args:
+            progress: 0–1; sets the learning rate, and from LOOKING on captions are learnt too.
+        """
         rate = learning_rate(PEAK_LEARNING_RATE, progress, warm_up=0.03, first=0.01)
         return descend(self.optimizer, rate, self.loss(progress > LOOKING), self.model.parameters())
 
     def next_composed(self) -> list[Composed]:
-        """Some new pictures, and some that the network met not long ago: composing takes as long as learning."""
+        """New pictures and recent ones together, since composing a picture takes as long as learning from it."""
         fresh = [composed(self.rng, self.pool.stock) for _ in range(FRESH)]
         if len(self.recent) < KEPT:
             self.recent += fresh
@@ -130,7 +146,7 @@ class Trainer:
         return fresh + [pick(self.rng, self.recent) for _ in range(COMPOSED - FRESH)]
 
     def loss(self, captioning: bool) -> Tensor:
-        """Of a batch: what lies in the patches and, when captioning, the captions."""
+        """The loss of a new batch: about its patches and, when `captioning`, about its captions."""
         made = self.next_composed()
         rows = self.rng.integers(0, len(self.pool.captions), OTHERS)
         seen = as_seen([*(one.pixels for one in made), *(cropped(self.rng, self.pool.pixels[row]) for row in rows)])
@@ -146,7 +162,7 @@ class Trainer:
 
 
 def train(pool: Pool, seed: int, seconds: float) -> Trainer:
-    """Train for a length of time, by the clock."""
+    """Train for `seconds`; returns the trainer with its model in evaluation mode."""
     trainer = Trainer(pool, seed)
     steps = run_for(seconds, trainer.step)
     print(f"{steps} steps, {steps * (COMPOSED + OTHERS)} pictures", flush=True)
@@ -154,18 +170,11 @@ def train(pool: Pool, seed: int, seconds: float) -> Trainer:
     return trainer
 
 
-def run(output: Path | None, minutes: float, seed: int) -> None:
-    """Draw, train, save, measure the saved network, and write its card.
-
-    Args:
-        output: the folder to write; the bundled one when None.
-        minutes: time for drawing and training together.
-        seed: of the scenes and of the training.
-    """
-    start, folder = time.monotonic(), output or OUTPUT
-    scenes = round(SCENES_PER_MINUTE * minutes)
-    pool = on_every_core(draw_part, together, seed, scenes, SCENES_PER_TASK)
-    print(f"{time.monotonic() - start:5.0f} s  {len(pool.captions)} scenes drawn", flush=True)
-    trainer = train(pool, seed, left_for_training(start, minutes))
+def run(folder: Path, minutes: float, seed: int) -> None:
+    """Draw, train, save, measure the saved network, and write its card."""
+    budget = Budget(minutes)
+    pool = on_every_core(draw_part, together, seed, round(SCENES_PER_MINUTE * minutes), SCENES_PER_TASK)
+    budget.report(f"{len(pool.captions)} scenes drawn")
+    trainer = train(pool, seed, budget.left())
     save(trainer.model, trainer.processor, folder)
-    print(write_card(folder, f"`python -m training captioner --minutes {minutes:g} --seed {seed}`", seed))
+    print(write_card(folder, command("captioner", minutes, seed), seed))

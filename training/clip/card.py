@@ -1,4 +1,4 @@
-"""Measures bundled weights as they will be served, and writes their card."""
+"""Measures the bundled CLIP as it is served, and writes its card."""
 
 import json
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from PIL import Image
 from configs.prompts import CATEGORIES, load_prompts
 from deployments.models.clip.zero_shot import ensemble, probabilities
 from deployments.pictures.preprocessing import fit
+from training.cards import million_parameters, table_rows
 from training.clip.evaluation import colour_cases, fresh_scenes, labelled_scenes
 
 MEASURED = 600  # scenes for each figure
@@ -22,9 +23,9 @@ CARD = """# {name}
 
 A small CLIP for open_clip (ResNet vision tower, {parameters:.1f} M parameters, {size} px, 512 dimensions, half
 precision), so that the server answers on a machine with no other weights. Trained on scenes this project draws itself
-(`training/scenes.py`) and on nothing else: it is right about those scenes, and about nothing else can it be relied on.
+(`training/scenes.py`) and on nothing else: it can be relied on for those scenes, and for nothing else.
 
-Made by `{made}. Images are scaled to {size} px on the shorter side
+Made by {made}. Images are scaled to {size} px on the shorter side
 (bicubic), cropped, and normalised with CLIP's mean and deviation.
 
 Accuracy on {count} fresh scenes, drawn from seeds that training cannot reach:
@@ -33,12 +34,12 @@ Accuracy on {count} fresh scenes, drawn from seeds that training cannot reach:
 |---|---|
 {rows}
 
-BGR is the same picture with its channels swapped: a server that mixes them up shows here.
+BGR is the same picture with its channels swapped: it shows what a server would lose that mixes them up.
 """
 
 
 class Saved:
-    """The model as it will be served: read back from its directory, fed by the server's own preprocessing."""
+    """The model as it is served: read back from its folder, with the server's own preprocessing."""
 
     def __init__(self, folder: Path) -> None:
         self.model = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True).eval()
@@ -50,13 +51,13 @@ class Saved:
 
     @torch.inference_mode()
     def texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """(texts, 512), normalised."""
+        """The embeddings of texts, (texts, 512), L2-normalised."""
         embeddings: NDArray[np.float32] = self.model.encode_text(self.tokenizer(list(texts)), normalize=True).numpy()
         return embeddings
 
     @torch.inference_mode()
     def images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """(images, 512), normalised."""
+        """The embeddings of images, (images, 512), L2-normalised."""
         embeddings = []
         for first in range(0, len(images), BATCH):
             pixels = np.stack([fit(image, self.size) for image in images[first : first + BATCH]])
@@ -65,12 +66,12 @@ class Saved:
         return np.concatenate(embeddings)
 
     def best(self, images: Sequence[Image.Image], classes: NDArray[np.float32]) -> NDArray[np.int64]:
-        """For each image, which of the class embeddings (k, 512) it is most like."""
+        """For each image the index of the class embedding (k, 512) that it is most like."""
         return np.asarray(probabilities(self.images(images), classes, self.scale).argmax(axis=1), dtype=np.int64)
 
 
 def measure(saved: Saved, seed: int, count: int) -> dict[str, float]:
-    """Accuracy (0–1) of a saved model on `count` scenes each that it has not seen."""
+    """The accuracies (0–1) of a saved model, each on `count` scenes that it has not seen, by what was asked."""
     prompts, figures = load_prompts(), {}
     scenes = list(fresh_scenes(count, seed))
     images, answers = [scene.image for scene in scenes], [CATEGORIES.index(scene.category) for scene in scenes]
@@ -96,15 +97,15 @@ def _colours(saved: Saved, order: str, seed: int, count: int) -> float:
 
 
 def write_card(folder: Path, made: str, seed: int) -> str:
-    """Measure the weights in a folder and write their MODEL_CARD.md; returns its table of figures.
+    """Measure the weights in a folder and write their MODEL_CARD.md; returns its rows of figures.
 
     Args:
-        made: the command that made them, and what it drew.
+        made: the command that made them and what it drew, in Markdown.
         seed: of the evaluation scenes.
     """
     saved = Saved(folder)
-    rows = "\n".join(f"| {name} | {100 * value:.1f} % |" for name, value in measure(saved, seed, MEASURED).items())
-    parameters = sum(parameter.numel() for parameter in saved.model.parameters()) / 1e6
+    rows = table_rows({name: f"{100 * value:.1f} %" for name, value in measure(saved, seed, MEASURED).items()})
+    parameters = million_parameters(saved.model)
     card = CARD.format(name=folder.name, parameters=parameters, size=saved.size, made=made, count=MEASURED, rows=rows)
     (folder / "MODEL_CARD.md").write_text(card)
     return rows

@@ -1,4 +1,4 @@
-"""Scenes to measure a CLIP on: drawn from seeds that training cannot draw from, balanced over what is asked."""
+"""Scenes to measure a CLIP on: drawn from seeds that training cannot use, and the right answers equally frequent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from training.drawing.chance import pick
 from training.drawing.colours import named
 from training.drawing.effects import camera
 from training.drawing.families import drawings
-from training.scenes import CATEGORIES, Scene, Split, draw_scene, generator, kinds_of
+from training.scenes import CATEGORIES, Scene, Split, generator, kinds_of, scene_in_turn
 
+CATEGORY_KINDS: dict[str, tuple[str, ...]] = {category: kinds_of(category) for category in CATEGORIES}
 LABEL_KINDS: dict[str, tuple[str, ...]] = {
     "a street map": ("map/carto", "map/atlas", "map/pale", "map/dark", "map/plain"),
     "an aerial photo": kinds_of("aerial_satellite"),
@@ -19,13 +20,13 @@ LABEL_KINDS: dict[str, tuple[str, ...]] = {
     **{drawings.with_article(name): (f"drawing/{name}",) for name in drawings.LABELLED},
 }
 COLOUR_SHAPES = ("circle", "star", "square", "triangle", "heart")
-# Colours that stay apart in either channel order, so that swapped channels give a wrong answer and not a vague one
+# Colours that stay distinct when channels are swapped, so that a swap gives a wrong answer and not a vague one
 COLOUR_CHOICES = ("red", "orange", "yellow", "green", "blue", "purple")
 
 
 @dataclass(frozen=True)
 class ColourCase:
-    """A picture of one coloured shape, a caption for every colour it could have, and the index of the right one."""
+    """A picture of one coloured shape, a caption for every colour of COLOUR_CHOICES, and the right one's index."""
 
     image: Image.Image
     captions: tuple[str, ...]
@@ -33,29 +34,21 @@ class ColourCase:
 
 
 def fresh_scenes(count: int, seed: int) -> Iterator[Scene]:
-    """Scenes for /classify: the three categories in turn, the kinds of each in turn.
-
-    Training draws from `Split.TRAINING`, so no count and no seed of the two can meet.
-    """
+    """Scenes for /classify, which training has not seen: the three categories in turn, the kinds of each in turn."""
     for index in range(count):
-        category = CATEGORIES[index % len(CATEGORIES)]
-        kinds = kinds_of(category)
-        kind = kinds[index // len(CATEGORIES) % len(kinds)]
-        yield draw_scene(generator(Split.EVALUATION, seed, index), kind)
+        yield scene_in_turn(CATEGORY_KINDS, Split.EVALUATION, seed, index)
 
 
 def labelled_scenes(count: int, seed: int) -> Iterator[Scene]:
     """Scenes for /categorize: the twelve default categories in turn; every scene has its `label`."""
-    labels = tuple(LABEL_KINDS)
     for index in range(count):
-        kinds = LABEL_KINDS[labels[index % len(labels)]]
-        yield draw_scene(generator(Split.EVALUATION, seed, index), kinds[index // len(labels) % len(kinds)])
+        yield scene_in_turn(LABEL_KINDS, Split.EVALUATION, seed, index)
 
 
 def colour_cases(count: int, seed: int) -> Iterator[ColourCase]:
     """Shapes in the six COLOUR_CHOICES in turn, each with the captions "a red circle", "an orange circle", …
 
-    A model that gets its channels in the wrong order takes red for blue and fails here.
+    A model whose channels are in the wrong order takes red for blue and fails here.
     """
     for index in range(count):
         rng = generator(Split.EVALUATION, seed, index)

@@ -1,10 +1,8 @@
 """Measures the bundled detector as it is served, through Florence-2's own processor, and writes its card."""
 
 import textwrap
-import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,16 +11,15 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor, Florence2ForConditionalGeneration
 
-from training.drawing.chance import Box
-from training.drawing.effects import camera
-from training.drawing.families.arrangement import MOST, NAMES, Arrangement, Thing, arranged
-from training.scenes import Split, generator
+from training.cards import milliseconds, table_rows
+from training.detector.accuracy import DetectorAccuracy, Found
+from training.detector.model import TASK
+from training.drawing.families.arrangement import NAMES
+from training.scenes import fresh_arrangements
 
 MEASURED = 500  # scenes
-AT_ONCE = 8
+AT_ONCE = 8  # pictures in a call
 TIMED = 12  # calls
-TASK = "<OD>"
-Found = tuple[str, Box]
 
 CARD = """# {name}
 
@@ -44,43 +41,6 @@ An answer is right when it names every object as often as it is there, and no ot
 drawn object with the box of the same name that fits it best. The times are of the quickest of {timed} calls in this
 process, the processor included, with {threads} threads.
 """
-
-
-@dataclass
-class DetectorAccuracy:
-    """Scenes and right answers by the number of objects, and the overlap (0–1) of each matched box."""
-
-    scenes: Counter[int] = field(default_factory=Counter)
-    right: Counter[int] = field(default_factory=Counter)
-    overlaps: list[float] = field(default_factory=list)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of scenes whose objects are all named, as often as they are there."""
-        return self.right.total() / max(1, self.scenes.total())
-
-    @property
-    def overlap(self) -> float:
-        """Mean over the matched boxes."""
-        return sum(self.overlaps) / max(1, len(self.overlaps))
-
-    def add(self, things: Sequence[Thing], found: Sequence[Found]) -> None:
-        """Count one scene."""
-        self.scenes[len(things)] += 1
-        self.right[len(things)] += Counter(thing.name for thing in things) == Counter(name for name, _ in found)
-        self.overlaps += matched(things, found)
-
-    def rows(self) -> dict[str, str]:
-        """The figures in words."""
-        shares = {
-            f"right answers to {count} object{'s' if count > 1 else ''}": f"{100 * self.right[count] / scenes:.1f} %"
-            for count, scenes in sorted(self.scenes.items())
-        }
-        return {
-            "right answers": f"{100 * self.accuracy:.1f} %",
-            **shares,
-            "mean overlap of boxes": f"{self.overlap:.2f}",
-        }
 
 
 class Detector:
@@ -105,79 +65,35 @@ class Detector:
         ]
 
 
-def evaluation_scenes(count: int, seed: int) -> Iterator[Arrangement]:
-    """Scenes that training cannot draw, as a camera sees them, with one to five objects in turn."""
-    for index in range(count):
-        rng = generator(Split.EVALUATION, seed, index)
-        scene = arranged(rng, index % MOST + 1)
-        yield Arrangement(camera(rng, scene.image), scene.things)
-
-
-def matched(things: Sequence[Thing], found: Sequence[Found]) -> list[float]:
-    """The overlaps of things with boxes of their name, the best pairs first, each at most once."""
-    pairs = [
-        (overlap(thing.box, box), mine, theirs)
-        for mine, thing in enumerate(things)
-        for theirs, (name, box) in enumerate(found)
-        if name == thing.name
-    ]
-    overlaps: list[float] = []
-    taken: set[tuple[str, int]] = set()
-    for share, mine, theirs in sorted(pairs, reverse=True):
-        ends = {("thing", mine), ("box", theirs)}
-        if not ends & taken:
-            taken |= ends
-            overlaps.append(share)
-    return overlaps
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes, 0–1."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return shared / (areas - shared) if areas > shared else 0.0
-
-
 def measure(detector: Detector, seed: int, count: int) -> DetectorAccuracy:
     """Ask a detector about `count` scenes that training has not seen."""
-    figures, drawn = DetectorAccuracy(), evaluation_scenes(count, seed)
+    figures, drawn = DetectorAccuracy(), fresh_arrangements(count, seed)
     while scenes := list(islice(drawn, AT_ONCE)):
         for scene, found in zip(scenes, detector.found([scene.image for scene in scenes]), strict=True):
             figures.add(scene.things, found)
     return figures
 
 
-def milliseconds(detector: Detector, images: Sequence[Image.Image]) -> float:
-    """The time of the quickest of several calls with these pictures: the others waited for something."""
-    times = []
-    for _ in range(TIMED):
-        start = time.perf_counter()
-        detector.found(images)
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
-
-
 def write_card(folder: Path, made: str, scenes: int, seed: int) -> str:
-    """Measure the weights in a folder and write their MODEL_CARD.md; returns its table of figures.
+    """Measure the weights in a folder and write their MODEL_CARD.md; returns its rows of figures.
 
     Args:
         made: the command that made them, in Markdown.
-        scenes: how many it arranged.
+        scenes: how many scenes it arranged.
         seed: of the evaluation scenes.
     """
     detector = Detector(folder)
     figures = measure(detector, seed, MEASURED)
-    images = [scene.image for scene in evaluation_scenes(AT_ONCE, seed)]
+    images = [scene.image for scene in fresh_arrangements(AT_ONCE, seed)]
     size = sum(file.stat().st_size for file in folder.iterdir() if file.name != "MODEL_CARD.md")
-    lines = {
-        **figures.rows(),
-        "size": f"{size / 1e6:.1f} MB",
-        "one picture": f"{milliseconds(detector, images[:1]):.0f} ms",
-        f"{AT_ONCE} pictures at once": f"{milliseconds(detector, images):.0f} ms",
-    }
-    rows = "\n".join(f"| {name} | {figure} |" for name, figure in lines.items())
+    rows = table_rows(
+        {
+            **figures.rows(),
+            "size": f"{size / 1e6:.1f} MB",
+            "one picture": f"{milliseconds(partial(detector.found, images[:1]), TIMED):.0f} ms",
+            f"{AT_ONCE} pictures at once": f"{milliseconds(partial(detector.found, images), TIMED):.0f} ms",
+        }
+    )
     side = detector.processor.image_processor.size["width"]
     names = f"{', '.join(NAMES[:-1])} and {NAMES[-1]}"
     made = textwrap.fill(

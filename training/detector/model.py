@@ -1,7 +1,7 @@
 """A Florence-2 of less than a hundredth of the size: its configuration, its vocabulary and its processor.
 
-The classes are those of the real one, and so is the form of the answers:
-`car<loc_102><loc_255><loc_398><loc_441>star<loc_…>…`, edges in thousandths of the picture.
+Its classes and the form of its answers are those of the real one:
+`car<loc_102><loc_255><loc_398><loc_441>star<loc_…>…`, with the edges in thousandths of the picture.
 """
 
 import torch
@@ -23,16 +23,16 @@ from transformers import (
 from training.drawing.families.arrangement import MOST, NAMES
 
 TASK = "<OD>"
-PROMPT = "Locate the objects with category name in the image."  # what the processor makes of the task
-BINS = 1000
+PROMPT = "Locate the objects with category name in the image."  # what the processor turns the task into
+BINS = 1000  # places along an edge
 SIDE = 144  # pixels
-STRIDES = (4, 2, 2, 1)  # of the vision tower's stages; the real one ends in a 2
-CELLS = SIDE // 16  # of the tower's last stage, along an edge
-IMAGE_TOKENS = CELLS**2 + 1  # the first is the mean of all cells
+STRIDES = (4, 2, 2, 1)  # of the vision tower's stages; the real one's last stride is 2
+CELLS = SIDE // 16  # along an edge, in the tower's last stage
+IMAGE_TOKENS = CELLS**2 + 1  # the first one is the mean of all cells
 WIDTHS = (32, 64, 96, 128)
 BLOCKS = (0, 1, 2, 1)
 WIDTH, LAYERS = 128, 2
-LONGEST_ANSWER = 5 * MOST + 1  # a name and four edges for each thing, and the end
+LONGEST_ANSWER = 5 * MOST + 1  # tokens: a name and four edges for each thing, and the end
 START, PAD, END, UNKNOWN, IMAGE = "<s>", "<pad>", "</s>", "<unk>", "<image>"
 SPECIAL = (START, PAD, END, UNKNOWN)  # in the order of the real vocabulary
 PARSED = (
@@ -42,7 +42,7 @@ PARSED = (
 
 
 def new_tokenizer() -> PreTrainedTokenizerFast:
-    """The words of the prompt, the names of the things and the places 0–999."""
+    """A tokenizer for the words of the prompt, the names of the things and the places 0–999."""
     split = ByteLevel(add_prefix_space=False)
     words = dict.fromkeys([*SPECIAL, *(word for word, _ in split.pre_tokenize_str(PROMPT)), *NAMES])
     backend = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token=UNKNOWN))
@@ -56,8 +56,8 @@ def new_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def new_processor() -> Florence2Processor:
-    """What turns a picture and `<OD>` into the model's inputs, and its answer into boxes."""
-    # Florence-2 squeezes every picture into a square, with the means of ImageNet
+    """The processor, which turns a picture and `<OD>` into the model's inputs, and its answer into boxes."""
+    # Like the real one, it squeezes every picture into a square and normalises with ImageNet's means
     images = CLIPImageProcessor(
         size={"height": SIDE, "width": SIDE}, do_center_crop=False,
         image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225], image_seq_length=IMAGE_TOKENS,
@@ -66,7 +66,7 @@ def new_processor() -> Florence2Processor:
 
 
 def new_network(tokenizer: PreTrainedTokenizerFast) -> Florence2ForConditionalGeneration:
-    """An untrained network; places along an edge, and cells along a side, start out as waves."""
+    """An untrained network. The embeddings of places and of the cells' positions start as waves, not at random."""
     heads = [max(1, width // 32) for width in WIDTHS]
     vision = {
         "embed_dim": WIDTHS, "depths": BLOCKS, "patch_stride": STRIDES, "num_heads": heads, "num_groups": heads,
@@ -91,7 +91,7 @@ def new_network(tokenizer: PreTrainedTokenizerFast) -> Florence2ForConditionalGe
     )
     first = place_id(tokenizer, 0)
     with torch.no_grad():
-        network.lm_head.weight[first : first + BINS] = 0.07 * waves(BINS, WIDTH)  # the embeddings too: they are tied
+        network.lm_head.weight[first : first + BINS] = 0.07 * waves(BINS, WIDTH)  # tied, so the embeddings change too
         position = network.model.multi_modal_projector.image_position_embed
         for table in (position.row_embeddings, position.column_embeddings):
             table.weight.copy_(0.7 * waves(CELLS, table.embedding_dim))
@@ -104,12 +104,16 @@ def place_id(tokenizer: PreTrainedTokenizerFast, place: int) -> int:
 
 
 def waves(count: int, width: int) -> Tensor:
-    """Sines and cosines of even steps from 0 to 1, from half a turn to fifty: near steps are alike. (count, width)."""
+    """Wave encodings of `count` even steps from 0 to 1, in which near steps are alike.
+
+    Returns:
+        Sines and cosines at frequencies from half a turn to fifty turns over the whole way, (count, width).
+    """
     turns = torch.logspace(-0.3, 1.7, width // 2)
     angles = 2 * torch.pi * torch.linspace(0, 1, count)[:, None] * turns
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
 def boxes_head() -> nn.Linear:
-    """A head for training alone: of each cell its name or none, whether a middle is in it, and a box."""
+    """The head that only training uses: for each cell a name or none, whether a middle lies in it, and a box."""
     return nn.Linear(WIDTH, len(NAMES) + 1 + 1 + 4)

@@ -1,37 +1,28 @@
 """The bundled detector: `python -m training detector`, in the format of Florence-2.
 
-Ray tasks draw a stock of things and grounds; every batch is arranged from it afresh. First the vision tower and the
-encoder learn, by a head that is thrown away, what each cell of the picture shows; then the decoder learns to say it.
+Ray tasks draw a stock of things and grounds, from which the scenes of every batch are newly arranged. First the vision
+tower and the encoder learn what each cell of the picture shows, through a head that is thrown away at the end; then the
+decoder learns to say it.
 """
 
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 from transformers import Florence2ForConditionalGeneration, Florence2Processor
 from transformers.modeling_outputs import BaseModelOutput
 
 from configs.project import BUNDLED
-from training.cores import left_for_training, on_every_core
+from training.budget import Budget
+from training.cards import command
+from training.cores import on_every_core
+from training.detector.batches import IGNORED, Batch, Wording
 from training.detector.card import write_card
-from training.detector.model import (
-    BINS,
-    CELLS,
-    IMAGE_TOKENS,
-    PROMPT,
-    SIDE,
-    boxes_head,
-    new_network,
-    new_processor,
-    place_id,
-)
+from training.detector.model import IMAGE_TOKENS, boxes_head, new_network, new_processor
 from training.drawing.chance import Rng, canvas
-from training.drawing.families.arrangement import NAMES, Arrangement, Stock, Thing, arranged, stocked
+from training.drawing.families.arrangement import NAMES, Stock, arranged, joined, stocked
 from training.scenes import Split, generator
 from training.steps import descend, learning_rate, run_for
 
@@ -41,100 +32,17 @@ SPRITES_PER_TASK = 25
 CANVAS = (144, 240)  # shorter side of a training scene in pixels
 BATCH = 16
 PEAK_LEARNING_RATE = 1.5e-3
-WARM_UP, SILENT = 0.02, 0.2  # shares of the training: of rising rate, and before the decoder joins
-GRID = 10  # places between two edges that the answers tell apart
-BLUR = 1.0  # of a place in the targets, in grid steps
-IGNORED = -100
-NAME_WEIGHT = 2.0  # of a name or the end against a place
+WARM_UP, SILENT = 0.02, 0.2  # shares of the training: while the rate rises, and before the decoder learns too
+NAME_WEIGHT = 2.0  # what a wrong name or a wrong end costs, compared with a wrong place
 
 
 def draw_stock(seed: int, first: int, count: int) -> Stock:
-    """Draw `count` sprites of every name and as many grounds: the part of a training seed that starts at `first`."""
+    """Draw `count` sprites of every name and `count` grounds; `first` tells the parts of a training seed apart."""
     return stocked(generator(Split.TRAINING, seed, first), count, count)
 
 
-def together(parts: Sequence[Stock]) -> Stock:
-    """Several stocks as one."""
-    sprites = {name: tuple(one for part in parts for one in part.sprites[name]) for name in NAMES}
-    return Stock(sprites, tuple(ground for part in parts for ground in part.grounds))
-
-
-def edges(thing: Thing, image: Image.Image) -> tuple[float, float, float, float]:
-    """The box of a thing in shares (0–1) of the picture."""
-    left, top, right, bottom = thing.box
-    return left / image.width, top / image.height, right / image.width, bottom / image.height
-
-
-class Wording:
-    """The answers in tokens: things by name in the order of NAMES, of one name from left to right."""
-
-    def __init__(self, processor: Florence2Processor) -> None:
-        self.tokenizer = processor.tokenizer
-        self.first_place = place_id(self.tokenizer, 0)
-        self.names = self.tokenizer.convert_tokens_to_ids(list(NAMES))
-        self.prompt = torch.tensor(
-            self.tokenizer(f"{self.tokenizer.bos_token}{PROMPT}{self.tokenizer.eos_token}")["input_ids"]
-        )
-        self.softened = self._softened()
-
-    def answer(self, scene: Arrangement) -> list[int]:
-        """The tokens that describe a scene, to the end token."""
-        tokens: list[int] = []
-        previous = None
-        for name, box in sorted((NAMES.index(thing.name), edges(thing, scene.image)) for thing in scene.things):
-            if name != previous:
-                tokens.append(self.names[name])
-            tokens += [self.first_place + min(BINS - 1, round(edge * BINS / GRID) * GRID) for edge in box]
-            previous = name
-        return [*tokens, self.tokenizer.eos_token_id]
-
-    def _softened(self) -> Tensor:
-        """What to aim for in place of each token, (tokens, tokens): a place may be a little off."""
-        aims = torch.eye(len(self.tokenizer))
-        grid = torch.tensor([min(BINS - 1, place) for place in range(0, BINS + 1, GRID)])
-        near = torch.exp(-0.5 * ((grid[:, None] - grid) / (BLUR * GRID)) ** 2)
-        aims[self.first_place + grid] = 0.0
-        rows, columns = self.first_place + grid[:, None], self.first_place + grid
-        aims[rows, columns] = near / near.sum(dim=1, keepdim=True)
-        return aims
-
-
-class Batch:
-    """Scenes as the network takes and answers them.
-
-    Attributes:
-        pixels: uint8 (n, SIDE, SIDE, 3).
-        answers: tokens (n, longest), IGNORED after the end.
-        names: of each cell the index of its name, len(NAMES) for none, (n, CELLS²).
-        middles: whether the middle of a thing lies in the cell, (n, CELLS²).
-        boxes: edges (0–1) of the thing in the cell, (n, CELLS², 4).
-    """
-
-    def __init__(self, scenes: Sequence[Arrangement], wording: Wording) -> None:
-        squares = [np.asarray(scene.image.resize((SIDE, SIDE), Image.Resampling.BILINEAR)) for scene in scenes]
-        self.pixels = torch.from_numpy(np.stack(squares))
-        tokens = [torch.tensor(wording.answer(scene)) for scene in scenes]
-        self.answers = torch.nn.utils.rnn.pad_sequence(tokens, batch_first=True, padding_value=IGNORED)
-        self.names = torch.full((len(scenes), CELLS, CELLS), len(NAMES))
-        self.middles = torch.zeros(len(scenes), CELLS, CELLS)
-        self.boxes = torch.zeros(len(scenes), CELLS, CELLS, 4)
-        for row, scene in enumerate(scenes):
-            for thing in scene.things:
-                self._mark(row, NAMES.index(thing.name), edges(thing, scene.image))
-        self.names, self.middles, self.boxes = self.names.flatten(1), self.middles.flatten(1), self.boxes.flatten(1, 2)
-
-    def _mark(self, row: int, name: int, box: tuple[float, float, float, float]) -> None:
-        left, top, right, bottom = (edge * CELLS for edge in box)
-        x, y = int((left + right) / 2), int((top + bottom) / 2)
-        columns = slice(min(x, round(left)), max(x + 1, round(right)))
-        rows = slice(min(y, round(top)), max(y + 1, round(bottom)))
-        self.names[row, rows, columns] = name
-        self.boxes[row, rows, columns] = torch.tensor(box)
-        self.middles[row, y, x] = 1.0
-
-
 class Trainer:
-    """The network and the steps it takes through freshly arranged scenes."""
+    """A network that learns from newly arranged scenes, step by step."""
 
     def __init__(self, stock: Stock, seed: int, at_once: int = BATCH) -> None:
         torch.manual_seed(seed)
@@ -149,7 +57,11 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02)
 
     def step(self, progress: float) -> float:
-        """One batch; `progress` (0–1) sets the learning rate and what is learnt. Returns the loss."""
+        """Learn from one batch; returns the loss.
+
+        Args:
+            progress: 0–1; sets the learning rate, and from SILENT on the decoder learns too.
+        """
         batch = self.batch()
         encoded = self.encoded(self.normalised(batch.pixels))
         loss = self.cell_loss(encoded, batch)
@@ -159,17 +71,17 @@ class Trainer:
         return descend(self.optimizer, rate, loss, self.parameters)
 
     def batch(self) -> Batch:
-        """Scenes that the network has not seen."""
+        """Scenes that are arranged now, so that the network has not seen them."""
         with canvas(*CANVAS):
             return Batch([arranged(self.rng, stock=self.stock) for _ in range(self.at_once)], self.wording)
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """Pixels as a camera and then the processor change them, (n, 3, SIDE, SIDE)."""
+        """Pixels after a camera's effects and the processor's normalisation, (n, 3, SIDE, SIDE)."""
         exposed = filmed(self.rng, pixels.float())
         return ((exposed - self.mean) / self.spread).permute(0, 3, 1, 2).contiguous()
 
     def encoded(self, pixels: Tensor) -> Tensor:
-        """What the encoder makes of the picture and the prompt, (n, IMAGE_TOKENS + words, width)."""
+        """The encoder's states for pictures and the prompt, (n, IMAGE_TOKENS + words, width)."""
         model = self.network.model
         words = self.network.get_input_embeddings()(self.wording.prompt).expand(len(pixels), -1, -1)
         seen = torch.cat([model.get_image_features(pixels).pooler_output, words], dim=1)
@@ -177,7 +89,7 @@ class Trainer:
         return states
 
     def cell_loss(self, encoded: Tensor, batch: Batch) -> Tensor:
-        """How far the throw-away head is from naming the cells and finding the boxes around them."""
+        """The loss of the throw-away head, which names the cells and places boxes around their things."""
         kinds, middles, boxes = self.head(encoded[:, 1:IMAGE_TOKENS]).split((len(NAMES) + 1, 1, 4), dim=-1)
         shown = batch.names < len(NAMES)
         off = (boxes[shown] - batch.boxes[shown]).abs().sum(dim=-1).mean()
@@ -187,7 +99,7 @@ class Trainer:
         return loss
 
     def answer_loss(self, encoded: Tensor, answers: Tensor) -> Tensor:
-        """How far the decoder is from the next token of the answers, the ones before it given."""
+        """The loss of the decoder, which predicts each token of the answers from those before it."""
         tokenizer, known = self.wording.tokenizer, answers != IGNORED
         before = functional.pad(answers, (1, 0), value=tokenizer.eos_token_id)[:, :-1]
         before = before.masked_fill(before == IGNORED, tokenizer.pad_token_id)
@@ -199,7 +111,7 @@ class Trainer:
 
 
 def filmed(rng: Rng, pixels: Tensor) -> Tensor:
-    """Pixels (n, height, width, 3) of 0–255 with another exposure, cast and contrast, and now and then noise."""
+    """Pixels (n, height, width, 3), 0–255, with random exposure, colour cast, contrast and, in some pictures, noise."""
     count = len(pixels)
     spread = torch.from_numpy(rng.uniform(-1, 1, (3, count, 1, 1, 1)).astype(np.float32))
     cast = torch.from_numpy(rng.normal(1, 0.025, (count, 1, 1, 3)).astype(np.float32))
@@ -209,25 +121,18 @@ def filmed(rng: Rng, pixels: Tensor) -> Tensor:
 
 
 def save(network: Florence2ForConditionalGeneration, processor: Florence2Processor, folder: Path) -> None:
-    """Write the network in half precision and its processor; the network itself becomes half precise."""
+    """Write the network in half precision, and its processor; `network` itself is converted too."""
     folder.mkdir(parents=True, exist_ok=True)
     network.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     processor.save_pretrained(folder)
 
 
-def run(output: Path | None, minutes: float, seed: int) -> None:
-    """Draw, train, save, measure the saved network through its processor, and write its card.
-
-    Args:
-        output: the folder to write; the bundled one when None.
-        minutes: time for drawing and training together.
-        seed: of the drawings and of the training.
-    """
-    start, folder = time.monotonic(), output or OUTPUT
-    stock = on_every_core(draw_stock, together, seed, SPRITES, SPRITES_PER_TASK)
-    print(f"{time.monotonic() - start:5.0f} s  {SPRITES} sprites of each name drawn", flush=True)
+def run(folder: Path, minutes: float, seed: int) -> None:
+    """Draw, train, save, measure the saved network through its processor, and write its card."""
+    budget = Budget(minutes)
+    stock = on_every_core(draw_stock, joined, seed, SPRITES, SPRITES_PER_TASK)
+    budget.report(f"{SPRITES} sprites of each name drawn")
     trainer = Trainer(stock, seed)
-    steps = run_for(left_for_training(start, minutes), trainer.step)
+    steps = run_for(budget.left(), trainer.step)
     save(trainer.network.eval(), trainer.processor, folder)
-    made = f"`python -m training detector --minutes {minutes:g} --seed {seed}`"
-    print(write_card(folder, made, steps * BATCH, seed))
+    print(write_card(folder, command("detector", minutes, seed), steps * BATCH, seed))

@@ -1,4 +1,4 @@
-"""Random choices: every drawing function takes its decisions from the one generator that it is given."""
+"""Random choices: every drawing function takes its random numbers from the generator that it is given."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ def between(rng: Rng, low: float, high: float) -> float:
 
 @contextmanager
 def canvas(low: int, high: int) -> Iterator[None]:
-    """What is drawn inside has a shorter side of `low` to `high` pixels, `high` not included."""
+    """Pictures drawn in this context have a shorter side of `low` to `high` pixels, `high` not included."""
     token = _SHORTER_SIDE.set((low, high))
     try:
         yield
@@ -52,8 +52,9 @@ def canvas(low: int, high: int) -> Iterator[None]:
 
 
 def canvas_size(rng: Rng) -> tuple[int, int]:
-    """Width and height of a picture: the shorter side 180–299 pixels, or as `canvas` says, the aspect ratio up to 1.9
-    either way.
+    """A random width and height in pixels, upright or wide, with an aspect ratio of at most 1.9.
+
+    The shorter side is 180–299 pixels, unless `canvas` says otherwise.
     """
     short = int(rng.integers(*_SHORTER_SIDE.get()))
     long = int(short * between(rng, 1.0, 1.9) ** between(rng, 0.2, 1.0))
@@ -61,7 +62,11 @@ def canvas_size(rng: Rng) -> tuple[int, int]:
 
 
 def jittered_box(rng: Rng, size: tuple[int, int], low: float, high: float) -> Box:
-    """A square box, `low`–`high` of the shorter side wide, in (or over) the centre square a model sees."""
+    """A square box about the middle of a picture of this size.
+
+    Its side is `low` to `high` of the picture's shorter side. A box smaller than the centre square, which is what a
+    model sees of the picture, lies within that square; a larger one covers it.
+    """
     width, height = size
     short = min(size)
     side = short * between(rng, low, high)

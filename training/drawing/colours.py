@@ -10,8 +10,8 @@ from training.drawing.chance import Rng, between
 
 Colour = tuple[int, int, int]
 
-# name: ranges of hue (degrees; red runs past 360), saturation and value, far enough apart that a name stays right after
-# a colour cast
+# Ranges of hue (degrees; red runs past 360), saturation and value. They are far enough apart that a name stays right
+# after a colour cast
 NAMED: dict[str, tuple[tuple[float, float], tuple[float, float], tuple[float, float]]] = {
     "red": ((352, 366), (0.78, 1.0), (0.65, 0.95)),
     "orange": ((22, 34), (0.82, 1.0), (0.9, 1.0)),
@@ -29,7 +29,7 @@ CHROMATIC = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 
 
 def named(rng: Rng, name: str) -> Colour:
-    """A shade that goes by this name."""
+    """A random shade of a named colour."""
     hue, saturation, value = NAMED[name]
     return from_hsv(between(rng, *hue), between(rng, *saturation), between(rng, *value))
 
@@ -43,7 +43,7 @@ def from_hsv(hue: float, saturation: float, value: float) -> Colour:
 def any_colour(
     rng: Rng, saturation: tuple[float, float] = (0.1, 0.9), value: tuple[float, float] = (0.15, 1)
 ) -> Colour:
-    """A colour of any hue."""
+    """A random colour of any hue."""
     return from_hsv(between(rng, 0, 360), between(rng, *saturation), between(rng, *value))
 
 
@@ -60,7 +60,7 @@ def vary(rng: Rng, colour: Colour, spread: int = 14) -> Colour:
 
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """`share` (0–1) of the second colour in the first."""
+    """The first colour with a share (0–1) of the second mixed in."""
     red, green, blue = (round(a * (1 - share) + b * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 

@@ -1,7 +1,7 @@
-"""What spoils a picture, in grades: every distortion takes a severity from 0 (none) to 1 (hardly a picture any more).
+"""Distortions of pictures, each with a severity from 0 (none) to 1 (the picture can hardly be recognised).
 
-The scales are ours. Each is chosen so that the picture gets worse from one end to the other, not only near one of them;
-that 0.5 of one looks as bad as 0.5 of another is a wish, not a measurement.
+The scales are this project's own. Along each the picture gets worse steadily, and not only near one end. Equal
+severities of two distortions are meant to look equally bad, but nobody has measured that.
 """
 
 from collections.abc import Callable
@@ -16,29 +16,29 @@ Distortion = Callable[[Rng, Image.Image, float], Image.Image]
 
 
 def faded(_rng: Rng, image: Image.Image, severity: float) -> Image.Image:
-    """Contrast lost towards the mean grey: a tenth of it is left at 1."""
+    """Lower contrast around the mean grey: at severity 1 a tenth of it is left."""
     pixels = np.asarray(image, np.float32)
     grey = pixels.mean()
     return _as_image((pixels - grey) * (1 - 0.9 * severity) + grey)
 
 
 def unsharp(_rng: Rng, image: Image.Image, severity: float) -> Image.Image:
-    """A Gaussian blur of up to 4 pixels' deviation."""
+    """A Gaussian blur with a standard deviation of up to 4 pixels."""
     return image.filter(ImageFilter.GaussianBlur(4 * severity**1.2))
 
 
 def noisy(rng: Rng, image: Image.Image, severity: float) -> Image.Image:
-    """Gaussian noise in every channel, of up to 50 levels' deviation."""
+    """Gaussian noise in every channel, with a standard deviation of up to 50 levels."""
     noise = rng.standard_normal((image.height, image.width, 3), dtype=np.float32)
     return _as_image(np.asarray(image, np.float32) + noise * 50 * severity**1.3)
 
 
 def compressed(_rng: Rng, image: Image.Image, severity: float) -> Image.Image:
-    """JPEG, its quality falling from 100 to 4 in equal ratios."""
+    """JPEG compression, its quality falling geometrically from 100 to 4."""
     return as_jpeg(image, round(100 * 0.04**severity))
 
 
-# In the order in which a camera does them: light, lens, sensor, file
+# In the order in which they arise in a camera: light, lens, sensor, file
 SINGLE: dict[str, Distortion] = {"contrast": faded, "blur": unsharp, "noise": noisy, "jpeg": compressed}
 MIXTURE = "mixture"
 KINDS = (*SINGLE, MIXTURE)
@@ -48,8 +48,8 @@ def distorted(rng: Rng, image: Image.Image, kind: str, severity: float) -> Image
     """A spoilt copy of an RGB image.
 
     Args:
-        kind: one of KINDS. A mixture is two of the single ones, whose severities a and b leave as much untouched as
-            the whole: (1 - a)(1 - b) = 1 - severity.
+        kind: one of KINDS. A mixture applies two single ones, whose severities a and b together make the whole:
+            (1 - a)(1 - b) = 1 - severity.
         severity: 0–1; 0 leaves every pixel as it is.
     """
     if severity == 0:

@@ -1,4 +1,4 @@
-"""Soft painting in a drawing's own coordinates: light and shadow with blurred edges, turned and scaled as one."""
+"""Painting with soft edges in a drawing's own coordinates, so that the drawing can be scaled and turned as a whole."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ Points = NDArray[np.floating]
 
 
 class Easel:
-    """An RGB image and where a drawing lies on it.
+    """An RGB image, and where a drawing lies on it.
 
-    A point (u, v) of the drawing is v × `scale` pixels below `centre` and u × `scale` to the right of it, all of it
-    turned by `turn` radians.
+    A point (u, v) of the drawing lies u × `scale` pixels to the right of `centre` and v × `scale` pixels below it; the
+    whole is turned by `turn` radians around `centre`.
     """
 
     def __init__(self, image: Image.Image, centre: Point, scale: float, turn: float = 0) -> None:
@@ -22,31 +22,38 @@ class Easel:
         self._turn = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
 
     def pixels(self, points: Points) -> Points:
-        """(n, 2) in the drawing to (n, 2) on the image."""
+        """Points (n, 2) of the drawing -> pixels (n, 2) of the image."""
         return np.asarray(points @ self._turn * self.scale + self.centre)
 
     def area(
         self, outline: Points, colour: Colour, opacity: float = 1, soft: float = 0.01, within: Points | None = None
     ) -> None:
-        """Fill a polygon (n, 2); its edge fades over `soft`. Nothing is painted outside the polygon `within`."""
+        """Fill a polygon.
+
+        Args:
+            outline: its corners, (n, 2).
+            opacity: 0–1.
+            soft: the width over which the edge fades.
+            within: a polygon outside which nothing is painted.
+        """
         corners = self.pixels(outline)
         self._paint(corners, colour, opacity, soft, None, within)
 
     def stroke(self, line: Points, width: float, colour: Colour, opacity: float = 1, soft: float = 0.01) -> None:
-        """Draw along points (n, 2)."""
+        """Draw a line along points (n, 2)."""
         self._paint(self.pixels(line), colour, opacity, soft, width, None)
 
     def oval(
         self, centre: Point, radii: Point, colour: Colour, opacity: float = 1, soft: float = 0.01,
         within: Points | None = None,
     ) -> None:  # fmt: skip
-        """Fill an ellipse."""
+        """Fill an ellipse; the other arguments are those of `area`."""
         self.area(ellipse(centre, radii), colour, opacity, soft, within)
 
     def _paint(
         self, corners: Points, colour: Colour, opacity: float, soft: float, width: float | None, within: Points | None
     ) -> None:
-        # Only the part of the image that changes is masked and blurred: most strokes are small
+        # Mask and blur only the part of the image that changes: most strokes are small
         margin = 2 + 3 * soft * self.scale + (width or 0) * self.scale
         low = np.floor(np.maximum(corners.min(axis=0) - margin, 0)).astype(int)
         high = np.ceil(np.minimum(corners.max(axis=0) + margin, self.image.size)).astype(int)
@@ -68,7 +75,7 @@ class Easel:
 
 
 def curve(first: Point, middle: Point, last: Point, count: int = 14) -> Points:
-    """Points (count, 2) on the parabola through three."""
+    """Points (count, 2) on the parabola through three points."""
     t = np.linspace(0, 1, count)[:, None]
     ends = (1 - t) * (1 - 2 * t) * np.array(first) + t * (2 * t - 1) * np.array(last)
     return np.asarray(ends + 4 * t * (1 - t) * np.array(middle))
@@ -81,7 +88,7 @@ def ellipse(centre: Point, radii: Point, count: int = 40) -> Points:
 
 
 def mirrored(points: Points, side: int) -> Points:
-    """The points as they are on the right (side 1), or on the left of the drawing (-1)."""
+    """The points as they are (side 1), or mirrored to the left half of the drawing (side -1)."""
     return np.asarray(points * (side, 1))
 
 

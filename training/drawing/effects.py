@@ -1,4 +1,4 @@
-"""Noise, light and what a camera or a codec does to a picture."""
+"""Noise, light, and the effects of a camera and of a codec on a picture."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -40,7 +40,7 @@ def fractal(rng: Rng, size: Size, cells: float = 4, octaves: int = 4, keep: floa
 
 
 def coloured(field: Field, colours: Sequence[Colour]) -> Image.Image:
-    """A field of 0–1 through evenly spaced colour stops, as an RGB image."""
+    """An RGB image of a field (0–1), whose values are mapped to evenly spaced colours."""
     return Image.fromarray(ramp(colours)[(field * 255).astype(np.uint8)])
 
 
@@ -74,7 +74,7 @@ def light_map(rng: Rng, size: Size, strength: float) -> Field:
 
 
 def blurred(image: Image.Image, radius: float) -> Image.Image:
-    """A box blur, three times faster than a Gaussian and not to be told from it at these sizes."""
+    """A box blur: three times faster than a Gaussian, and at these sizes it looks the same."""
     return image.filter(ImageFilter.BoxBlur(radius))
 
 
@@ -92,7 +92,7 @@ def blob(rng: Rng, size: Size, box: tuple[float, float, float, float], roughness
 
 
 def rounded(rng: Rng, mask: Image.Image, depth: float = 0.6) -> Field:
-    """A light map that makes a masked shape look solid: bright on one side, dark towards the other rim."""
+    """A light map that makes a masked shape look solid: bright on one side, darker towards the rim."""
     radius = max(4, min(mask.size) // 8)
     soft = np.asarray(blurred(blurred(mask, radius), radius), np.float32) / 255
     tilt = light_map(rng, mask.size, 0.5)
@@ -100,7 +100,7 @@ def rounded(rng: Rng, mask: Image.Image, depth: float = 0.6) -> Field:
 
 
 def camera(rng: Rng, image: Image.Image) -> Image.Image:
-    """What lies between a scene and its file: exposure, a colour cast, blur, sensor noise, JPEG, each now and then."""
+    """The effects of taking and storing a picture, each in some pictures: exposure, colour cast, noise, blur, JPEG."""
     pixels = np.asarray(image, np.float32)
     if maybe(rng, 0.7):
         gain = between(rng, 0.85, 1.12) * (1 + rng.normal(0, 0.025, 3))
@@ -127,7 +127,7 @@ def pixelated(image: Image.Image, scale: float, resample: Image.Resampling) -> I
 
 
 def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """The image after a trip through JPEG."""
+    """The image after compression as JPEG."""
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return Image.open(buffer).convert("RGB")

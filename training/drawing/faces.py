@@ -1,12 +1,11 @@
 """Frontal faces with an expression, shaded so that a face detector trained on photographs finds them.
 
-Coordinates are half a face's width: the face reaches from -1 to 1 across, its hairline is near -1, its chin near 1.25.
-Expressions follow the action units of the Facial Action Coding System (FACS; Ekman and Friesen 1978): which muscles
-raise, lower or stretch which part. They are textbook expressions, far clearer than people's.
+Coordinates are in half a face's width: across, the face reaches from -1 to 1; its hairline is near -1 and its chin near
+1.25, measured downwards.
 """
 
-from dataclasses import dataclass, fields
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -15,11 +14,8 @@ from training.drawing.chance import Box, Rng, between, maybe, pick
 from training.drawing.colours import Colour, any_colour, mix, shade, vary
 from training.drawing.easel import Easel, curve, ellipse, mirrored
 from training.drawing.effects import as_jpeg, clouds, light_map, lit
+from training.drawing.expressions import EMOTIONS, Emotion, Expression, expression
 from training.drawing.families.photos import backdrop
-
-Emotion = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
-# In DeepFace's order
-EMOTIONS: tuple[Emotion, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 SKINS: tuple[Colour, ...] = (
     (250, 222, 200), (240, 200, 170), (228, 180, 146), (205, 152, 116), (175, 122, 88), (140, 94, 66), (112, 74, 54),
@@ -29,13 +25,17 @@ HAIRS: tuple[Colour, ...] = (
 )  # fmt: skip
 IRISES: tuple[Colour, ...] = ((60, 40, 26), (84, 58, 34), (70, 96, 110), (80, 100, 66), (40, 32, 28))
 DARK: Colour = (24, 14, 14)
-MOUTH = 0.72  # height of the mouth
-EYE = (0.42, -0.14)
+MOUTH = 0.72  # vertical position of the mouth
+EYE = (0.42, -0.14)  # middle of the eye on the right side of the picture
 
 
 class Face(NamedTuple):
-    """An RGB picture of one face, its emotion, and the square (left, top, right, bottom) around it
-    from hair to chin, as wide as the ears, much as OpenCV's detector finds it."""
+    """An RGB picture of one face.
+
+    Attributes:
+        box: the square around the face in pixels, from hair to chin and as wide as the ears, about as OpenCV's
+            detector finds it.
+    """
 
     image: Image.Image
     emotion: Emotion
@@ -43,91 +43,14 @@ class Face(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Expression:
-    """What the muscles do; all 0 is a face at rest.
+class Looks:
+    """What a person looks like.
 
     Attributes:
-        inner, outer: the brow's inner and outer end raised (lowered when negative), in half face widths.
-        knit: brows drawn together.
-        wide: upper lids raised (1 is staring), or the eyes closing (-1 is shut).
-        squint: lower lids and cheeks raised, 0–1.
-        corners: mouth corners pulled up (down when negative).
-        stretch: mouth wider (narrower when negative), as a share of its width.
-        drop: jaw dropped, the height of the open mouth.
-        bare: teeth shown, 0–1.
-        press: lips pressed thin, 0–1.
-        sneer: upper lip raised and nose wrinkled, 0–1.
-        folds: furrows from nose to mouth corners, 0–1.
-        frown: upright furrows between the brows, 0–1.
+        jaw: how much the chin is narrower than the head, 0–1.
+        brows: their thickness, in half a face's width.
+        nose, lips: factors of their usual widths.
     """
-
-    inner: float = 0
-    outer: float = 0
-    knit: float = 0
-    wide: float = 0
-    squint: float = 0
-    corners: float = 0
-    stretch: float = 0
-    drop: float = 0
-    bare: float = 0
-    press: float = 0
-    sneer: float = 0
-    folds: float = 0
-    frown: float = 0
-
-
-# Two ways to show each, of which a face may show anything between
-EXPRESSIONS: dict[Emotion, tuple[Expression, Expression]] = {
-    # AU 4 brows lowered, 5 upper lids raised, 7 lids tight, 23 lips tight, or 25 teeth bared
-    "angry": (
-        Expression(inner=-0.15, outer=0.1, knit=0.09, wide=-0.15, squint=0.5, stretch=-0.12, press=1, frown=1),
-        Expression(inner=-0.17, outer=0.12, knit=0.09, wide=0.1, squint=0.6, drop=0.22, bare=1, frown=1, corners=-0.05),
-    ),
-    # AU 9 nose wrinkled, 10 upper lip raised, 15 corners lowered, 17 chin raised, cheeks up
-    "disgust": (
-        Expression(inner=-0.1, outer=-0.04, wide=-0.5, squint=0.8, corners=-0.12, sneer=0.9, folds=0.8),
-        Expression(inner=-0.12, outer=-0.06, wide=-0.6, squint=1, corners=-0.16, sneer=1, folds=1, drop=0.12, bare=0.5),
-    ),
-    # AU 1+2+4 brows raised and drawn together, 5 lids raised, 20 mouth stretched, 25 open
-    "fear": (
-        Expression(inner=0.22, outer=0.04, knit=0.07, wide=0.8, stretch=0.3, drop=0.13, corners=-0.08, bare=0.5),
-        Expression(inner=0.27, outer=0.06, knit=0.08, wide=1, stretch=0.4, drop=0.2, corners=-0.12, bare=1),
-    ),
-    # AU 6 cheeks raised, 12 corners pulled up
-    "happy": (
-        Expression(wide=-0.1, squint=0.5, corners=0.2, stretch=0.2, folds=0.6),
-        Expression(wide=-0.15, squint=0.8, corners=0.24, stretch=0.3, folds=0.8, drop=0.26, bare=1, outer=0.03),
-    ),
-    # AU 1 inner brows raised, 4 drawn together, 15 corners lowered, lids drooping
-    "sad": (
-        Expression(inner=0.16, outer=-0.1, knit=0.04, wide=-0.35, corners=-0.2, stretch=-0.1),
-        Expression(inner=0.22, outer=-0.14, knit=0.05, wide=-0.5, corners=-0.27, stretch=-0.05, press=0.3),
-    ),
-    # AU 1+2 brows raised, 5 lids raised, 26/27 jaw dropped
-    "surprise": (
-        Expression(inner=0.2, outer=0.2, wide=0.7, stretch=-0.35, drop=0.4),
-        Expression(inner=0.27, outer=0.26, wide=1, stretch=-0.3, drop=0.52),
-    ),
-    "neutral": (Expression(), Expression(wide=-0.1, press=0.15, corners=0.02)),
-}
-
-
-def expression(rng: Rng, emotion: Emotion) -> Expression:
-    """One of the ways to show an emotion, a little stronger or weaker, and never quite the same."""
-    first, second = EXPRESSIONS[emotion]
-    share, strength = between(rng, 0, 1), between(rng, 0.8, 1.15)
-    values = {}
-    for field in fields(Expression):
-        a, b = getattr(first, field.name), getattr(second, field.name)
-        values[field.name] = (a + (b - a) * share) * strength + rng.normal(0, 0.012)
-    for name in ("squint", "drop", "bare", "press", "sneer", "folds", "frown"):
-        values[name] = min(1.0, max(0.0, values[name]))
-    return Expression(**values)
-
-
-@dataclass(frozen=True)
-class Looks:
-    """Whose face it is; `nose` and `lips` scale their widths, `jaw` (0–1) narrows the chin."""
 
     skin: Colour
     hair: Colour
@@ -141,7 +64,7 @@ class Looks:
 
 
 def looks(rng: Rng) -> Looks:
-    """Anybody, from light to dark."""
+    """A random person, of any skin and hair colour."""
     skin = vary(rng, pick(rng, SKINS), 8)
     return Looks(
         skin=skin,
@@ -160,10 +83,10 @@ def draw_face(rng: Rng, emotion: Emotion | None = None) -> Face:
     """Draw one face.
 
     Args:
-        emotion: one of EMOTIONS; any when None.
+        emotion: one of EMOTIONS; None: any.
 
     Returns:
-        The face, in a picture of 200–320 pixels a side; nothing is cut by its frame.
+        The face, whole, in a square picture of 200–320 pixels a side.
     """
     shown: Emotion = pick(rng, EMOTIONS) if emotion is None else emotion
     side = int(rng.integers(200, 321))
@@ -185,7 +108,7 @@ def draw_face(rng: Rng, emotion: Emotion | None = None) -> Face:
 
 
 def background(rng: Rng, side: int) -> Image.Image:
-    """A plain wall, a cloudy one, or something out of focus."""
+    """A background: a plain wall, a mottled one, or something out of focus."""
     kind = int(rng.integers(3))
     if kind == 0:
         return Image.new("RGB", (side, side), any_colour(rng, (0, 0.4), (0.3, 1)))
@@ -195,7 +118,7 @@ def background(rng: Rng, side: int) -> Image.Image:
 
 
 def _photograph(rng: Rng, image: Image.Image) -> Image.Image:
-    """Light from a side, a little blur, noise and compression; now and then black and white."""
+    """Light from one side, a little blur, noise and compression; sometimes in black and white."""
     image = lit(image, light_map(rng, image.size, between(rng, 0, 0.22)) * between(rng, 0.85, 1.1))
     image = image.filter(ImageFilter.GaussianBlur(between(rng, 0, 0.9)))
     noise = rng.standard_normal((image.height, image.width, 1), dtype=np.float32) * between(rng, 0, 6)
@@ -206,7 +129,7 @@ def _photograph(rng: Rng, image: Image.Image) -> Image.Image:
 
 
 def _outline(who: Looks, how: Expression, grown: float = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.floating]]:
-    """The head from the front; a dropped jaw makes it longer."""
+    """The outline of the head, (72, 2); a dropped jaw makes it longer, `grown` larger on all sides."""
     t = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     u, v = np.cos(t), np.sin(t)
     u = u * (1 - who.jaw * np.clip(v, 0, 1) ** 2)
@@ -230,7 +153,7 @@ def _behind(rng: Rng, easel: Easel, who: Looks) -> None:
 
 
 def _skin(easel: Easel, who: Looks, how: Expression) -> None:
-    """The head with its soft shading: dark towards the rim, light on forehead, cheeks and chin, dark eye sockets."""
+    """The head, softly shaded: dark at the rim and in the eye sockets, light on forehead, cheeks and chin."""
     skin, light, dark = who.skin, mix(who.skin, (255, 255, 255), 0.3), shade(who.skin, 0.55)
     head = _outline(who, how)
     easel.area(head, shade(skin, 0.78), soft=0.02)
@@ -255,7 +178,7 @@ def _skin(easel: Easel, who: Looks, how: Expression) -> None:
 
 
 def _nose(easel: Easel, who: Looks, how: Expression) -> None:
-    """A light bridge between dark sides, the tip, nostrils; wrinkles across when it is pulled up."""
+    """The nose: a light bridge between dark sides, the tip, nostrils, and wrinkles across when it is pulled up."""
     light, dark = mix(who.skin, (255, 255, 255), 0.42), shade(who.skin, 0.5)
     up = 0.06 * how.sneer
     wide = 0.15 * who.nose * (1 + 0.15 * how.sneer)
@@ -278,7 +201,7 @@ def _nose(easel: Easel, who: Looks, how: Expression) -> None:
 
 
 def _eyes(rng: Rng, easel: Easel, who: Looks, how: Expression) -> None:
-    """Whites, irises and lids; the opening follows the lids."""
+    """Whites, irises and lids."""
     above = 0.105 * (1 + 0.75 * how.wide)
     below = 0.065 * (1 + 0.25 * how.wide) * (1 - 0.6 * how.squint)
     droop = 0.35 * max(0.0, how.inner - how.outer)  # the lid follows a brow that rises inwards
@@ -300,7 +223,7 @@ def _eyes(rng: Rng, easel: Easel, who: Looks, how: Expression) -> None:
 
 
 def _brows(easel: Easel, who: Looks, how: Expression) -> None:
-    """Two strokes, thicker inside."""
+    """The brows: two strokes each, thicker at the inner end."""
     colour = mix(who.hair, DARK, 0.5)
     for side in (-1, 1):
         inner = (0.19 - how.knit, -0.4 - how.inner)
@@ -312,14 +235,14 @@ def _brows(easel: Easel, who: Looks, how: Expression) -> None:
 
 
 def _mouth(easel: Easel, who: Looks, how: Expression) -> None:
-    """Lips around a line or an opening, with teeth where they show."""
+    """Lips around a closed or an open mouth, with the teeth that show."""
     lip = mix(mix(who.skin, (170, 60, 60), 0.45), DARK, 0.12)
     half = 0.36 * who.lips * (1 + how.stretch)
     top = MOUTH - 0.12 * how.sneer - 0.28 * how.drop
     bottom = MOUTH + 0.72 * how.drop
     corner = MOUTH - how.corners + (0.22 * how.drop if how.corners < 0.1 else 0)
     left, right = (-half, corner), (half, corner)
-    # Corners that go up leave the middle below them, and the other way round
+    # Where the corners go up, the middle stays below them; where they go down, above
     upper = curve(left, (0, top + 0.12 * how.corners), right)
     lower = curve(left, (0, bottom + 0.12 * how.corners), right)
     thin = 1 - 0.75 * how.press
@@ -336,7 +259,7 @@ def _mouth(easel: Easel, who: Looks, how: Expression) -> None:
             down = np.array([0, 0.45 * how.drop])
             teeth = np.concatenate([upper, (upper + down)[::-1]])
             easel.area(teeth, (232, 226, 216), min(1.0, how.bare), 0.008, opening)
-            if how.corners < 0:  # both rows show when the lips are drawn back and not up
+            if how.corners < 0:  # lips drawn back rather than up show both rows of teeth
                 teeth = np.concatenate([lower, (lower - 0.8 * down)[::-1]])
                 easel.area(teeth, (214, 206, 196), min(1.0, how.bare), 0.008, opening)
     else:
@@ -346,7 +269,7 @@ def _mouth(easel: Easel, who: Looks, how: Expression) -> None:
 
 
 def _fringe(rng: Rng, easel: Easel, who: Looks) -> None:
-    """Hair on the forehead: a wavy hairline, and temples."""
+    """Hair on the forehead, with a wavy hairline, and on the temples."""
     waves = rng.uniform(-0.06, 0.06, 9)
     u = np.linspace(-1.02, 1.02, 9)
     line = np.stack([u, -0.98 + 0.42 * np.abs(u) ** 3 + waves], axis=1)

@@ -1,4 +1,4 @@
-"""Words, and how to put them on a picture. The one font is Pillow's own, so scenes come out alike on every machine."""
+"""Words, and how to write them on a picture. The font is Pillow's own, so that scenes look alike on every machine."""
 
 import functools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What pictures show, in words: the class of a scene, and the caption of an arrangement and its way back."""
+"""What pictures show, in words: the class of a scene; the caption of an arrangement, and how to read one back."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from training.drawing.families.drawings import NUMBERS, PLURALS, with_article
 
 Group = tuple[str, str]  # the name of a thing and of its colour
 
-# Kinds of training/scenes.py whose class is not simply what stands behind the stroke
+# Classes of kinds of training/scenes.py; the class of any other kind is its name after the slash
 CLASSES = {
     **{f"map/{style}": "street map" for style in ("carto", "atlas", "pale", "dark", "plain")},
     "map/transit": "transit map", "map/topographic": "topographic map", "map/region": "political map",
@@ -43,12 +43,12 @@ def scene_caption(kind: str) -> str:
 
 
 def groups(things: Iterable[Thing]) -> Counter[Group]:
-    """How many there are of each name and colour."""
+    """The number of things of each name and colour."""
     return Counter((thing.name, thing.colour) for thing in things)
 
 
 def caption(counts: Counter[Group]) -> str:
-    """ "a red car, two blue stars and a green tree": things that look alike together, by name and then by colour."""
+    """ "a red car, two blue stars and a green tree": equal things counted together, by name and then by colour."""
     phrases = [_phrase(*group, counts[group]) for group in sorted(counts)]
     return " and ".join(filter(None, (", ".join(phrases[:-1]), phrases[-1])))
 
@@ -60,7 +60,7 @@ def _phrase(name: str, colour: str, count: int) -> str:
 
 
 def parsed(text: str) -> Counter[Group] | None:
-    """What a caption counts of each name and colour; None for one that `caption` would not write."""
+    """The numbers that a caption gives for each name and colour; None for a text that `caption` would not write."""
     counts: Counter[Group] = Counter()
     for phrase in re.split(r",| and ", text):
         words = phrase.split()
@@ -71,6 +71,6 @@ def parsed(text: str) -> Counter[Group] | None:
 
 
 def vocabulary() -> list[str]:
-    """Every word and mark of the captions, and of the classes of scenes."""
+    """Every word and punctuation mark of the captions, and of the classes of scenes."""
     texts = [*CLASSES.values(), *_WORDS, *_SINGULAR, *NAMED]
     return sorted({word for text in texts for word in text.split()} | {",", "and"})

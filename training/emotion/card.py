@@ -10,21 +10,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from training.cards import most_frequent, table_rows
 from training.emotion.crops import bgr, demography, drawn_square
-from training.quality.evaluation import drawn_faces
+from training.emotion.evaluation import drawn_faces
+from training.emotion.network import WEIGHTS
 
 MEASURED = 420  # faces
-WEIGHTS = "facial_expression_model_weights.onnx"
 
 CARD = """# {name}
 
 A small network for DeepFace's emotion attribute (four convolutions, 48 × 48 grey pixels, ONNX), so that the server
 answers on a machine with no other weights. Trained by this project on faces it draws itself
 (`training/drawing/faces.py`), whose brows, eyes and mouths follow the textbook (FACS), and on nothing else. **It reads
-those drawings. It has never seen a person, and what it says of one means nothing**; nor does any network know what
+those drawings. It has never seen a person, and what it says of one means nothing**; besides, no network knows what
 somebody feels.
 
-Made by {made}: {faces} faces, each cut out as DeepFace's OpenCV detector finds it and twice by a square around it.
+Made by {made}: {faces} faces, each cut out as DeepFace's OpenCV detector finds it, and twice by a square around it.
 
 On {count} fresh faces, drawn from seeds that training cannot reach, through `DeepFace.analyze`:
 
@@ -38,7 +39,15 @@ Mistakes: {mistakes}.
 
 @dataclass
 class EmotionAccuracy:
-    """Faces that the detector found, and right answers with it and without."""
+    """What the network got right.
+
+    Attributes:
+        faces: how many it was asked about.
+        found: how many of them DeepFace's detector found.
+        right: right emotions of those found.
+        right_without: right emotions of all faces, cut out as they were drawn, without the detector.
+        mistakes: how often each emotion of those found was taken for each other one.
+    """
 
     faces: int = 0
     found: int = 0
@@ -47,7 +56,7 @@ class EmotionAccuracy:
     mistakes: Counter[str] = field(default_factory=Counter)
 
     def rows(self) -> dict[str, float]:
-        """Shares, 0–1."""
+        """The figures of the card, 0–1."""
         return {
             "faces that the OpenCV detector finds": self.found / self.faces,
             "right emotions of those": self.right / max(1, self.found),
@@ -62,7 +71,7 @@ def measure(folder: Path, seed: int, count: int) -> EmotionAccuracy:
         weights = Path(home, ".deepface", "weights")
         weights.mkdir(parents=True)
         shutil.copy(folder / WEIGHTS, weights)
-        # DeepFace looks here when it loads the network, which it does once in a process
+        # DeepFace reads this when it loads the network, which it does once in a process
         before, os.environ["DEEPFACE_HOME"] = os.environ["DEEPFACE_HOME"], home
         for face in drawn_faces(count, seed):
             figures.faces += 1
@@ -86,16 +95,16 @@ def _ask(pixels: NDArray[Any], detector: str) -> list[dict[str, Any]]:
 
 
 def write_card(folder: Path, made: str, faces: int, seed: int) -> str:
-    """Measure the weights in a folder and write their MODEL_CARD.md; returns its table of figures.
+    """Measure the weights in a folder and write their MODEL_CARD.md; returns its rows of figures.
 
     Args:
         made: the command that made them, in Markdown.
-        faces: how many it drew.
+        faces: how many faces it drew.
         seed: of the evaluation faces.
     """
     figures = measure(folder, seed, MEASURED)
-    rows = "\n".join(f"| {name} | {100 * value:.1f} % |" for name, value in figures.rows().items())
-    mistakes = ", ".join(f"{mistake} ({times})" for mistake, times in figures.mistakes.most_common(5)) or "none"
+    rows = table_rows({name: f"{100 * value:.1f} %" for name, value in figures.rows().items()})
+    mistakes = most_frequent(figures.mistakes)
     card = CARD.format(name=folder.name, made=made, faces=faces, count=figures.faces, rows=rows, mistakes=mistakes)
     (folder / "MODEL_CARD.md").write_text(card)
     return rows

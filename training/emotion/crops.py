@@ -1,4 +1,7 @@
-"""Faces as DeepFace cuts them out and shows them to its emotion network. Import DeepFace through here."""
+"""Faces as DeepFace cuts them out and shows them to its emotion network.
+
+Import DeepFace only through this module, which sets the environment that DeepFace reads when it is imported.
+"""
 
 import os
 import tempfile
@@ -10,32 +13,32 @@ from numpy.typing import NDArray
 from deployments.pictures.pixels import Pixels
 from training.drawing.chance import Rng, between
 from training.drawing.faces import Face
+from training.emotion.network import SIDE
 
-# DeepFace decides on its engine, and makes a folder for its weights, as soon as it is imported
+# At its import, DeepFace chooses its engine and makes a folder for its weights
 os.environ.setdefault("DEEPFACE_HOME", tempfile.gettempdir())
 os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")
 
 from deepface.modules import demography, detection, preprocessing
 
-__all__ = ["SIDE", "Grey", "as_seen", "bgr", "demography", "detected", "drawn_square", "loose"]
+__all__ = ["Grey", "as_seen", "bgr", "demography", "detected", "drawn_square", "loose"]
 
-SIDE = 48
 Grey = NDArray[np.float32]
 
 
 def bgr(face: Face) -> Pixels:
-    """The picture as DeepFace takes it: uint8 (h, w, 3), BGR."""
+    """The picture of a face as DeepFace takes it: uint8 (h, w, 3), BGR."""
     return np.ascontiguousarray(np.asarray(face.image)[:, :, ::-1])
 
 
 def as_seen(face: NDArray[np.floating]) -> Grey:
-    """A face cut out, BGR (h, w, 3) of 0–1, as the network sees it: (SIDE, SIDE, 1)."""
+    """A face that was cut out, BGR (h, w, 3), 0–1, as the network takes it: grey (SIDE, SIDE, 1)."""
     square = preprocessing.resize_image(img=face, target_size=(224, 224))[0]
     return np.asarray(cv2.resize(cv2.cvtColor(square, cv2.COLOR_BGR2GRAY), (SIDE, SIDE)), np.float32)[..., None]
 
 
 def detected(face: Face) -> Grey | None:
-    """The largest face that DeepFace's OpenCV detector finds, turned upright by its eyes; None where it finds none."""
+    """The widest face that DeepFace's OpenCV detector finds, turned so that its eyes are level; None without one."""
     found = detection.extract_faces(bgr(face), detector_backend="opencv", enforce_detection=False, color_face="bgr")
     found = [one for one in found if one["confidence"] > 0]
     if not found:
@@ -44,7 +47,7 @@ def detected(face: Face) -> Grey | None:
 
 
 def loose(rng: Rng, face: Face) -> Grey:
-    """The drawn square around the face, up to 14 % larger or smaller and 7 % aside."""
+    """The drawn square around the face, made up to 14 % larger or smaller and shifted by up to 7 % of its side."""
     left, top, right, bottom = face.box
     half = (right - left) / 2 * between(rng, 0.86, 1.14)
     x, y = (left + right) / 2 + half * between(rng, -0.14, 0.14), (top + bottom) / 2 + half * between(rng, -0.14, 0.14)
@@ -52,7 +55,7 @@ def loose(rng: Rng, face: Face) -> Grey:
 
 
 def drawn_square(face: Face) -> Pixels:
-    """The drawn square around the face, uint8 BGR."""
+    """The drawn square around the face, uint8 (h, w, 3), BGR."""
     left, top, right, bottom = face.box
     return (_cut(face, (left + right) / 2, (top + bottom) / 2, (right - left) / 2) * 255).round().astype(np.uint8)
 

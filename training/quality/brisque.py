@@ -1,8 +1,8 @@
 """BRISQUE's regression, in the format that pyiqa reads: support vectors and their coefficients.
 
 pyiqa fixes everything else: the 36 features, the ranges they are scaled from, the kernel exp(-0.05 ‖a - b‖²) and the
-constant 153.591 that is added to the sum. So no intercept is fitted: what is learnt is how far below the constant a
-picture is, and a picture unlike all that were learnt from scores near the constant, as bad.
+constant 153.591 that is added to the sum. So no intercept is fitted: the regression learns how far below the constant a
+picture scores. A picture unlike all of the training scores near the constant, which means bad.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ Features = NDArray[np.floating]
 
 
 def features(image: Image.Image) -> NDArray[np.float32]:
-    """pyiqa's 36 features of an RGB image at its own and at half its size, scaled as pyiqa scales them. (36,)."""
+    """pyiqa's features (36,) of an RGB image, at its own size and at half of it, scaled as pyiqa scales them."""
     pixels = torch.from_numpy(np.array(image, np.float32) / 255).permute(2, 0, 1)[None]
     luma, found = to_y_channel(pixels, 255.0), []
     for _ in range(2):
@@ -36,13 +36,13 @@ def features(image: Image.Image) -> NDArray[np.float32]:
 
 
 def kernel(first: Features, second: Features) -> Features:
-    """pyiqa's kernel between every two rows. (n, m)."""
+    """pyiqa's kernel between every row of (n, 36) and every row of (m, 36): (n, m)."""
     squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1) - 2 * first @ second.T
     return np.asarray(np.exp(-GAMMA * np.maximum(squares, 0)))
 
 
 def fit(seen: Features, severities: Features, seed: int) -> tuple[Features, Features]:
-    """Kernel ridge regression on as many support vectors as the file may hold.
+    """Kernel ridge regression on SUPPORT_VECTORS of the given features, or on all where there are fewer.
 
     Args:
         seen: (n, 36), as `features` gives them; rows that are not finite are left out.
@@ -66,7 +66,7 @@ def predict(seen: Features, coefficients: Features, vectors: Features) -> Featur
 
 
 def save(coefficients: Features, vectors: Features, folder: Path) -> None:
-    """Write the pair of tensors that pyiqa's BRISQUE takes as its `pretrained_model_path`."""
+    """Write the pair of tensors that pyiqa's BRISQUE loads from its `pretrained_model_path`."""
     folder.mkdir(parents=True, exist_ok=True)
     pair = tuple(torch.from_numpy(values.astype(np.float32)) for values in (coefficients, vectors))
     torch.save(pair, folder / WEIGHTS)

@@ -1,4 +1,4 @@
-"""Measures the bundled quality weights as they will be served, and writes their cards."""
+"""Measures the bundled quality measures as they are served, and writes their cards."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from training.cards import table_rows
 from training.drawing.distortions import KINDS
 from training.quality import brisque, nima
 from training.quality.evaluation import composed_scenes, degraded_scenes
@@ -22,7 +23,7 @@ itself (`training/quality/scenes.py`) and then spoils (`training/drawing/distort
 ranks those scenes; it is not the BRISQUE of the literature**, which learnt from what people said of photographs.
 
 A score is 100 × the severity of the distortion: about 0 for a clean scene, about 100 for the worst, lower is better.
-A picture unlike all of them, a photograph too, can score up to 154 however good it is.
+A picture unlike all of them, such as a photograph, can score up to 154 however good it is.
 """
 
 TECHNICAL = """# {name}
@@ -33,9 +34,8 @@ spoils (`training/drawing/distortions.py`), and on nothing else. **It grades tho
 good.**
 
 Its output is 1 - severity: about 1 for a clean scene, about 0 for the worst. It sees the centre square of a picture at
-224 pixels: what only shows at full size, in a picture of more than about 500 pixels a side, is lost on it, and
-pictures far larger or smaller than those of the training (shorter side 240–319 pixels) are graded too well or too
-badly.
+224 pixels: in a picture of more than about 500 pixels a side it misses what shows only at full size, and pictures far
+larger or smaller than those of the training (shorter side 240–319 pixels) are graded too well or too badly.
 """
 
 AESTHETIC = """# {name}
@@ -43,8 +43,8 @@ AESTHETIC = """# {name}
 A small NIMA as pyiqa defines it (MobileNetV3 small 0.5, a distribution over the scores 1–10, half precision), so that
 the server answers on a machine with no other weights. Trained by this project on compositions it draws itself, whose
 score is a stated formula (`training/drawing/families/composition.py`: the subject's place, whether the frame cuts it,
-the horizon, harmony of hues, clutter, contrast), and on nothing else. **It knows that formula and no taste**: of any
-other picture its score says nothing. It sees the centre square of a picture only.
+the horizon, harmony of hues, clutter, contrast), and on nothing else. **It knows that formula and no taste**: its score
+says nothing about any other picture. It sees only the centre square of a picture.
 
 The target of the training is a Gaussian of deviation 1 around the score; the served figure is the mean, 1–10.
 """
@@ -82,7 +82,7 @@ def correlations(scores: Mapping[str, Score], count: int, seed: int) -> dict[str
         scores: the measures by name.
 
     Returns:
-        For each name the rank correlations by kind, -1 to 1; those over all of them as "all".
+        For each measure the rank correlations (-1 to 1) by kind of distortion, and over all of them as "all".
     """
     scenes = [(kind, severity, [score(image) for score in scores.values()])
               for image, kind, severity in degraded_scenes(count, seed)]  # fmt: skip
@@ -107,9 +107,12 @@ def scorer(network: torch.nn.Module) -> Score:
 
 
 def measure(folders: Mapping[str, Path], count: int, seed: int) -> dict[str, dict[str, float]]:
-    """Rank correlations of the saved `brisque`, `technical` and `aesthetic` weights with what was drawn.
+    """Rank correlations (-1 to 1) of the saved measures with what was drawn, as `correlations` gives them.
 
-    That of the technical score is with 1 - severity, so that 1 is best for all three.
+    The technical score should follow 1 - severity: its sign is turned, so that 1 is best for all three.
+
+    Args:
+        folders: of `brisque`, `technical` and `aesthetic`.
     """
     technical, aesthetic = (scorer(nima.load(folders[name])) for name in ("technical", "aesthetic"))
     compositions = [(aesthetic(image), score) for image, score in composed_scenes(count, seed)]
@@ -118,10 +121,10 @@ def measure(folders: Mapping[str, Path], count: int, seed: int) -> dict[str, dic
 
 
 def write_cards(folders: Mapping[str, Path], made: str, counts: Mapping[str, int], seed: int) -> str:
-    """Measure the weights in the three folders and write their MODEL_CARD.md; returns the figures for people.
+    """Measure the weights in the three folders and write their MODEL_CARD.md; returns the figures as text.
 
     Args:
-        folders: of `brisque`, `technical` and `aesthetic`.
+        folders: as for `measure`.
         made: the command that made them, in Markdown.
         counts: how many `scenes`, `pictures` and `compositions` it drew.
         seed: of the evaluation scenes.
@@ -133,7 +136,7 @@ def write_cards(folders: Mapping[str, Path], made: str, counts: Mapping[str, int
         "aesthetic": (AESTHETIC + FORMULA, "the score with the formula's"),
     }
     for name, figures in measure(folders, MEASURED, seed).items():
-        rows = "\n".join(f"| {kind} | {value:.3f} |" for kind, value in figures.items())
+        rows = table_rows({kind: f"{value:.3f}" for kind, value in figures.items()})
         text, correlated = texts[name]
         card = text.format(name=folders[name].name, made=made, **counts)
         card += FIGURES.format(count=MEASURED, correlated=correlated, rows=rows)

@@ -1,4 +1,4 @@
-"""Trains a small NIMA as pyiqa defines it, on pictures that are already as the network will see them."""
+"""Trains a small NIMA as pyiqa defines it, on pictures already preprocessed for it."""
 
 import json
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ from torchvision.transforms import functional as geometry
 from deployments.models.quality.nima import build_nima
 from deployments.pictures.pixels import Pixels
 from training.steps import descend, learning_rate, run_for
+from training.weights import halved
 
 BACKBONE = "mobilenetv3_small_050"
 INPUT_SIZE = 224
 SCORES = 10  # of a distribution: 1, 2, …, 10
-SPREAD = 1.0  # of the scores that a picture is thought to get
+SPREAD = 1.0  # standard deviation of the target distribution around a score
 BATCH = 48
 PEAK_LEARNING_RATE = 3e-3
 
@@ -33,7 +34,7 @@ class Graded:
 
 
 def seen(image: Image.Image) -> Pixels:
-    """What NIMA's own preprocessing leaves of a picture: (3, INPUT_SIZE, INPUT_SIZE), the centre of it."""
+    """A picture after NIMA's own resizing and cropping: its centre square, uint8 (3, INPUT_SIZE, INPUT_SIZE)."""
     pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float() / 255
     pixels = geometry.center_crop(geometry.resize(pixels, [INPUT_SIZE]), [INPUT_SIZE])
     bounded: Tensor = (pixels[0].clamp(0, 1) * 255).round().byte()
@@ -41,24 +42,24 @@ def seen(image: Image.Image) -> Pixels:
 
 
 def distributions(scores: Tensor) -> Tensor:
-    """Scores (n,) of 1–10 as distributions over the scores 1 to 10, (n, 10): a Gaussian around each, cut off."""
+    """Scores (n,), 1–10, as distributions over the scores 1 to 10, (n, 10): a truncated Gaussian around each."""
     values = torch.arange(1, SCORES + 1, dtype=torch.float32)
     return torch.softmax(-((values - scores[:, None]) ** 2) / (2 * SPREAD**2), dim=1)
 
 
 def earth_movers(distribution: Tensor, target: Tensor) -> Tensor:
-    """NIMA's loss: the squared distance between the cumulated distributions (n, 10), averaged."""
+    """NIMA's loss: the mean squared distance between the cumulative distributions, both (n, 10)."""
     return (distribution.cumsum(dim=1) - target.cumsum(dim=1)).square().mean()
 
 
 class Trainer:
-    """One network and the steps it takes through a pool of graded pictures.
+    """A network that learns from a pool of graded pictures, step by step.
 
-    With one class the network gives the grade itself, with ten a distribution around it.
+    With one class it gives the grade itself, with ten a distribution over the scores.
     """
 
     def __init__(self, pool: Graded, classes: int, seed: int, crop: int = INPUT_SIZE) -> None:
-        """`crop`: pixels of the square that is cut out for training; less than INPUT_SIZE where a part tells all."""
+        """`crop`: side in pixels of the square to learn from; below INPUT_SIZE where any part shows the grade."""
         torch.manual_seed(seed)
         self.network = build_nima(BACKBONE, classes).to(memory_format=torch.channels_last)
         self.pool, self.classes, self.crop = pool, classes, crop
@@ -67,7 +68,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.01)
 
     def batch(self) -> tuple[Tensor, Tensor]:
-        """The next pictures (n, 3, crop, crop) of 0–1, half of them mirrored, and their grades (n,)."""
+        """The next pictures (n, 3, crop, crop), 0–1, about half of them mirrored, and their grades (n,)."""
         size = min(BATCH, len(self.order))
         if self.cursor + size > len(self.order):
             self.order, self.cursor = self.rng.permutation(len(self.order)), 0
@@ -80,7 +81,7 @@ class Trainer:
         return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(self.pool.grades[rows])
 
     def step(self, progress: float) -> float:
-        """One batch; `progress` (0–1) sets the learning rate. Returns the loss."""
+        """Learn from one batch; `progress` (0–1) sets the learning rate. Returns the loss."""
         pixels, grades = self.batch()
         if self.classes == 1:
             loss = functional.mse_loss(self.network(pixels)[:, 0], grades)
@@ -92,7 +93,7 @@ class Trainer:
 
 
 def train(pool: Graded, classes: int, seed: int, seconds: float, crop: int = INPUT_SIZE) -> torch.nn.Module:
-    """Train for a length of time, by the clock; returns the network, in evaluation mode."""
+    """Train for `seconds`; returns the network, in evaluation mode."""
     trainer = Trainer(pool, classes, seed, crop)
     trainer.network.train()
     steps = run_for(seconds, trainer.step)
@@ -101,10 +102,10 @@ def train(pool: Graded, classes: int, seed: int, seconds: float, crop: int = INP
 
 
 def save(network: torch.nn.Module, classes: int, folder: Path) -> None:
-    """Write `nima.pth`, pyiqa's {"params": …} in half precision, and a `config.json` that says how to build it."""
+    """Write `nima.pth`, pyiqa's {"params": …} in half precision, and `config.json`, which says how to build it."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    torch.save({"params": {name: value.contiguous() for name, value in state.items()}}, folder / "nima.pth")
+    state = {name: value.contiguous() for name, value in halved(network).items()}
+    torch.save({"params": state}, folder / "nima.pth")
     config = {"base_model_name": BACKBONE, "num_classes": classes, "input_size": INPUT_SIZE}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 

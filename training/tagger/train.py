@@ -1,10 +1,9 @@
 """The bundled tagger: `python -m training tagger`, a small ResNet that says which kind of scene a picture is.
 
-Ray tasks draw a pool of scenes, every class as often; the network learns their classes until the time is up. Pictures
-are squeezed into a square, so that the sides of wide ones are seen as well.
+Ray tasks draw a pool of scenes, every class equally often; the network learns their classes until the time is up.
+Pictures are squeezed into a square and not cropped to one, so that the edges of wide ones are seen too.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +19,19 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTImagePro
 
 from configs.project import BUNDLED
 from deployments.pictures.pixels import Pixels
-from training.cores import left_for_training, on_every_core
+from training.budget import Budget
+from training.cards import command
+from training.cores import on_every_core
 from training.drawing.wording import class_of
-from training.scenes import Split
+from training.scenes import Split, scene_in_turn
 from training.steps import descend, learning_rate, run_for
-from training.tagger.card import CLASSES, scene_in_turn, write_card
+from training.tagger.card import write_card
+from training.tagger.scenes import CLASSES, KINDS_OF
+from training.weights import halved
 
 OUTPUT = BUNDLED / "tagger-scenes-v1"
 SIDE = 96
-STORED_SIDE = 128  # drawn scenes are kept a little larger, to crop from
+STORED_SIDE = 128  # of the drawn scenes: larger than SIDE, so that batches can crop them
 MODEL: dict[str, Any] = {
     "embedding_size": 24,
     "hidden_sizes": [24, 48, 96, 192],
@@ -43,7 +46,7 @@ PEAK_LEARNING_RATE = 2e-3
 
 @dataclass(frozen=True)
 class Pool:
-    """Drawn scenes: pixels uint8 (n, STORED_SIDE, STORED_SIDE, 3), and the index of the class of each."""
+    """Drawn scenes: uint8 (n, STORED_SIDE, STORED_SIDE, 3), and for each the index of its class in CLASSES."""
 
     pixels: Pixels
     labels: NDArray[np.int64]
@@ -53,7 +56,7 @@ def draw_part(seed: int, first: int, count: int) -> Pool:
     """Draw the scenes `first` to `first + count` of a training seed: the classes in turn."""
     pixels, labels = np.empty((count, STORED_SIDE, STORED_SIDE, 3), np.uint8), np.empty(count, np.int64)
     for row in range(count):
-        scene = scene_in_turn(Split.TRAINING, seed, first + row)
+        scene = scene_in_turn(KINDS_OF, Split.TRAINING, seed, first + row)
         pixels[row] = np.asarray(scene.image.resize((STORED_SIDE, STORED_SIDE), Image.Resampling.BILINEAR))
         labels[row] = CLASSES.index(class_of(scene.kind))
     return Pool(pixels, labels)
@@ -65,7 +68,11 @@ def together(parts: Sequence[Pool]) -> Pool:
 
 
 def augmented(pixels: Pixels, rng: np.random.Generator) -> Tensor:
-    """A batch as the model sees it: cropped, brighter or darker, sometimes coarser, in -1 to 1. (n, 3, SIDE, SIDE)."""
+    """A batch of stored scenes as the network takes it: cropped, brighter or darker, sometimes coarser.
+
+    Returns:
+        (n, 3, SIDE, SIDE), -1 to 1.
+    """
     wide, high = rng.integers(STORED_SIDE * 4 // 5, STORED_SIDE + 1, 2)
     x, y = (rng.integers(0, STORED_SIDE - extent + 1, len(pixels)) for extent in (wide, high))
     cut = [image[v : v + high, u : u + wide] for image, u, v in zip(pixels, x, y, strict=True)]
@@ -86,7 +93,7 @@ def fresh_model() -> ResNetForImageClassification:
 
 
 class Trainer:
-    """The network and the steps it takes through a pool."""
+    """A network that learns from a pool of scenes, step by step."""
 
     def __init__(self, pool: Pool, seed: int) -> None:
         torch.manual_seed(seed)
@@ -95,7 +102,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=PEAK_LEARNING_RATE, weight_decay=0.05)
 
     def step(self, progress: float) -> float:
-        """One batch; `progress` (0–1) sets the learning rate. Returns the loss."""
+        """Learn from one batch; `progress` (0–1) sets the learning rate. Returns the loss."""
         rows = self.rng.integers(0, len(self.labels), BATCH)
         logits = self.model(augmented(self.pool.pixels[rows], self.rng)).logits
         loss = functional.cross_entropy(logits, self.labels[rows], label_smoothing=0.05)
@@ -103,7 +110,7 @@ class Trainer:
 
 
 def train(pool: Pool, seed: int, seconds: float) -> ResNetForImageClassification:
-    """Train for a length of time, by the clock; returns the network, in evaluation mode."""
+    """Train for `seconds`; returns the network, in evaluation mode."""
     trainer = Trainer(pool, seed)
     steps = run_for(seconds, trainer.step)
     print(f"{steps} steps, {steps * BATCH / len(pool.labels):.1f} rounds", flush=True)
@@ -112,27 +119,18 @@ def train(pool: Pool, seed: int, seconds: float) -> ResNetForImageClassification
 
 
 def save(model: ResNetForImageClassification, folder: Path) -> None:
-    """Write the folder that transformers' Auto classes read; weights in half precision."""
+    """Write a folder that transformers' Auto classes read, the weights in half precision."""
     folder.mkdir(parents=True, exist_ok=True)
-    state = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
-    model.save_pretrained(folder, state_dict=state)
+    model.save_pretrained(folder, state_dict=halved(model))
     processor = ViTImageProcessor(size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     processor.save_pretrained(folder)
 
 
-def run(output: Path | None, minutes: float, seed: int) -> None:
-    """Draw, train, save, measure the saved network, and write its card.
-
-    Args:
-        output: the folder to write; the bundled one when None.
-        minutes: time for drawing and training together.
-        seed: of the scenes and of the training.
-    """
-    start, folder = time.monotonic(), output or OUTPUT
-    scenes = round(SCENES_PER_MINUTE * minutes)
-    pool = on_every_core(draw_part, together, seed, scenes, SCENES_PER_TASK)
-    print(f"{time.monotonic() - start:5.0f} s  {len(pool.labels)} scenes drawn", flush=True)
-    model = train(pool, seed, left_for_training(start, minutes))
-    save(model, folder)
-    made = f"`python -m training tagger --minutes {minutes:g} --seed {seed}`: {len(pool.labels)} scenes"
-    print(write_card(folder, made, seed))
+def run(folder: Path, minutes: float, seed: int) -> None:
+    """Draw, train, save, measure the saved network, and write its card."""
+    budget = Budget(minutes)
+    pool = on_every_core(draw_part, together, seed, round(SCENES_PER_MINUTE * minutes), SCENES_PER_TASK)
+    scenes = f"{len(pool.labels)} scenes"
+    budget.report(f"{scenes} drawn")
+    save(train(pool, seed, budget.left()), folder)
+    print(write_card(folder, f"{command('tagger', minutes, seed)}: {scenes}", seed))

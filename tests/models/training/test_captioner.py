@@ -9,8 +9,9 @@ import torch
 
 from training.captioner import model as captioner_model
 from training.captioner import train as captioner
-from training.captioner.card import CAPTIONS, FEW, Saved, fresh_pictures, measure
+from training.captioner.card import Saved, measure
 from training.captioner.model import COLOURS, GRID, NOTHING, SIDE
+from training.captioner.scenes import CAPTIONS, FEW, fresh_pictures
 from training.drawing.families.arrangement import MOST, NAMES, Thing
 
 LARGEST = 4_000_000  # bytes

@@ -4,7 +4,9 @@ import open_clip
 import pytest
 import torch
 
-from training.clip.train import MODEL, contrastive, encode_short, in_other_colours
+from training.clip.losses import contrastive
+from training.clip.model import MODEL, encode_short
+from training.clip.vocabulary import in_other_colours
 
 
 @pytest.mark.parametrize(

@@ -8,28 +8,29 @@ import pytest
 import torch
 
 from training.detector import train as detector
-from training.detector.card import Detector, evaluation_scenes, matched, measure, overlap
+from training.detector.accuracy import matched, overlap
+from training.detector.batches import Batch, Wording
+from training.detector.card import Detector, measure
 from training.detector.model import LONGEST_ANSWER, PROMPT, TASK, new_processor
-from training.drawing.families.arrangement import NAMES, Arrangement, arranged
+from training.drawing.families.arrangement import NAMES, Arrangement, arranged, joined
+from training.scenes import fresh_arrangements
 
 LARGEST = 5_000_000  # bytes
 
 
 @pytest.fixture(scope="module")
 def trainer() -> detector.Trainer:
-    return detector.Trainer(
-        detector.together([detector.draw_stock(1, first, 2) for first in (0, 2)]), seed=1, at_once=4
-    )
+    return detector.Trainer(joined([detector.draw_stock(1, first, 2) for first in (0, 2)]), seed=1, at_once=4)
 
 
 @pytest.fixture(scope="module")
 def scenes() -> list[Arrangement]:
-    return list(evaluation_scenes(10, seed=3))
+    return list(fresh_arrangements(10, seed=3))
 
 
 def test_an_answer_names_every_thing_in_the_real_format(scenes: list[Arrangement]) -> None:
     processor = new_processor()
-    wording = detector.Wording(processor)
+    wording = Wording(processor)
     for scene in scenes:
         tokens = wording.answer(scene)
         assert len(tokens) <= LONGEST_ANSWER
@@ -53,7 +54,7 @@ def test_the_training_asks_in_the_words_of_the_processor(trainer: detector.Train
 
 
 def test_every_thing_marks_its_cells(trainer: detector.Trainer, scenes: list[Arrangement]) -> None:
-    batch = detector.Batch(scenes, trainer.wording)
+    batch = Batch(scenes, trainer.wording)
     for row, scene in enumerate(scenes):
         assert batch.middles[row].sum() == len(scene.things)
         shown = set(batch.names[row].tolist()) - {len(NAMES)}

@@ -7,11 +7,12 @@ import onnxruntime
 import pytest
 import torch
 
-from training.drawing.faces import EMOTIONS
+from training.drawing.expressions import EMOTIONS
 from training.emotion import train as emotion
 from training.emotion.card import measure
-from training.emotion.crops import SIDE, as_seen, detected, drawn_square
-from training.quality.evaluation import drawn_faces
+from training.emotion.crops import as_seen, detected, drawn_square
+from training.emotion.evaluation import drawn_faces
+from training.emotion.network import SIDE, WEIGHTS, save
 
 LARGEST = 1_500_000  # bytes
 
@@ -46,8 +47,8 @@ def test_a_few_steps_lower_the_loss_and_the_graph_gives_the_networks_answers(
     losses = [trainer.step(0.1) for _ in range(25)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     network = trainer.network.eval()
-    emotion.save(network, tmp_path)
-    session = onnxruntime.InferenceSession(tmp_path / emotion.WEIGHTS)
+    save(network, tmp_path)
+    session = onnxruntime.InferenceSession(tmp_path / WEIGHTS)
     (faces,), (probabilities,) = session.get_inputs(), session.get_outputs()
     assert faces.shape[1:] == [SIDE, SIDE, 1]
     assert probabilities.shape[1:] == [len(EMOTIONS)]
@@ -59,7 +60,7 @@ def test_a_few_steps_lower_the_loss_and_the_graph_gives_the_networks_answers(
 
 
 def test_the_bundled_network_reads_unseen_faces_through_deepface() -> None:
-    assert (emotion.OUTPUT / emotion.WEIGHTS).stat().st_size < LARGEST
+    assert (emotion.OUTPUT / WEIGHTS).stat().st_size < LARGEST
     figures = measure(emotion.OUTPUT, seed=77, count=42)
     assert figures.found >= 0.8 * figures.faces
     assert figures.right >= 0.85 * figures.found

@@ -8,7 +8,8 @@ import torch
 
 from training.drawing.wording import class_of
 from training.tagger import train as tagger
-from training.tagger.card import CLASSES, Saved, fresh_scenes, measure
+from training.tagger.card import Saved, measure
+from training.tagger.scenes import CLASSES, fresh_scenes
 
 LARGEST = 2_500_000  # bytes
 

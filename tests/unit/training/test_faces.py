@@ -5,8 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from training.drawing.faces import EMOTIONS, Emotion, draw_face
-from training.quality.evaluation import drawn_faces
+from training.drawing.expressions import EMOTIONS, Emotion
+from training.drawing.faces import draw_face
+from training.emotion.evaluation import drawn_faces
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)

@@ -1,5 +1,6 @@
 """One to five separate things side by side, and the box of each."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,16 +13,16 @@ from training.drawing.families.drawings import drawing_colour, ground, shadow, t
 
 NAMES = ("circle", "star", "square", "triangle", "heart", "car", "house", "tree", "flower", "cup", "fish")
 MOST = 5
-# Longer edge of a thing in shorter sides of the picture, by the number of things
+# The longer edge of a thing as a share of the picture's shorter side, from and to, by the number of things
 EXTENTS = {1: (0.34, 0.72), 2: (0.3, 0.52), 3: (0.25, 0.44), 4: (0.22, 0.38), 5: (0.2, 0.34)}
-REPEATED = 0.4  # of the things after the first have the name of one before
-APART = 150  # least difference to the ground, summed over the channels
-GAP = 3  # pixels between two things
-DRAWN, STOCKED = 192, 112  # pixels that a thing is drawn large before it is brought to size
+REPEATED = 0.4  # of the things after the first, those with the name of an earlier one
+APART = 150  # least difference between the colours of a thing and its ground, summed over the channels
+GAP = 3  # least distance between two things in pixels
+DRAWN, STOCKED = 192, 112  # side in pixels at which things are drawn, alone and for a stock, before they are scaled
 
 
 class Thing(NamedTuple):
-    """What one thing is, the name of its colour, and the box of what is visible of it in pixels."""
+    """One thing: its name, the name of its colour, and the box of its visible part in pixels."""
 
     name: str
     colour: str
@@ -39,8 +40,8 @@ class Sprite(NamedTuple):
     """A thing cut out along its edges.
 
     Attributes:
-        shade: what goes by the name of `colour` here.
-        solid: whether it has texture, and throws a shadow.
+        colour: the name of its colour; `shade` is the colour itself.
+        solid: whether it has texture and throws a shadow.
         image: RGBA.
     """
 
@@ -52,14 +53,14 @@ class Sprite(NamedTuple):
 
 
 class Stock(NamedTuple):
-    """Sprites by their names, and grounds to put them on: drawn once for many pictures."""
+    """Sprites by name, and grounds to put them on, drawn once for many pictures."""
 
     sprites: dict[str, tuple[Sprite, ...]]
     grounds: tuple[Image.Image, ...]
 
 
 def sprite(rng: Rng, name: str, side: int = DRAWN) -> Sprite:
-    """Draw one thing, `side` pixels large, and cut it out."""
+    """Draw one thing in a square of `side` pixels and cut it out."""
     colour, shade = drawing_colour(rng, name)
     margin = side // 4
     canvas = side + 2 * margin
@@ -72,17 +73,23 @@ def sprite(rng: Rng, name: str, side: int = DRAWN) -> Sprite:
 
 
 def stocked(rng: Rng, each: int, grounds: int) -> Stock:
-    """Draw so many sprites of each name, and so many grounds."""
+    """Draw `each` sprites of every name, and `grounds` grounds."""
     sprites = {name: tuple(sprite(rng, name, STOCKED) for _ in range(each)) for name in NAMES}
     return Stock(sprites, tuple(_ground(rng, (320, 320)) for _ in range(grounds)))
 
 
+def joined(stocks: Sequence[Stock]) -> Stock:
+    """Several stocks as one."""
+    sprites = {name: tuple(one for stock in stocks for one in stock.sprites[name]) for name in NAMES}
+    return Stock(sprites, tuple(ground for stock in stocks for ground in stock.grounds))
+
+
 def arranged(rng: Rng, count: int | None = None, stock: Stock | None = None) -> Arrangement:
-    """One to five things of any names and colours that hardly overlap and lie within the picture.
+    """Arrange one to five things of random names and colours within a picture, side by side.
 
     Args:
-        count: number of things; any when None.
-        stock: take sprites and grounds from here instead of drawing them, which is faster.
+        count: number of things; None: any.
+        stock: where to take sprites and grounds from, which is faster; None: draw new ones.
     """
     count = count or int(rng.integers(1, MOST + 1))
     size = canvas_size(rng)
@@ -113,7 +120,7 @@ def _tone(image: Image.Image) -> Colour:
 
 
 def _chosen(rng: Rng, count: int, behind: Colour, stock: Stock | None) -> list[Sprite]:
-    """Things that stand out from what is behind them; some have the name of one before, half of those its looks."""
+    """Things that stand out from their ground. Some repeat the name of an earlier one, half of those also its look."""
     chosen: list[Sprite] = []
     for _ in range(count):
         like = pick(rng, chosen) if chosen and maybe(rng, REPEATED) else None
@@ -133,13 +140,13 @@ def _standing_out(rng: Rng, name: str, behind: Colour, stock: Stock | None) -> S
 
 
 def _fitted(rng: Rng, size: Size, count: int, short: int) -> tuple[float, float]:
-    """Width and height of a thing in a picture of so many, its shape kept."""
+    """Width and height of a thing in a picture of `count` things whose shorter side is `short`; its shape is kept."""
     scale = between(rng, *EXTENTS[count]) * short / max(size)
     return size[0] * scale, size[1] * scale
 
 
 def _free(rng: Rng, size: Size, extent: tuple[float, float], taken: list[Box]) -> Box:
-    """A box of this width and height at a free place, a little smaller where there is none."""
+    """A box of this width and height in a free place; where there is none, a smaller one."""
     width, height = extent
     while True:
         for _ in range(20):
@@ -155,7 +162,7 @@ def _apart(one: Box, other: Box) -> bool:
 
 
 def _paste(rng: Rng, image: Image.Image, one: Sprite, box: Box) -> Box:
-    """Put a sprite into a box of the picture, perhaps mirrored; returns the box in whole pixels."""
+    """Paste a sprite into a box of the picture, half of them mirrored; returns the box in whole pixels."""
     x, y, width, height = round(box[0]), round(box[1]), round(box[2] - box[0]), round(box[3] - box[1])
     thing = one.image.resize((width, height), Image.Resampling.BILINEAR)
     if maybe(rng, 0.5):

@@ -1,19 +1,19 @@
-"""Pictures that are composed well or badly, by a notion of composition that is stated here and nowhere near taste.
+"""Pictures that are composed well or badly by a formula, which is not meant to be taste.
 
-A picture is one subject in front of a sky and a ground. Seven parts of its composition, each 0–1, make its score:
+A picture shows one subject in front of a sky and a ground. Seven parts of its composition, each 0–1, make its score:
 
     score = 1 + 9 × Σ WEIGHTS[part] × part
 
-- placement: the middle of the subject at one of the four points that divide the picture in thirds (1), falling to 0 at
-  a quarter of the side away from all of them; in a picture that is its own mirror image, on the axis of the mirror
-- wholeness: how much of the subject's width and height the frame leaves, from 60 % (0) to all (1)
+- placement: the middle of the subject lies on one of the four points that divide the picture in thirds (1); falls to 0
+  at a quarter of the side away from all of them. In a symmetric picture the point is any on the axis of symmetry
+- wholeness: how much of the subject's width and height lies within the frame, from 60 % (0) to all (1)
 - horizon: its distance from the middle of the picture, from none (0) to a sixth of the side (1)
 - level: the tilt of the horizon, from 9° (0) to none (1)
-- harmony: the hues of subject and surroundings are neighbours (30° apart) or opposites (180°) (1), or midway (0)
+- harmony: the hues of subject and surroundings are neighbours (30° apart) or opposites (180°) (1), or in between (0)
 - calm: the number of things that clutter the picture, from 16 (0) to none (1)
 - contrast: the difference in brightness of subject and surroundings, from hardly any (0) to more than half (1)
 
-The pictures are square, as NIMA sees the centre square of a picture only.
+The pictures are square, because NIMA sees only the centre square of a picture.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ WEIGHTS = {
 SMALLEST, LARGEST = 224, 320  # side in pixels
 MOST_CLUTTER = 16
 STEEPEST = 9.0  # degrees
-SPREAD = 0.3  # of the parts of one picture around its photographer's care
+SPREAD = 0.3  # standard deviation of the parts of one picture around the care of its photographer, see `compose`
 THIRDS = tuple((x, y) for x in (1 / 3, 2 / 3) for y in (1 / 3, 2 / 3))
 
 
@@ -45,12 +45,12 @@ class ComposedScene(NamedTuple):
 
 @dataclass(frozen=True)
 class Composition:
-    """How a picture is composed; lengths in sides of the picture, angles in degrees.
+    """How a picture is composed. Lengths are shares of the picture's side, angles are degrees.
 
     Attributes:
         centre, extent: the middle of the subject, and its width and height.
-        mirrored: whether the surroundings are their own mirror image.
-        skyline: height of the horizon at the middle, from the top.
+        mirrored: whether the surroundings are symmetric.
+        skyline: distance of the horizon's middle from the top.
         tilt: of the horizon.
         hues: of the surroundings and of the subject.
         clutter: number of other things.
@@ -82,13 +82,13 @@ class Composition:
         return {name: min(1.0, max(0.0, value)) for name, value in parts.items()}
 
     def displacement(self) -> float:
-        """How far the subject is from where it should be."""
+        """The distance of the subject from the nearest good place."""
         if self.mirrored:
             return abs(self.centre[0] - 0.5)
         return min(float(np.hypot(self.centre[0] - x, self.centre[1] - y)) for x, y in THIRDS)
 
     def score(self) -> float:
-        """1–10."""
+        """The score, 1–10."""
         parts = self.parts()
         return 1 + 9 * sum(weight * parts[name] for name, weight in WEIGHTS.items())
 
@@ -98,13 +98,17 @@ def _inside(low: float, high: float) -> float:
 
 
 def composed(rng: Rng) -> ComposedScene:
-    """Draw a picture: a careful photographer gets most parts right, a careless one few."""
+    """Draw a picture with a random score."""
     composition = compose(rng)
     return ComposedScene(draw(rng, composition), composition.score())
 
 
 def compose(rng: Rng) -> Composition:
-    """A composition with any score: every part is near the photographer's care, a number of 0–1."""
+    """A random composition.
+
+    First a photographer's care is drawn, 0–1, then every part near it. So scores spread over the whole scale: were the
+    parts independent, most scores would lie in the middle.
+    """
     care = between(rng, 0, 1)
     wish = {name: float(np.clip(rng.normal(care, SPREAD), 0, 1)) for name in WEIGHTS}
     mirrored = maybe(rng, 0.15)
@@ -128,7 +132,7 @@ def compose(rng: Rng) -> Composition:
 
 
 def _place(rng: Rng, wish: dict[str, float], extent: tuple[float, float], mirrored: bool) -> Point:
-    """Of many places for the subject the one that comes nearest to placement and wholeness as wished."""
+    """The place for the subject, of 300 random ones, that comes nearest to the wished placement and wholeness."""
     best, least = (0.5, 0.5), np.inf
     for x, y in rng.uniform(0.02, 0.98, (300, 2)).tolist():
         parts = Composition((x, y), extent, mirrored, 0.5, 0, (0, 0), 0, (0, 0)).parts()
@@ -158,7 +162,7 @@ def draw(rng: Rng, composition: Composition) -> Image.Image:
 
 
 def _colour(hue: float, tone: float, vividness: float = 0.6) -> Colour:
-    """A colour of this brightness (its largest channel)."""
+    """A colour whose largest channel is `tone` (0–1)."""
     return from_hsv(hue, vividness, tone)
 
 
@@ -195,7 +199,7 @@ def _litter(rng: Rng, image: Image.Image, composition: Composition) -> None:
 
 
 def _shape(rng: Rng, size: Size, box: Box) -> Image.Image:
-    """The subject's mask, its own mirror image: a ball, a tree, a tower, a tent or a standing figure."""
+    """The mask of the subject, which is symmetric: a ball, a tree, a tower, a tent or a standing figure."""
     mask = Image.new("L", size)
     pen = ImageDraw.Draw(mask)
     left, top, right, bottom = box

@@ -51,7 +51,7 @@ def several(rng: Rng) -> Sketch:
 
 
 def drawing_colour(rng: Rng, name: str) -> tuple[str, Colour]:
-    """A shape comes in any colour, a thing in one that suits it."""
+    """The name of a colour and a shade of it: any for a shape, one that suits it for a thing."""
     if name in THINGS:
         return own_colour(rng, name)
     colour_name = pick(rng, tuple(NAMED)) if maybe(rng, 0.5) else pick(rng, CHROMATIC)
@@ -59,7 +59,7 @@ def drawing_colour(rng: Rng, name: str) -> tuple[str, Colour]:
 
 
 def captions_for(name: str, colour_name: str, count: int) -> tuple[str, ...]:
-    """Every way in which these scenes name what they show."""
+    """All captions that are true of `count` such shapes or things."""
     if count == 1:
         bare, coloured = with_article(name), with_article(f"{colour_name} {name}")
     else:
@@ -80,7 +80,7 @@ def captions_for(name: str, colour_name: str, count: int) -> tuple[str, ...]:
 
 
 def ground(rng: Rng, size: tuple[int, int], colour: Colour) -> Image.Image:
-    """What the drawing stands on: plain, clouded or blurred, and never near its colour."""
+    """A background for a drawing of this colour: plain, cloudy or blurred, and never of a similar colour."""
     base = contrasting(rng, colour)
     kind = int(rng.integers(4))
     if kind <= 1:
@@ -90,7 +90,7 @@ def ground(rng: Rng, size: tuple[int, int], colour: Colour) -> Image.Image:
 
 
 def contrasting(rng: Rng, colour: Colour) -> Colour:
-    """White or a muted colour that is not near the given one."""
+    """White or a muted colour that differs clearly from the given one."""
     for _ in range(20):
         base = (250, 250, 250) if maybe(rng, 0.35) else any_colour(rng, (0.0, 0.5), (0.1, 1))
         if sum(abs(a - b) for a, b in zip(base, colour, strict=True)) > 170:
@@ -121,7 +121,7 @@ def turned(rng: Rng, size: tuple[int, int], name: str, colour: Colour, box: Box)
 
 
 def textured(rng: Rng, thing: Image.Image, mask: Image.Image) -> Image.Image:
-    """A thing with a rough surface, and mostly with light from one side."""
+    """The thing with a rough surface and, in most cases, with light from one side."""
     thing = mottle(rng, thing, between(rng, 0.05, 0.25), between(rng, 6, 40))
     return lit(thing, rounded(rng, mask, between(rng, 0.2, 0.5))) if maybe(rng, 0.6) else thing
 

@@ -19,7 +19,7 @@ STREET_CAPTIONS = (
 
 @dataclass(frozen=True)
 class Style:
-    """The colours of a map; `blocks` are what the ground between streets may be, `roads` from minor to motorway."""
+    """The colours of a map: `blocks` are those of the ground between streets, `roads` go from minor to motorway."""
 
     land: Colour
     blocks: tuple[Colour, ...]
@@ -97,7 +97,7 @@ STYLES = {"carto": CARTO, "atlas": ATLAS, "pale": PALE, "dark": DARK, "plain": P
 
 
 class StreetPlan:
-    """Where grid coordinates (streets at whole numbers) land on the canvas: scaled, turned and bent."""
+    """Maps grid coordinates, in which streets lie at whole numbers, to the canvas: scaled, turned and bent."""
 
     def __init__(self, rng: Rng, size: tuple[int, int]) -> None:
         self.size = size
@@ -128,7 +128,7 @@ class StreetPlan:
         return [self.at(u, v) for u, v in zip(us, vs, strict=True)]
 
     def degrees(self, along: bool) -> float:
-        """The turn of a text that runs along the streets (or across them), never upside down."""
+        """The angle of a text along the streets, or across them, that is never upside down."""
         turn = -np.degrees(self.angle) + (0 if along else 90)
         return float((turn + 90) % 180 - 90)
 
@@ -210,7 +210,7 @@ def lay_river(rng: Rng, draw: ImageDraw.ImageDraw, plan: StreetPlan, style: Styl
 
 
 def street_lines(rng: Rng, plan: StreetPlan) -> list[tuple[int, list[Point]]]:
-    """The streets as (class 0–2, polyline), some of them only part of the way."""
+    """The streets as (class 0–2, polyline), sorted by class; some minor ones end halfway."""
     streets = []
     majors = (0.0, between(rng, 0.1, 0.4), between(rng, 0, 0.12))
     for index in range(-plan.reach, plan.reach + 1):
@@ -227,7 +227,7 @@ def street_lines(rng: Rng, plan: StreetPlan) -> list[tuple[int, list[Point]]]:
 
 
 def lay_streets(rng: Rng, draw: ImageDraw.ImageDraw, plan: StreetPlan, style: Style) -> None:
-    """Streets: all casings of a class first, so that crossings open."""
+    """Streets: for each class all casings first, so that no casing crosses a street of its class."""
     streets = street_lines(rng, plan)
     base = max(1.6, plan.spacing * between(rng, 0.07, 0.2))
     tints = {rank: vary(rng, style.roads[rank], 8) for rank in range(3)}

@@ -1,7 +1,7 @@
 """Stand-ins for photographs of anything: a subject with light and texture in front of a blurred background.
 
-They are not meant to be recognised, only to have what photographs have and maps and aerial views have not: depth of
-field, light from one side, a few large things, soft gradients, fur, foliage, night.
+They need not be recognised. They only have what photographs have and what maps and aerial views lack: depth of field,
+light from one side, a few large things, soft gradients, fur, foliage, night.
 """
 
 from collections.abc import Callable
@@ -97,7 +97,7 @@ def put(rng: Rng, image: Image.Image, mask: Image.Image, base: Colour, depth: fl
 
 
 def portion(box: Box, left: float, top: float, right: float, bottom: float) -> Box:
-    """A part of a box, in coordinates 0–1 of it."""
+    """A part of a box, given in coordinates of the box, 0–1."""
     width, height = box[2] - box[0], box[3] - box[1]
     return box[0] + left * width, box[1] + top * height, box[0] + right * width, box[1] + bottom * height
 

@@ -256,7 +256,7 @@ def bokeh(rng: Rng) -> Sketch:
 
 
 def overlap(rng: Rng) -> Sketch:
-    """Leaves of every size thrown over each other, as statistics see a photograph ("dead leaves", Lee et al. 2001)."""
+    """Shapes of every size over one another, statistically like photographs ("dead leaves", Lee et al. 2001)."""
     size = canvas_size(rng)
     image = backdrop(rng, size)
     hues = [any_colour(rng, (0.05, 0.8), (0.05, 1)) for _ in range(int(rng.integers(3, 7)))]
