@@ -3,11 +3,12 @@
 import base64
 import binascii
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy import delete, func, select
 
 from deployments.catalogue.clock import Clock, utc_now
-from deployments.catalogue.errors import ImageNotFound, InvalidCursor
+from deployments.catalogue.errors import CatalogueError, ImageNotFound, InvalidCursor
 from deployments.catalogue.records import Facts, Image, Order, Page, Stats, Status
 from deployments.catalogue.sql.database import Database
 from deployments.catalogue.sql.tables import ImageRow
@@ -56,9 +57,15 @@ class Catalogue:
             due_at=now,
         )
         async with self._database.writing() as session:
-            await self._content.hold(session, sha256, data)
+            await self._content.hold(session, sha256, len(data))
             session.add(row)
             await session.flush()
+        try:
+            await self._content.restore(sha256, data)
+        except CatalogueError:
+            with suppress(CatalogueError):  # what is said is why the file could not be kept
+                await self.delete(row.id)
+            raise
         return _image(row)
 
     async def get(self, image_id: int) -> Image:

@@ -1,7 +1,9 @@
 """The files of the images, each once however many images share it, and gone with the last of them.
 
-Whoever adds an image and whoever removes a file hold the file's row in `blobs` meanwhile, so the one waits for the
-other: a file is never removed from under an image that is being added.
+Whoever adds an image and whoever removes a file hold the file's row in `blobs` meanwhile, so that one waits for the
+other, and a file that an image has is never removed. The store is asked for the file before an image is added and once
+more afterwards, because it may have been removed in between; not meanwhile, because a slow store would then keep every
+other writer waiting for the database.
 """
 
 import asyncio
@@ -33,14 +35,23 @@ class Content:
         await self._ensure(sha256, data)
         return sha256
 
-    async def hold(self, session: AsyncSession, sha256: str, data: bytes) -> None:
-        """Until the transaction ends, keep a file that `keep` brought from being removed.
+    async def hold(self, session: AsyncSession, sha256: str, size_bytes: int) -> None:
+        """Hold a file's row until the transaction ends; whoever else holds it is waited for.
+
+        The row is created where there is none; one that is there keeps its size.
+        """
+        insert = self._database.insert(BlobRow).values(sha256=sha256, size_bytes=size_bytes)
+        unchanged = {"sha256": insert.excluded.sha256}
+        await session.execute(insert.on_conflict_do_update(index_elements=["sha256"], set_=unchanged))
+
+    async def restore(self, sha256: str, data: bytes) -> None:
+        """Bring a file again that was removed after `keep` and before an image had it.
 
         Raises:
-            StoreFull, StoreUnavailable: it had just been removed and does not fit again.
+            StoreFull, StoreUnavailable: it does not fit again, or nobody knows whether it is there.
         """
-        await self._lock(session, sha256, len(data))
-        await self._ensure(sha256, data)
+        if await self._ensure(sha256, data):
+            await self.collect(sha256)  # the image may have been deleted since
 
     async def collect(self, sha256: str) -> None:
         """Remove a file and its thumbnails if no image has it.
@@ -60,20 +71,17 @@ class Content:
 
     async def _remove_unused(self, sha256: str) -> None:
         async with self._database.writing() as session:
-            await self._lock(session, sha256, 0)
+            await self.hold(session, sha256, 0)
             if await session.scalar(select(exists().where(ImageRow.sha256 == sha256))):
                 return
             for key in keys_of(sha256):
                 await self._store.delete(key)
             await session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256))
 
-    async def _ensure(self, sha256: str, data: bytes) -> None:
+    async def _ensure(self, sha256: str, data: bytes) -> bool:
+        """Whether a file had to be brought."""
         key = original_key(sha256)
-        if await self._store.size(key) != len(data):
-            await self._store.put(key, data)
-
-    async def _lock(self, session: AsyncSession, sha256: str, size_bytes: int) -> None:
-        """Hold a file's row, which is created where it is not; one that is there keeps its size."""
-        insert = self._database.insert(BlobRow).values(sha256=sha256, size_bytes=size_bytes)
-        unchanged = {"sha256": insert.excluded.sha256}
-        await session.execute(insert.on_conflict_do_update(index_elements=["sha256"], set_=unchanged))
+        if await self._store.size(key) == len(data):
+            return False
+        await self._store.put(key, data)
+        return True

@@ -3,11 +3,15 @@
 import asyncio
 import random
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from deployments.catalogue.errors import ContentMissing, ImageNotFound, InvalidCursor
+from deployments.catalogue.errors import ContentMissing, ImageNotFound, InvalidCursor, StoreFull
 from deployments.catalogue.records import Facts, Result
 from deployments.catalogue.store.base import keys_of, original_key, thumbnail_key
 from deployments.catalogue.store.content import Content
@@ -150,6 +154,82 @@ async def test_an_add_waits_for_the_removal_of_its_file_even_a_cancelled_one_and
     added = await addition
     assert deletion.cancelled()
     assert await house.store.get(original_key(added.sha256)) == b"contested"
+
+
+async def test_the_store_is_not_asked_while_the_database_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    writing, transactions, asked = house.database.writing, 0, list[int]()
+
+    @asynccontextmanager
+    async def counted() -> AsyncIterator[AsyncSession]:
+        nonlocal transactions
+        async with writing() as session:
+            transactions += 1
+            yield session
+            transactions -= 1
+
+    def watched(work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def asking(*arguments: Any) -> Any:
+            asked.append(transactions)
+            return await work(*arguments)
+
+        return asking
+
+    monkeypatch.setattr(house.database, "writing", counted)
+    for name in ("size", "put"):
+        monkeypatch.setattr(house.store, name, watched(getattr(house.store, name)))
+    first, second = await house.add(b"twice"), await house.add(b"twice")
+    assert (first.sha256, first.id) == (second.sha256, second.id - 1)
+    assert asked == [0] * 5  # size, put, size; size, size
+
+
+def remove_behind_its_back(house: House, patched: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
+    """The store has the file that is added; the second time it is asked it has lost it, and `then` comes first."""
+    put, delete, asked = house.store.put, house.store.delete, 0
+
+    async def size(key: str) -> int | None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await delete(key)
+        return None
+
+    async def bring(key: str, data: bytes) -> None:
+        if asked == 2:
+            await then()
+        await put(key, data)
+
+    patched.setattr(house.store, "size", size)
+    patched.setattr(house.store, "put", bring)
+
+
+async def test_a_file_that_was_removed_and_does_not_fit_again_has_no_image(
+    folder_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full() -> None:
+        raise StoreFull("full")
+
+    house = folder_house
+    with monkeypatch.context() as patched:
+        remove_behind_its_back(house, patched, full)
+        with pytest.raises(StoreFull):
+            await house.add(b"contested")
+    assert await house.store.size(original_key(sha256(b"contested"))) is None
+    assert (await house.catalogue.stats()).total == 0
+
+
+async def test_an_image_that_is_deleted_before_its_file_is_brought_again_leaves_nothing(
+    folder_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = folder_house
+
+    async def delete() -> None:
+        await house.catalogue.delete(1)
+
+    with monkeypatch.context() as patched:
+        remove_behind_its_back(house, patched, delete)
+        await house.add(b"contested")
+    assert await house.store.size(original_key(sha256(b"contested"))) is None
+    assert (await house.catalogue.stats()).total == 0
 
 
 async def test_an_interrupted_deletion_is_finished_later(house: House) -> None:
