@@ -51,7 +51,6 @@ check: $(STAMP) ## Lint, format, types and the direction of imports
 	@$(BIN)/ruff check $(SOURCES)
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
-	@$(BIN)/mypy --strict benchmarks
 	@$(BIN)/lint-imports
 
 format: $(STAMP) ## Format the code and mend what the linter can

@@ -109,7 +109,7 @@ class ClipHandle(Handle):
     def say_score(self, pixels: Pixels, classes: list[list[str]]) -> ImageScores:
         assert len(classes) == 3
         vectors = self.say_embed_images(pixels)
-        return ImageScores(vectors, vectors[:, :3] / 16)
+        return ImageScores(vectors, vectors[:, :3] / np.float32(16))
 
 
 class Blur(Handle):
@@ -150,7 +150,7 @@ def handles() -> dict[str, Any]:
         return Weights(name, "test", f"test/{name}", "hub")
 
     return {
-        "ClipHandle": ClipHandle(CLIP),
+        "Clip": ClipHandle(CLIP),
         "Blur": Blur(hub("blur")),
         "Quality": Quality(tuple(hub(name) for name in ("brisque", "technical", "aesthetic"))),
         "Emotion": Emotion(hub("emotion")),

@@ -1,5 +1,6 @@
 """The analysis of a folder: models that are away, refuse or hang, tasks that fail, and kills."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import RayActorError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError
 
 from deployments.runtime.errors import ModelFailed, PromptTooLong
@@ -25,6 +26,7 @@ from jobs.runtime import asking
 from jobs.runtime.asking import Asker, ModelAway, Refused
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import Answer, handles
+from testbed.replicas import raised_by_replica
 from tests.unit.analyze.run import analyze, other_weights, picture, rows
 
 
@@ -46,7 +48,7 @@ class Sometimes:
     [
         RayActorError(),
         BackPressureError(num_queued_requests=9, max_queued_requests=9),
-        RayTaskError("analyze", "Traceback", ModelFailed("CUDA error")).as_instanceof_cause(),
+        raised_by_replica(ModelFailed("CUDA error")),
     ],
 )
 def test_what_passes_is_tried_again(photos: Path, tmp_path: Path, error: Exception) -> None:
@@ -80,7 +82,7 @@ def test_a_model_that_stays_away_fails_its_images(photos: Path, tmp_path: Path) 
 def test_an_image_that_clip_refuses_fails_alone(photos: Path, tmp_path: Path) -> None:
     def red(method: str, arguments: tuple[Any, ...]) -> Exception | None:
         refused = method == "embed_images" and (arguments[0].mean(axis=(1, 2))[:, 0] > 200).any()
-        return RayTaskError("embed", "", PromptTooLong("no", 1)).as_instanceof_cause() if refused else None
+        return raised_by_replica(PromptTooLong("no", 1), "embed_images") if refused else None
 
     models = handles()
     models["Clip"].fails = red
@@ -167,7 +169,7 @@ def test_tasks_are_bounded_and_one_that_fails_fails_alone(monkeypatch: pytest.Mo
 
 
 def test_a_task_that_is_refused_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = RayTaskError("do", "Traceback", JobRefused("Clip does not answer any more.")).as_instanceof_cause()
+    refused = raised_by_replica(JobRefused("Clip does not answer any more."), "do")
     with pytest.raises(JobRefused, match=r"^Clip does not answer any more\.$"):
         as_tasks(monkeypatch, Cluster({2: refused}))
 
@@ -177,7 +179,7 @@ async def test_a_hanging_model_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
     calls: list[Answer] = []
 
     def hang() -> Answer:
-        calls.append(Answer(lambda: asking.asyncio.sleep(60)))
+        calls.append(Answer(lambda: asyncio.sleep(60)))
         return calls[-1]
 
     with pytest.raises(ModelAway, match="TimeoutError"):
@@ -208,7 +210,7 @@ async def test_a_refusal_is_not_asked_again() -> None:
     async def refuse() -> None:
         nonlocal calls
         calls += 1
-        raise RayTaskError("score", "Traceback: File /srv/x.py", PromptTooLong("word", 77)).as_instanceof_cause()
+        raise raised_by_replica(PromptTooLong("word", 77), "score", "Traceback: File /srv/x.py")
 
     with pytest.raises(Refused, match="at most 77 tokens") as refused:
         await Asker().ask("Clip", lambda: Answer(refuse))

@@ -23,7 +23,8 @@ NEW = replace(WEIGHTS, id="test/new")
 
 
 async def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
+    vectors: NDArray[np.float32] = pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
+    return vectors
 
 
 async def test_a_change_of_weights(tmp_path: Path) -> None:

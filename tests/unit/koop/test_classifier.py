@@ -1,6 +1,7 @@
 """Pictures go to the model in batches, and everybody who waits hears what came of it."""
 
 import asyncio
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ class Model:
         return values, np.concatenate([values, np.zeros((len(values), 2), np.float32)], axis=1)
 
 
-def values(classified: list[Classified]) -> list[float]:
+def values(classified: Iterable[Classified]) -> list[float]:
     return [float(one.embedding[0]) for one in classified]
 
 

@@ -4,7 +4,7 @@ import re
 from importlib.metadata import distributions, requires
 from pathlib import Path
 
-import cv2
+import cv2.data
 from packaging.requirements import Requirement
 
 from configs.project import PROJECT

@@ -38,6 +38,7 @@ from serve_app.ingress import make_api
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
 from serve_app.services import Services
+from testbed.replicas import replica_class
 
 WEIGHTS = ClipWeights(
     id="test/double",
@@ -126,7 +127,7 @@ class WorkDouble(Scripted, WorkClient):
     def __init__(self) -> None:
         super().__init__(None)
         self.models = (Weights("work", "a double", "test/work", "builtin"),)
-        self._work = Work.func_or_class(most=3)
+        self._work = replica_class(Work)(most=3)
 
     async def record(self, job: Job) -> None:
         await self.prepare()
@@ -134,7 +135,7 @@ class WorkDouble(Scripted, WorkClient):
 
     async def jobs(self) -> list[Job]:
         await self.prepare()
-        return await self._work.jobs()  # type: ignore[no-any-return]
+        return await self._work.jobs()
 
 
 class CataloguerDouble(Scripted, CataloguerClient):

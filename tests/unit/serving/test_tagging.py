@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from deployments.pictures.preprocessing import TAGGER_LEAST
 from deployments.work.deployment import MOST_JOBS, Job, Work
 from serve_app.clients.handles import Models, SharedPicture
-from serve_app.features.descriptions import TAGGER_LEAST
 from serve_app.features.tagging import IMAGE_TYPES, LATE, UNSUITABLE, VIDEO_TYPES, WRONG_TYPE
 from serve_app.http.errors import InvalidVideo, ModelUnavailable
 from testbed.paths import shared
+from testbed.replicas import replica_class
 from tests.unit.serving.api import AnalyzerDouble, Doubles, client
 from tests.unit.serving.test_images import encoded
 
@@ -342,7 +343,7 @@ async def test_a_record_that_cannot_be_kept_costs_no_answer() -> None:
 
 
 async def test_the_record_is_bounded_and_gives_up_jobs_whose_replica_is_gone() -> None:
-    work = Work.func_or_class()
+    work = replica_class(Work)()
     now = time.time()
     for number in range(MOST_JOBS + 5):
         await work.record(Job(str(number), "the same", 1, now, now + 60))

@@ -21,7 +21,10 @@ class Brightness(ClipDouble):
 
     async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> ImageScores:
         means = pixels.reshape(len(pixels), -1).mean(axis=1)
-        return ImageScores(np.zeros((len(pixels), 4), np.float32), np.stack([-means, means], axis=1) / 100)
+        return ImageScores(
+            np.zeros((len(pixels), 4), np.float32),
+            np.stack([-means, means], axis=1).astype(np.float32) / np.float32(100),
+        )
 
 
 def dark_and_bright() -> Doubles:
