@@ -4,8 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
-PACKAGES := configs deployments jobs serve_app training testbed
-SOURCES := $(PACKAGES) benchmarks tests
 # Serve's replicas are told to trace by the config, its proxies by these alone; both when an OTLP endpoint is set.
 TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
 # What pyproject.toml overrides away.
@@ -48,14 +46,14 @@ unit: $(STAMP) ## Run the tests that need neither Ray nor torch (seconds)
 	@$(BIN)/python -m pytest tests/unit
 
 check: $(STAMP) ## Lint, format, types and the direction of imports
-	@$(BIN)/ruff check $(SOURCES)
-	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 format: $(STAMP) ## Format the code and mend what the linter can
-	@$(BIN)/ruff check --fix $(SOURCES)
-	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
 
 train: $(STAMP) ## Train the bundled weights anew (about three hours on 2 cores)
 	@$(BIN)/python -m training
@@ -86,4 +84,4 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 
 clean: ## Remove the environment and everything that was generated
 	rm -rf $(VENV) .venv-litserve data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
-	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
