@@ -14,7 +14,7 @@ COPY pyproject.toml requirements.lock ./
 RUN uv venv /opt/venv \
     && uv pip install --no-cache --python /opt/venv/bin/python --constraint requirements.lock \
         --requirements pyproject.toml $(printf ' --extra %s' $EXTRAS)
-COPY README.md LICENSE serve_config.yaml ./
+COPY README.md LICENSE hatch_build.py serve_config.yaml ./
 COPY configs configs
 COPY deployments deployments
 COPY jobs jobs

@@ -15,6 +15,7 @@ import serve_app.app
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed
 from testbed.application import Application
+from testbed.replicas import replica_class
 
 # Names a file that holds the pid of the replica to break.
 BROKEN = "PANOPTES_BENCHMARK_BROKEN"
@@ -36,7 +37,7 @@ def build(args: dict[str, Any]) -> BoundApplication:
         return serve_app.app.build(args)
 
 
-class Breakable(deployments.models.clip.deployment.Clip.func_or_class):  # type: ignore[misc,name-defined]
+class Breakable(replica_class(deployments.models.clip.deployment.Clip)):  # type: ignore[misc]
     """CLIP, whose every pass and health check fails once its pid stands in the file."""
 
     async def check_health(self) -> None:

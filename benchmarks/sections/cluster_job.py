@@ -259,7 +259,7 @@ def product() -> None:
 
 
 def _sklearn(source: Path, kind: str) -> dict[str, Any]:
-    from sklearn.cluster import DBSCAN  # type: ignore[import-untyped]
+    from sklearn.cluster import DBSCAN
 
     column = pq.read_table(source)["embedding"].combine_chunks()
     vectors = column.flatten().to_numpy().astype(kind).reshape(-1, DIMENSIONS)

@@ -149,7 +149,7 @@ def _subject(name: str, chosen: Set, points: int) -> Callable[[Any], Any]:
     """What is measured: takes vectors or a body, gives labels, an answer or something read."""
     # Each imports no more than it measures.
     if name == "sklearn":
-        from sklearn.cluster import DBSCAN  # type: ignore[import-untyped]
+        from sklearn.cluster import DBSCAN
 
         return DBSCAN(eps=EPS, min_samples=chosen.min_samples, metric="cosine", n_jobs=-1).fit_predict  # type: ignore[no-any-return]
     if name == "panoptes":
@@ -162,8 +162,9 @@ def _subject(name: str, chosen: Set, points: int) -> Callable[[Any], Any]:
         return lambda body: parse(body, points)
     if name == "pydantic":
         return lambda body: np.array(ClusterRequest.model_validate_json(body).embeddings)
-    deployment: Any = Clusterer
-    return deployment.func_or_class(points, 0)._cluster  # type: ignore[no-any-return]
+    from testbed.replicas import replica_class
+
+    return replica_class(Clusterer)(points, 0)._cluster
 
 
 def _digest(result: Any) -> str:

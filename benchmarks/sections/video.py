@@ -14,7 +14,6 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +31,7 @@ from deployments.runtime.devices import select
 from deployments.video.deployment import Video
 from deployments.video.entry import VideoEntry
 from testbed.checkpoints import HF_HOME, make_clip
+from testbed.replicas import replica_class
 
 STEP_S, MOST, SIZE = 1.0, 600, 224
 MAX_SECONDS = 600.0
@@ -116,8 +116,7 @@ async def read_ours(clip: ClipModel, data: bytes, most: int) -> Run:
     """The frames of the deployment, as many at once as it gives; a reader works ahead while CLIP computes."""
     computing, frames = 0.0, 0
     started = time.perf_counter()
-    replica: Any = Video
-    video = replica.func_or_class(read_entry("video", VideoEntry).threads, MAX_SECONDS)
+    video = replica_class(Video)(read_entry("video", VideoEntry).threads, MAX_SECONDS)
     async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:
         async for batch in batches:
             before = time.perf_counter()

@@ -22,6 +22,7 @@ from benchmarks import cli, report
 from configs.registry import read_entry
 from deployments.video.deployment import Video
 from deployments.video.entry import VideoEntry
+from testbed.replicas import replica_class
 
 WIDTH, HEIGHT, RATE = 1920, 1080, 25
 STEP_S, MOST, SIZE = 1.0, 600, 224
@@ -83,8 +84,7 @@ def draw(path: Path, minutes: float) -> None:
 
 async def read(data: bytes) -> MemoryMeasurements:
     """Look at the video as /video does."""
-    replica: Any = Video
-    video = replica.func_or_class(read_entry("video", VideoEntry).threads, 601.0)
+    video = replica_class(Video)(read_entry("video", VideoEntry).threads, 601.0)
     frames, started = 0, time.perf_counter()
     with Watch() as watch:
         async with aclosing(video.frames(data, STEP_S, MOST, SIZE)) as batches:

@@ -48,7 +48,7 @@ class Collector(LoopbackServer):
         """Remember the spans of an export."""
         with self._arrived:
             for resource in request.resource_spans:
-                self.services.add(attributes(resource.resource.attributes)["service.name"])
+                self.services.add(str(attributes(resource.resource.attributes)["service.name"]))
                 self.spans += [span for scope in resource.scope_spans for span in scope.spans]
             self._arrived.notify_all()
 

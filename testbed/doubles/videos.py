@@ -61,6 +61,7 @@ def encode(
     with tempfile.NamedTemporaryFile() as file:  # with a name, because `movflags=faststart` opens it again
         with av.open(file.name, "w", format=container, container_options=options or {}) as output:
             stream = output.add_stream(codec, rate=RATE)
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height = size
             stream.pix_fmt = "yuv420p"
             stream.gop_size = 12

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from configs.serving import SOURCE, read_config
-from deployments.catalogue.deployment import TAGS
+from deployments.models.tagger.spec import TAGS
 from deployments.specs import all_specs
 from testbed.application import REPORT_INTERVAL, Application
 from testbed.doubles.images import ImageServer

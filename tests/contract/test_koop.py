@@ -58,7 +58,7 @@ def output(panoptes: Application, koop: KoopServer, tmp_path_factory: pytest.Tem
 
 def truth(koop: KoopServer) -> dict[tuple[str, str, int | None], str]:
     """What each picture shows, by publication, name and page."""
-    drawn = {}
+    drawn: dict[tuple[str, str, int | None], str] = {}
     for day in DECISIONS:
         for one in koop.collection.decisions(day):
             for picture in one.pictures:
@@ -66,7 +66,7 @@ def truth(koop: KoopServer) -> dict[tuple[str, str, int | None], str]:
             for attachment in one.attachments:
                 for page, number in enumerate(attachment.pages, 1):
                     drawn[one.identifier, attachment.filename, page] = koop.drawings.category(number)
-    return {key: str(category) for key, category in drawn.items()}
+    return drawn
 
 
 def images(output: Path) -> list[dict[str, Any]]:

@@ -22,10 +22,14 @@ class Page:
         self.width(1280)
 
     def open(self) -> "Page":
-        self.browser.get_log("browser")
+        self.spoken()
         self.browser.get(self.served.url)
         self.run("window.broken = []; addEventListener('securitypolicyviolation', e => broken.push(e.blockedURI));")
         return self
+
+    def spoken(self) -> list[str]:
+        """What the browser has logged since it was asked last."""
+        return [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
@@ -121,5 +125,5 @@ class Page:
         # An open alert would already have broken every command before this one.
         assert self.run("return [window.hacked === undefined, broken.length, document.scripts.length]") == [True, 0, 1]
         assert self.count("main img[src='x'], dialog img[src='x'], main script, dialog script") == 0
-        spoken = [entry["message"] for entry in self.browser.get_log("browser")]
+        spoken = self.spoken()
         assert not [line for line in spoken if "Content Security Policy" in line or "Uncaught" in line], spoken

@@ -25,7 +25,7 @@ from tests.unit.clustering.test_outline import in_few_directions
 MIN_SAMPLES = 4
 
 
-def written(path: Path, points: NDArray[np.float64]) -> NDArray[np.float32]:
+def written(path: Path, points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """The points as they are read again."""
     singles = points.astype(np.float32)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(singles.reshape(-1)), singles.shape[1])

@@ -8,6 +8,7 @@ from PIL import Image
 from deployments.models.blur.deployment import Blur
 from deployments.models.blur.model import laplacian_variance, measure
 from testbed.paths import SAMPLES
+from testbed.replicas import replica_class
 
 
 def china() -> Image.Image:
@@ -49,7 +50,7 @@ def test_the_smallest_pictures(shape: tuple[int, int]) -> None:
 async def test_the_replica_takes_a_picture_that_it_must_not_write_to() -> None:
     pixels = np.asarray(china())
     pixels.flags.writeable = False  # as the object store hands it over
-    replica = Blur.func_or_class(1)
+    replica = replica_class(Blur)(1)
     assert await replica.analyze(pixels) == measure(pixels)
     (status,) = await replica.status()
     assert (status.name, status.items) == ("blur", 1)

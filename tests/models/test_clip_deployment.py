@@ -11,18 +11,30 @@ from deployments.models.clip import deployment as clip
 from deployments.models.clip.deployment import Clip
 from deployments.models.clip.weights import choose_clip
 from deployments.runtime.errors import ModelFailed, PromptTooLong
+from testbed.replicas import replica_class
 from tests.models.test_clip_model import ENTRY, OPENAI
 
 
 @pytest.fixture
 def replica() -> Any:
-    return Clip.func_or_class(choose_clip(ENTRY, OPENAI, "bundled"), ENTRY.dtype, 2, 8, ["served"])
+    return replica_class(Clip)(choose_clip(ENTRY, OPENAI, "bundled"), ENTRY.dtype, 2, 8, ["served"])
+
+
+def watch_texts(replica: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The texts that the model is asked for, call by call, filled in as it is asked."""
+    asked: list[list[str]] = []
+    encode = replica._model.encode_texts
+
+    def watched(texts: list[str]) -> Any:
+        asked.append(texts)
+        return encode(texts)
+
+    monkeypatch.setattr(replica._model, "encode_texts", watched)
+    return asked
 
 
 async def test_texts_are_computed_once(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
-    encode = replica._model.encode_texts
-    monkeypatch.setattr(replica._model, "encode_texts", lambda texts: asked.append(texts) or encode(texts))
+    asked = watch_texts(replica, monkeypatch)
     first = await replica.embed_texts(["a map", "a dog", "a map"])
     second = await replica.embed_texts(["a dog", "a cat"])
     assert asked == [["a map", "a dog"], ["a cat"]]
@@ -41,9 +53,7 @@ async def test_the_oldest_texts_are_forgotten(replica: Any, monkeypatch: pytest.
 async def test_what_many_requests_ask_for_at_once_is_computed_once(
     replica: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[list[str]] = []
-    encode = replica._model.encode_texts
-    monkeypatch.setattr(replica._model, "encode_texts", lambda texts: asked.append(texts) or encode(texts))
+    asked = watch_texts(replica, monkeypatch)
     await asyncio.gather(*(replica.embed_texts(["a map", "served"]) for _ in range(8)))
     assert asked == [["a map"]]
 

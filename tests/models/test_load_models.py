@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from configs.project import PROJECT
-from configs.settings import loading, variables
-from jobs import load_models
+from configs.settings import loading
+from deployments.specs import all_specs
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +16,8 @@ def caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(loading, "ENV_FILE", tmp_path / ".env")
     for name in ("HF_HOME", "TORCH_HOME", "DEEPFACE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    for name in load_models.LOADERS:
-        monkeypatch.setenv(f"{name}_enabled".upper(), "false")
+    for spec in all_specs().values():
+        monkeypatch.setenv(spec.switch, "false")
 
 
 def command() -> subprocess.CompletedProcess[str]:
@@ -33,7 +33,7 @@ def test_what_is_switched_on_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys: 
         monkeypatch.setenv(f"{name}_enabled".upper(), "true")
     assert load_models.run() == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{name} is loaded" for name in ("clip", "quality", "tagger", "captioner", "detector")
+        f"{name} is loaded" for name in ("quality", "clip", "captioner", "tagger", "detector")
     ]
 
 
@@ -62,8 +62,3 @@ def test_impossible_settings_are_refused_before_anything_loads(monkeypatch: pyte
     assert done.returncode == 2
     assert "CLIP_THREADS" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_every_model_with_weights_has_a_loader() -> None:
-    with_names = {one.group for one in variables() if one.field == "model_name"}
-    assert load_models.LOADERS.keys() == with_names | {"quality", "emotion"}

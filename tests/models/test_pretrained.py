@@ -28,6 +28,7 @@ from deployments.runtime.pretrained_model import PretrainedModel
 from deployments.runtime.weights import PretrainedWeights, choose_pretrained
 from testbed.checkpoints import add_folder
 from testbed.paths import SAMPLES, shared
+from testbed.replicas import replica_class
 
 DTYPES = read_entry("tagger", PretrainedEntry).dtype
 DEVICE = select(DTYPES, threads=2, gpu_fraction=0)
@@ -203,7 +204,7 @@ def test_mobilenet_tags_real_photos() -> None:
 
 
 async def test_a_video_s_tags_are_of_its_frames_mean() -> None:
-    replica = Tagger.func_or_class(choose("tagger"), DTYPES, 2, 8)
+    replica = replica_class(Tagger)(choose("tagger"), DTYPES, 2, 8)
     frames = np.stack([np.full((96, 128, 3), value, np.uint8) for value in (10, 250)])
     tags = await replica.analyze_frames(frames, 1000)
     alone = [{tag.label: tag.probability for tag in await replica.analyze(frame, 1000)} for frame in frames]
@@ -216,7 +217,7 @@ async def test_a_video_s_tags_are_of_its_frames_mean() -> None:
 
 
 async def test_a_detector_s_boxes_are_shares_of_the_picture() -> None:
-    replica = Detector.func_or_class(choose("detector"), read_entry("detector", PretrainedEntry).dtype, 2, 4, 64)
+    replica = replica_class(Detector)(choose("detector"), read_entry("detector", PretrainedEntry).dtype, 2, 4, 64)
     for found in await replica.analyze_frames(np.stack([pixels("china.jpg"), pixels("flower.jpg")])):
         for thing in found:
             left, top, right, bottom = thing.box

@@ -18,6 +18,7 @@ from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.weights import FileWeights, choose_file, torch_home
 from testbed.paths import shared
+from testbed.replicas import replica_class
 
 ENTRY = read_entry("quality", QualityEntry)
 NAMES = ("brisque", "nima_technical", "nima_aesthetic")
@@ -49,8 +50,9 @@ def test_real_brisque_gives_the_known_scores(name: str, score: float, tmp_path: 
 
 def test_a_full_size_nima_of_the_published_form_loads(tmp_path: Path) -> None:
     entry = ENTRY.nima_technical
+    options: dict[str, Any] = entry.options
     torch.manual_seed(0)
-    torch.save({"params": build_nima(**entry.options).state_dict()}, tmp_path / entry.file)
+    torch.save({"params": build_nima(**options).state_dict()}, tmp_path / entry.file)
     technical = choose_file("pyiqa_nima_technical", entry, tmp_path, "hub")
     brisque, _, aesthetic = bundled()
     model = QualityModel(brisque, technical, aesthetic, select(ENTRY.dtype, 2, 0.0), 1_000_000)
@@ -74,9 +76,14 @@ def test_a_picture_without_texture_has_no_brisque(model: QualityModel, shape: tu
 
 
 def test_a_large_picture_is_scaled_down_first(model: QualityModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Any] = []
+    seen: list[torch.Size] = []
     measure = model._measure_brisque
-    monkeypatch.setattr(model, "_measure_brisque", lambda tensor: seen.append(tensor.shape) or measure(tensor))
+
+    def watched(tensor: torch.Tensor) -> float | None:
+        seen.append(tensor.shape)
+        return measure(tensor)
+
+    monkeypatch.setattr(model, "_measure_brisque", watched)
     model.measure(np.zeros((3000, 1500, 3), np.uint8))
     height, width = seen[0][-2:]
     assert height * width <= 1_000_000
@@ -94,7 +101,7 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 class Harmful:
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
         return (Path.mkdir, (Path("/tmp/harmful"),))
 
 
@@ -116,13 +123,16 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
 
 
 def test_torch_home_is_where_torch_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert torch_home() == Path(torch.hub._get_torch_home())
+    def of_torch() -> Path:
+        return Path(torch.hub._get_torch_home())  # type: ignore[no-untyped-call]
+
+    assert torch_home() == of_torch()
     monkeypatch.setenv("TORCH_HOME", "/elsewhere")
-    assert torch_home() == Path("/elsewhere") == Path(torch.hub._get_torch_home())
+    assert torch_home() == Path("/elsewhere") == of_torch()
 
 
 async def test_a_replica_reports_each_measure_and_fails_its_health_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    replica = Quality.func_or_class(bundled(), ENTRY.dtype, 2, 1_000_000)
+    replica = replica_class(Quality)(bundled(), ENTRY.dtype, 2, 1_000_000)
     pixels = np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8)
     pixels.flags.writeable = False
     first, second = await asyncio.gather(replica.analyze(pixels), replica.analyze(pixels))
@@ -133,7 +143,7 @@ async def test_a_replica_reports_each_measure_and_fails_its_health_check(monkeyp
     def broken(_tensor: Any) -> Any:
         raise RuntimeError("CUDA error")
 
-    monkeypatch.setattr(replica._model, "_technical", broken)
+    monkeypatch.setattr(replica._served, "_technical", broken)
     with pytest.raises(ModelFailed):
         await replica.analyze(pixels)
     with pytest.raises(ModelFailed):

@@ -17,10 +17,11 @@ from PIL import Image
 
 import deployments.video.deployment
 from deployments.pictures.preprocessing import fit
-from deployments.runtime.errors import ModelFailed
-from deployments.video.deployment import FrameBatch, NoFrames, Video, VideoBroken, VideoTooLong
+from deployments.runtime.errors import ModelFailed, NoFrames, VideoBroken, VideoTooLong
+from deployments.video.deployment import FrameBatch, Video
 from testbed.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
 from testbed.paths import shared
+from testbed.replicas import replica_class
 
 SIZE = 32
 # What a codec may change a channel by.
@@ -28,7 +29,7 @@ CLOSE = 12
 
 
 def reader(threads: int = 1, max_seconds: float = 600) -> Any:
-    return Video.func_or_class(threads, max_seconds)
+    return replica_class(Video)(threads, max_seconds)
 
 
 async def frames(data: Any, step_s: float = 1, most: int = 600, **options: Any) -> list[FrameBatch]:

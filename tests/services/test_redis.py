@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -34,7 +35,7 @@ def redis(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_two_replicas_admit_together_what_one_may(redis: str) -> None:
-    limits = {
+    limits: dict[str, Any] = {
         "rate_limit_enabled": True,
         "rate_limit_burst": 100,
         "rate_limit_per_minute": 7,

@@ -20,6 +20,7 @@ from deployments.models.llm.engine import TALKATIVE, LlmConfig, VisionLlm
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
 from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, TOKENS, LlmServer
 from testbed.processes import free_port
+from testbed.replicas import replica_class
 
 pytestmark = pytest.mark.skipif(find_spec("litellm") is None, reason="litellm is not installed: pip install litellm")
 
@@ -44,9 +45,9 @@ def server() -> Iterator[LlmServer]:
 @pytest.fixture(autouse=True)
 async def _clients_closed() -> AsyncIterator[None]:
     yield
-    import litellm
+    from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
 
-    await litellm.close_litellm_async_clients()
+    await close_litellm_async_clients()  # type: ignore[no-untyped-call]
 
 
 def config(server: LlmServer, model: str = "openai/good", **changes: Any) -> LlmConfig:
@@ -241,7 +242,7 @@ async def test_a_caller_that_leaves_ends_the_call(server: LlmServer) -> None:
 
 
 async def test_a_replica_without_any_key_says_what_to_set() -> None:
-    replica: Any = Llm.func_or_class(LlmConfig("anthropic/claude-opus-4-6"))
+    replica: Any = replica_class(Llm)(LlmConfig("anthropic/claude-opus-4-6"))
     (status,) = await replica.status()
     assert "ANTHROPIC_API_KEY" in status.error
     with pytest.raises(LlmKeyMissing, match="LLM_BASE_URL"):
@@ -249,7 +250,7 @@ async def test_a_replica_without_any_key_says_what_to_set() -> None:
 
 
 async def test_a_replica_says_how_it_is(server: LlmServer) -> None:
-    replica: Any = Llm.func_or_class(config(server, "openai/repairable"))
+    replica: Any = replica_class(Llm)(config(server, "openai/repairable"))
     await replica.analyze(LlmQuestion(JPEG))
     (status,) = await replica.status()
     assert (status.name, status.device, status.items, status.batches) == ("llm", "provider", 1, 2)

@@ -47,7 +47,7 @@ def test_what_nima_is_trained_on_is_what_it_sees_in_the_server(picture: Image.Im
 def test_a_few_steps_lower_the_loss(classes: int, tmp_path: Path) -> None:
     pool = draw_composed(seed=1, first=0, count=24)
     if classes == 1:
-        pool = nima.Graded(pool.pixels, pool.grades / 10)
+        pool = nima.Graded(pool.pixels, pool.grades / np.float32(10))
     trainer = nima.Trainer(together([pool, pool]), classes, seed=1, crop=96)
     losses = [trainer.step(0.2) for _ in range(12)]
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
@@ -73,7 +73,7 @@ def test_the_bundled_files_hold_tensors_and_nothing_else() -> None:
     for name, classes in (("technical", 1), ("aesthetic", 10)):
         state = torch.load(BUNDLED[name] / "nima.pth", weights_only=True)["params"]
         assert {value.dtype for value in state.values()} == {torch.float16, torch.int64}
-        assert nima.load(BUNDLED[name]).num_classes == classes  # type: ignore[comparison-overlap]
+        assert nima.load(BUNDLED[name]).num_classes == classes
 
 
 def test_the_bundled_files_stay_small() -> None:

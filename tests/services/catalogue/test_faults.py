@@ -20,8 +20,8 @@ from deployments.catalogue.queue import Retries
 from deployments.catalogue.records import Result
 from deployments.catalogue.store.base import original_key
 from deployments.runtime.folder import Folder
-from testbed.doubles import catalogue_worker
 from testbed.doubles.postgres import PostgresServer
+from tests.services.catalogue import worker
 from tests.services.catalogue.opened import Backend, House, opened, sha256
 
 KILLS = 3
@@ -174,7 +174,7 @@ async def test_killed_processes_lose_nothing_and_leave_nothing_stuck(folder_back
 
 def run_and_kill(backend: Backend) -> list[list[str]]:
     """Processes that work side by side and are killed one after the other; what was confirmed to them."""
-    command = [sys.executable, "-m", catalogue_worker.__name__, json.dumps(asdict(backend))]
+    command = [sys.executable, "-m", worker.__name__, json.dumps(asdict(backend))]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(KILLS)]
     confirmed, chance = [], random.Random(3)
     for process in processes:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deployments.runtime.calls import JOBS
 from jobs.runtime import asking
 from tests.unit.analyze.run import picture
 
@@ -24,4 +25,4 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "JOBS", replace(asking.JOBS, pause_s=0.0))
+    monkeypatch.setattr(asking, "JOBS", replace(JOBS, pause_s=0.0))

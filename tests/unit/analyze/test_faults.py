@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import RayActorError, RayTaskError, WorkerCrashedError
+from ray.exceptions import RayActorError, WorkerCrashedError
 from ray.serve.exceptions import BackPressureError
 
 from deployments.runtime.calls import JOBS
@@ -27,6 +27,7 @@ from jobs.analyze.working import Done
 from jobs.runtime.asking import Asker, ModelAway, Refused
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import Answer, handles
+from testbed.replicas import raised_by_replica
 from tests.unit.analyze.run import analyze, other_weights, picture, rows
 
 
@@ -48,7 +49,7 @@ class Sometimes:
     [
         RayActorError(),
         BackPressureError(num_queued_requests=9, max_queued_requests=9),
-        RayTaskError("analyze", "Traceback", ModelFailed("CUDA error")).as_instanceof_cause(),
+        raised_by_replica(ModelFailed("CUDA error")),
     ],
 )
 def test_what_passes_is_tried_again(photos: Path, tmp_path: Path, error: Exception) -> None:
@@ -82,7 +83,7 @@ def test_a_model_that_stays_away_fails_its_images(photos: Path, tmp_path: Path) 
 def test_an_image_that_clip_refuses_fails_alone(photos: Path, tmp_path: Path) -> None:
     def red(method: str, arguments: tuple[Any, ...]) -> Exception | None:
         refused = method == "embed_images" and (arguments[0].mean(axis=(1, 2))[:, 0] > 200).any()
-        return RayTaskError("embed", "", PromptTooLong("no", 1)).as_instanceof_cause() if refused else None
+        return raised_by_replica(PromptTooLong("no", 1), "embed_images") if refused else None
 
     models = handles()
     models["Clip"].fails = red
@@ -169,7 +170,7 @@ def test_tasks_are_bounded_and_one_that_fails_fails_alone(monkeypatch: pytest.Mo
 
 
 def test_a_task_that_is_refused_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = RayTaskError("do", "Traceback", JobRefused("Clip does not answer any more.")).as_instanceof_cause()
+    refused = raised_by_replica(JobRefused("Clip does not answer any more."), "do")
     with pytest.raises(JobRefused, match=r"^Clip does not answer any more\.$"):
         as_tasks(monkeypatch, Cluster({2: refused}))
 
@@ -208,7 +209,7 @@ async def test_a_refusal_is_not_asked_again() -> None:
     async def refuse() -> None:
         nonlocal calls
         calls += 1
-        raise RayTaskError("score", "Traceback: File /srv/x.py", PromptTooLong("word", 77)).as_instanceof_cause()
+        raise raised_by_replica(PromptTooLong("word", 77), "score", "Traceback: File /srv/x.py")
 
     with pytest.raises(Refused, match="at most 77 tokens") as refused:
         await Asker().ask("Clip", lambda: Answer(refuse))

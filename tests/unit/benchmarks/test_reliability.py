@@ -49,7 +49,7 @@ def test_goodput_is_counted_once_as_many_are_under_way_as_may_be() -> None:
     assert seen.goodput == pytest.approx(8, rel=0.02)
     assert (seen.refused, seen.without_retry_after) == ({"503": 1, "429": 1}, 1)
     assert seen.failed == {"504": 1}
-    assert (seen.refusal_p50, seen.refusal_p99) == (pytest.approx(0.175), pytest.approx(0.3))
+    assert (seen.refusal_p50, seen.refusal_p99) == pytest.approx((0.175, 0.3))
 
 
 def test_what_is_sent_too_late_was_not_offered() -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from ray.exceptions import RayActorError
 
 from deployments.catalogue.opened import Opener
+from deployments.runtime.calls import JOBS
 from jobs.reembed import bring_over, run
 from jobs.runtime import asking
 from jobs.runtime.errors import JobRefused
@@ -23,7 +24,8 @@ NEW = replace(WEIGHTS, id="test/new")
 
 
 async def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
+    vectors: NDArray[np.float32] = pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
+    return vectors
 
 
 async def test_a_change_of_weights(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ async def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             await finished(api, await uploaded(api, encoded(Image.new("RGB", (40, 30), colour), "PNG")))
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path / 'catalogue.db'}")
     monkeypatch.setenv("STORE_URL", str(tmp_path / "pictures"))
-    monkeypatch.setattr(asking, "JOBS", replace(asking.JOBS, pause_s=0.0))
+    monkeypatch.setattr(asking, "JOBS", replace(JOBS, pause_s=0.0))
     return tmp_path
 
 

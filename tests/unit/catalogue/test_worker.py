@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -19,6 +20,7 @@ from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
 from deployments.catalogue.store.base import Store
 from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
+from testbed.replicas import replica_class
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import client
 from tests.unit.serving.test_images import encoded
@@ -214,6 +216,6 @@ async def test_what_waits_or_failed_is_measured_for_all_states() -> None:
     def measure(images: float, tags: dict[str, str]) -> None:
         measured[tags["state"]] = images
 
-    replica = SimpleNamespace(_worker=SimpleNamespace(backlog=backlog), _images=SimpleNamespace(set=measure))
-    assert await Cataloguer.func_or_class.record_autoscaling_stats(replica) == {BACKLOG: 9.0}
+    replica: Any = SimpleNamespace(_worker=SimpleNamespace(backlog=backlog), _images=SimpleNamespace(set=measure))
+    assert await replica_class(Cataloguer).record_autoscaling_stats(replica) == {BACKLOG: 9.0}
     assert measured == {"ready": 5, "leased": 4, "delayed": 3, "failed": 2}

@@ -19,11 +19,11 @@ from deployments.clustering.deployment import (
     Clusterer,
     ClusterRequest,
     ClusterResponse,
-    InvalidClustering,
     parse,
     render,
 )
-from deployments.runtime.errors import ModelFailed
+from deployments.runtime.errors import InvalidClustering, ModelFailed
+from testbed.replicas import replica_class
 
 IDS = ["a", "b", "c"]
 ROWS: list[Any] = [[1, 2.5], [-0.5e-3, 1e2], [0.1, -7]]
@@ -265,11 +265,11 @@ def test_the_answer_when_all_is_noise() -> None:
 
 @pytest.fixture
 def replica() -> Any:
-    return Clusterer.func_or_class(100, 1)
+    return replica_class(Clusterer)(100, 1)
 
 
 def test_the_smallest_limit_is_one_that_it_starts_with() -> None:
-    assert Clusterer.func_or_class(2, 0)
+    assert replica_class(Clusterer)(2, 0)
 
 
 async def test_a_request_goes_in_and_its_answer_comes_out(replica: Any) -> None:

@@ -91,7 +91,7 @@ def test_links_are_followed_by_choice() -> None:
 def test_a_thumbnail_is_small_and_bare() -> None:
     image = Image.new("RGB", (2000, 1000), "red")
     with Image.open(io.BytesIO(thumbnail(image))) as small:
-        assert (small.format, small.size, small.getexif()) == ("JPEG", (240, 120), {})
+        assert (small.format, small.size, dict(small.getexif())) == ("JPEG", (240, 120), {})
     assert image.size == (2000, 1000)
     uri = ReportPicture(b"\xff\xd8", "").data_uri
     assert base64.b64decode(uri.partition(",")[2]) == b"\xff\xd8"

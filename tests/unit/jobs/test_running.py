@@ -1,6 +1,7 @@
 """A job says in one line why it cannot join the application."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import ray
@@ -12,7 +13,8 @@ from jobs.runtime.running import connect
 
 
 def served(name: str, status: ApplicationStatus, *deployments: str) -> Callable[[], ServeStatus]:
-    overview = ApplicationStatusOverview(status, "", 0.0, dict.fromkeys(deployments))
+    named: dict[str, Any] = dict.fromkeys(deployments)  # only the names are looked at
+    overview = ApplicationStatusOverview(status, "", 0.0, named)
     return lambda: ServeStatus(applications={name: overview})
 
 

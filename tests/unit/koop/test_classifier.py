@@ -1,6 +1,7 @@
 """Pictures go to the model in batches, and everybody who waits hears what came of it."""
 
 import asyncio
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class Model:
         return Classified([decide(row) for row in found.tolist()], values)
 
 
-def values(classified: list[ClassifiedPicture]) -> list[float]:
+def values(classified: Iterable[ClassifiedPicture]) -> list[float]:
     return [float(one.embedding[0]) for one in classified]
 
 

@@ -16,7 +16,7 @@ from tests.unit.koop.recorded import record, recorded, web
 
 PAGE = b"<!DOCTYPE html><html><body>Pagina niet gevonden</body></html>"
 PDF = b"%PDF-1.7\n..."
-XML_URL = Endpoints().document_url("gmb-2023-1")
+XML_URL = str(Endpoints().document_url("gmb-2023-1"))
 ATTACHED = "https://repository.officiele-overheidspublicaties.nl/externebijlagen/exb-2023-7/1/bijlage/exb-2023-7"
 
 

@@ -50,7 +50,7 @@ def ok(body: bytes | str = b"<a/>", media_type: str = "application/xml; charset=
     return httpx.Response(200, content=body, headers={"Content-Type": media_type})
 
 
-FAULTS = [
+FAULTS: list[tuple[httpx.Response | Exception, str]] = [
     (httpx.ConnectError("refused"), "ConnectError: refused"),
     (httpx.ReadTimeout(""), "ReadTimeout"),
     (httpx.Response(200, stream=Body(b"<a>", httpx.RemoteProtocolError("peer closed connection"))), "peer closed connection"),
@@ -93,7 +93,11 @@ async def test_delays_grow_and_vary_within_their_half() -> None:
 
 
 async def test_the_last_failure_is_reported_with_the_address_and_the_tries() -> None:
-    faults = [httpx.ConnectError("refused"), httpx.Response(503), ok(HTML, "text/html")]
+    faults: list[httpx.Response | Exception] = [
+        httpx.ConnectError("refused"),
+        httpx.Response(503),
+        ok(HTML, "text/html"),
+    ]
     async with web(in_turn(*faults), limits=Limits(tries=3)) as koop:
         with pytest.raises(FetchFailed) as failed:
             await koop.read(URL, read_xml)
@@ -123,7 +127,7 @@ async def test_retry_after_is_kept_as_seconds_and_as_a_date(header: str, at_leas
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    busy = httpx.Response(429, headers={"Retry-After": header.encode("latin-1", "replace")})
+    busy = httpx.Response(429, headers=[(b"Retry-After", header.encode("latin-1", "replace"))])
     transport = httpx.MockTransport(in_turn(busy, ok()))
     pace = LocalPace(TokenBucket(100.0, 10, clock=lambda: 0.0))
     limits = Limits(first_delay_s=2)

@@ -70,14 +70,17 @@ def _crd(kind: str) -> Schema:
     return schema
 
 
-def _strict(schema: Any) -> Any:
+def _strict(schema: Schema) -> Schema:
     """The schema, refusing every field that it does not list."""
-    if isinstance(schema, list):
-        return [_strict(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    stricter = {key: _strict(value) for key, value in schema.items()}
+    stricter = {key: _strict_within(value) for key, value in schema.items()}
     is_closed = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
     if is_closed and not schema.get("x-kubernetes-preserve-unknown-fields"):
         stricter.setdefault("additionalProperties", False)
     return stricter
+
+
+def _strict_within(value: Any) -> Any:
+    """A value of a schema, with every schema in it made strict."""
+    if isinstance(value, dict):
+        return _strict(value)
+    return [_strict_within(one) for one in value] if isinstance(value, list) else value

@@ -113,7 +113,9 @@ def test_what_needs_a_feature_gate_that_is_off_is_not_used() -> None:
 
 def test_authentication_is_said_and_ray_knows_it() -> None:
     assert CLUSTER["authOptions"] == {"mode": "token", "secretName": "panoptes-ray-token"}
-    assert CLUSTER["rayVersion"] == re.search(r"^ray==(\S+)", (PROJECT / "requirements.lock").read_text(), re.M)[1]
+    found = re.search(r"^ray==(\S+)", (PROJECT / "requirements.lock").read_text(), re.M)
+    assert found
+    assert CLUSTER["rayVersion"] == found[1]
 
 
 def test_the_head_has_no_work_and_the_variables_that_kuberay_sets_are_left_to_it() -> None:
@@ -138,7 +140,9 @@ def test_a_job_is_submitted_to_the_cluster_of_the_moment(file: str) -> None:
 @pytest.mark.parametrize("file", JOBS)
 def test_a_job_is_one_of_ours_and_takes_these_arguments(file: str) -> None:
     (job,) = manifests(file)
-    module, arguments = re.fullmatch(r"python -m ([\w.]+) (.+)", job["spec"]["entrypoint"]).groups()
+    entrypoint = re.fullmatch(r"python -m ([\w.]+) (.+)", job["spec"]["entrypoint"])
+    assert entrypoint
+    module, arguments = entrypoint.groups()
     asked = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=True)
     taken = set(re.findall(r"--[\w-]+", asked.stdout))
     assert [option for option in re.findall(r"--[\w-]+", arguments) if option not in taken] == []

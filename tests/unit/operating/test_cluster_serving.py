@@ -128,7 +128,9 @@ def test_every_pod_has_the_same_variables_each_once() -> None:
 
 
 def bytes_of(quantity: str) -> float:
-    number, unit = re.fullmatch(r"(\d+)([KMGT]i)?", quantity).groups()
+    parts = re.fullmatch(r"(\d+)([KMGT]i)?", quantity)
+    assert parts, quantity
+    number, unit = parts.groups()
     return int(number) * 1024.0 ** ("KMGT".index(unit[0]) + 1 if unit else 0)
 
 

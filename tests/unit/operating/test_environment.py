@@ -4,7 +4,10 @@ import re
 from importlib.metadata import distributions, requires
 from pathlib import Path
 
-import cv2
+import cv2.data
+import pytest
+from hatchling.builders.sdist import SdistBuilder
+from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 
 from configs.project import PROJECT
@@ -48,3 +51,14 @@ def test_the_lock_fits_the_ranges_of_the_project() -> None:
 def test_what_is_installed_is_what_is_locked() -> None:
     installed = {normal(dist.name): dist.version for dist in distributions()}
     assert {name: installed.get(name) for name in pins()} == pins()
+
+
+@pytest.mark.parametrize("builder", [WheelBuilder, SdistBuilder])
+def test_only_an_editable_checkout_can_be_installed(builder: type[WheelBuilder | SdistBuilder], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="installed only from its checkout"):
+        next(builder(str(PROJECT)).build(directory=str(tmp_path), versions=["standard"]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_editable_checkout_is_not_refused(tmp_path: Path) -> None:
+    WheelBuilder(str(PROJECT)).get_build_hooks(str(tmp_path))["custom"].initialize("editable", {})

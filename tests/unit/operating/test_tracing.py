@@ -146,7 +146,7 @@ def test_a_collector_that_is_away_costs_a_bounded_queue(
     for _ in range(500):
         tracer.start_span("request").end()
     assert len(processor._batch_processor._queue) <= 16
-    processor.shutdown()
+    processor.shutdown()  # type: ignore[no-untyped-call]
     assert "Queue full" in caplog.text
 
 

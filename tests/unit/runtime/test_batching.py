@@ -81,7 +81,7 @@ async def test_an_item_whose_caller_left_is_not_computed() -> None:
     with pytest.raises(asyncio.CancelledError):
         await gone
     model.go.set()
-    assert await asyncio.gather(first, stays) == [[0], [18]]
+    assert list(await asyncio.gather(first, stays)) == [[0], [18]]
     assert model.batches == [[0], [9]]
 
 

@@ -37,6 +37,7 @@ from serve_app.ingress import make_api
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
 from serve_app.services import Services
+from testbed.replicas import replica_class
 
 WEIGHTS = ClipWeights(
     id="test/double",
@@ -130,7 +131,7 @@ class WorkDouble(Scripted, WorkClient):
     def __init__(self) -> None:
         super().__init__(all_specs()["Work"], None)
         self.models = (Weights("work", "a double", "test/work", "builtin"),)
-        self._work = Work.func_or_class(most=3)
+        self._work = replica_class(Work)(most=3)
 
     async def record(self, job: Job) -> None:
         await self.prepare()
@@ -138,7 +139,7 @@ class WorkDouble(Scripted, WorkClient):
 
     async def jobs(self) -> list[Job]:
         await self.prepare()
-        return await self._work.jobs()  # type: ignore[no-any-return]
+        return await self._work.jobs()
 
 
 class CataloguerDouble(Scripted, CataloguerClient):
@@ -213,14 +214,14 @@ class Doubles(Models):
     """Every model as a double; the annotations say which."""
 
     if TYPE_CHECKING:
-        clip: ClipDouble  # type: ignore[assignment]
-        tagger: AnalyzerDouble  # type: ignore[assignment]
-        detector: DetectorDouble  # type: ignore[assignment]
-        video: VideoDouble  # type: ignore[assignment]
-        clusterer: ClustererDouble  # type: ignore[assignment]
-        llm: LlmDouble  # type: ignore[assignment]
-        work: WorkDouble  # type: ignore[assignment]
-        cataloguer: CataloguerDouble  # type: ignore[assignment]
+        clip: ClipDouble
+        tagger: AnalyzerDouble
+        detector: DetectorDouble
+        video: VideoDouble
+        clusterer: ClustererDouble
+        llm: LlmDouble
+        work: WorkDouble
+        cataloguer: CataloguerDouble
 
     def __init__(self) -> None:
         super().__init__({})

@@ -232,7 +232,7 @@ async def test_a_bad_image_is_its_results_error(image: dict[str, str], error: st
 
 
 @pytest.mark.parametrize("settings", [{"max_image_mb": 0.00001}, {"max_megapixels": 0.00001}])
-async def test_limits_are_413_alone_and_an_items_error_in_a_batch(settings: dict[str, float]) -> None:
+async def test_limits_are_413_alone_and_an_items_error_in_a_batch(settings: dict[str, Any]) -> None:
     async with client(**settings) as api:
         assert (await api.post("/v1/analyze", json={"image": IMAGE})).status_code == 413
         batch = await api.post("/v1/analyze/batch", json={"images": [IMAGE]})

@@ -1,28 +1,30 @@
 """What a deployment raises becomes an answer that says what to do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from grpc import StatusCode
 from grpc.aio import AioRpcError, Metadata
-from ray.exceptions import ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import ObjectLostError, RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.catalogue.spec import CATALOGUER
-from deployments.runtime.calls import INGRESS
+from deployments.runtime.calls import INGRESS, Call
 from deployments.runtime.errors import ModelFailed, PromptTooLong
 from deployments.runtime.spec import Deployed
 from deployments.specs import all_specs
 from deployments.video.spec import VIDEO
-from serve_app.clients import calls, client, video
+from serve_app.clients import calls, video
 from serve_app.clients.calls import answer
 from serve_app.clients.catalogue import CataloguerClient
+from serve_app.clients.replicas import running_replicas
 from serve_app.clients.video import VideoClient
 from serve_app.http.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
 from serve_app.http.middleware import weights_used
+from testbed.replicas import raised_by_replica
 
 
 class Failing:
@@ -31,7 +33,7 @@ class Failing:
     def __init__(self, error: Exception | None) -> None:
         self._error, self.cancelled = error, False
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         if self._error is not None:
             raise self._error
         return asyncio.sleep(60).__await__()
@@ -75,7 +77,7 @@ async def test_errors_of_a_model_become_ours(
 
 
 async def test_an_error_that_ray_wrapped_keeps_its_message_and_shows_no_stack_trace() -> None:
-    wrapped = RayTaskError("score", "Traceback: File /srv/x.py", PromptTooLong("word word", 77)).as_instanceof_cause()
+    wrapped = raised_by_replica(PromptTooLong("word word", 77), "score", "Traceback: File /srv/x.py")
     with pytest.raises(InvalidPrompt) as caught:
         await answer("Clip", lambda: Failing(wrapped))
     assert caught.value.message.endswith("is too long: the model reads at most 77 tokens, shorten it.")
@@ -103,8 +105,8 @@ async def test_a_call_is_cancelled_with_its_caller() -> None:
 
 @pytest.mark.parametrize(("ended", "retries", "told"), [(2, 2, True), (3, 2, False), (1, 0, False)])
 async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int, retries: int, told: bool) -> None:
-    outcomes = iter([*[Failing(RayActorError()) for _ in range(ended)], Told()])
-    asked = answer("Clip", lambda: next(outcomes), replace(calls.INGRESS, attempts=1 + retries))
+    outcomes: Iterator[Call[str]] = iter([*(Failing(RayActorError()) for _ in range(ended)), Told()])
+    asked = answer("Clip", lambda: next(outcomes), replace(INGRESS, pause_s=0.0, attempts=1 + retries))
     if told:
         assert await asked == "told"
     else:
@@ -119,7 +121,7 @@ def by_grpc(code: StatusCode) -> AioRpcError:
 
 @pytest.mark.parametrize("ended", [by_grpc(StatusCode.CANCELLED), ObjectLostError("ff" * 28, None, "")])
 async def test_a_call_by_value_that_was_cut_off_and_an_answer_that_was_lost_are_asked_again(ended: Exception) -> None:
-    outcomes = iter([Failing(ended), Told()])
+    outcomes: Iterator[Call[str]] = iter([Failing(ended), Told()])
     assert await answer("Clip", lambda: next(outcomes)) == "told"
 
 
@@ -130,7 +132,7 @@ async def test_a_message_that_is_too_large_is_our_own_mistake_and_not_the_models
 
 @pytest.mark.parametrize("raised", [PromptTooLong("word word", 77), ModelFailed("out of memory")])
 async def test_what_a_model_said_is_not_asked_again(raised: Exception) -> None:
-    outcomes = iter([Failing(raised), Told()])
+    outcomes: Iterator[Call[str]] = iter([Failing(raised), Told()])
     with pytest.raises(PanoptesError):
         await answer("Clip", lambda: next(outcomes))
     assert isinstance(next(outcomes), Told)
@@ -156,7 +158,7 @@ async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
     async def running() -> dict[str, int]:
         return {"Cataloguer": 1}
 
-    monkeypatch.setattr(client.running_replicas, "get", running)
+    monkeypatch.setattr(running_replicas, "get", running)
     weights_used.set(set())
     workers = CataloguerClient(all_specs()["Cataloguer"], Deployed(Silent(error), (CATALOGUER,)))  # type: ignore[arg-type]
     await workers.wake()
@@ -196,13 +198,15 @@ class Stream:
 async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
     frames = Frames(2, 0, 5)
     videos = VideoClient(all_specs()["Video"], Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
-    assert [batch async for batch in videos.frames(None, 1.0, 9, 224)] == [1, 2, 3, 4, 5]
+    batches: list[object] = [batch async for batch in videos.frames(None, 1.0, 9, 224)]
+    assert batches == [1, 2, 3, 4, 5]
     assert frames.cancelled == 3
 
 
 async def test_a_stream_that_is_always_cut_off_is_said() -> None:
     videos = VideoClient(all_specs()["Video"], Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
     stream = videos.frames(None, 1.0, 9, 224)
-    assert [await anext(stream) for _ in range(3)] == [1, 2, 3]
+    batches: list[object] = [await anext(stream) for _ in range(3)]
+    assert batches == [1, 2, 3]
     with pytest.raises(ModelUnavailable):
         await anext(stream)

@@ -1,6 +1,7 @@
 """/v1/caption, /v1/tags, /v1/objects and their flags in /v1/analyze, over doubles."""
 
 import base64
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ OBJECTS = {
     ],
     "counts": {"cup": 2, "table": 1},
 }
-ANSWERS = {
+ANSWERS: dict[str, dict[str, Any]] = {
     "caption": {"model": "test/captioner", **SEEN, "caption": "a cup on a table"},
     "tags": {"model": "test/tagger", **SEEN, "tags": TAGS},
     "objects": {"model": "test/detector", **SEEN, **OBJECTS},

@@ -14,7 +14,7 @@ from serve_app.http.security import client_address
 from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import ClipDouble, client
 
-KEY = {"api_key": SecretStr("a-long-secret")}
+KEY: dict[str, Any] = {"api_key": SecretStr("a-long-secret")}
 
 
 class Unread:
@@ -93,7 +93,10 @@ async def test_a_search_by_words_asks_a_model_and_is_limited_as_any_inference(tm
 async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if silent else 1
-        settings = {"rate_limit_enabled": True, "rate_limit_redis_url": SecretStr(f"redis://127.0.0.1:{port}/0")}
+        settings: dict[str, Any] = {
+            "rate_limit_enabled": True,
+            "rate_limit_redis_url": SecretStr(f"redis://127.0.0.1:{port}/0"),
+        }
         async with client(**settings) as api:
             answer = await asyncio.wait_for(api.post("/v1/embeddings", json={"input": "a"}), 30)
     assert answer.status_code == 503

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
+from deployments.pictures.inputs import Reduced
 from deployments.specs import model_specs
 from deployments.work.deployment import MOST_JOBS, Job, Work
 from serve_app.clients.client import SharedPicture
@@ -19,6 +20,7 @@ from serve_app.clients.models import Models
 from serve_app.features.tagging import IMAGE_TYPES, LATE, UNSUITABLE, VIDEO_TYPES, WRONG_TYPE
 from serve_app.http.errors import InvalidVideo, ModelUnavailable
 from testbed.paths import shared
+from testbed.replicas import replica_class
 from tests.unit.serving.api import AnalyzerDouble, Doubles, client
 from tests.unit.serving.test_images import encoded
 
@@ -88,7 +90,9 @@ async def test_a_video_is_its_frames_together() -> None:
     counts = await process(models, {"documents": [document("v", MP4, "MP4")], "prompt": "OD"})
     assert labels.json()["data"][0]["source"]["content"] == LABELS
     assert models.tagger.told == [(3,)]
-    side = model_specs()["Tagger"].takes(()).least
+    takes = model_specs()["Tagger"].takes(())
+    assert isinstance(takes, Reduced)
+    side = takes.least
     assert models.tagger.seen == [(len(MP4), side, side, 3)]
     assert counts.json()["data"][0]["source"]["content"] == [{"cup": 2}, {"table": 2}]  # as in the second frame
 
@@ -344,7 +348,7 @@ async def test_a_record_that_cannot_be_kept_costs_no_answer() -> None:
 
 
 async def test_the_record_is_bounded_and_gives_up_jobs_whose_replica_is_gone() -> None:
-    work = Work.func_or_class()
+    work = replica_class(Work)()
     now = time.time()
     for number in range(MOST_JOBS + 5):
         await work.record(Job(str(number), "the same", 1, now, now + 60))
