@@ -9,6 +9,7 @@ import pytest
 from configs.project import PROJECT
 from configs.settings import loading
 from deployments.specs import all_specs
+from jobs import load_models
 
 
 @pytest.fixture(autouse=True)
