@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deployments.runtime.folder import Folder, NotBelow
+from deployments.storage.folder import Folder, NotBelow
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.urls import open_url, public_url, refused
 

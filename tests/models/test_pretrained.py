@@ -24,7 +24,7 @@ from deployments.models.tagger.model import TaggerModel
 from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.packed import PackedLinear
-from deployments.runtime.pretrained_model import PretrainedModel
+from deployments.runtime.pretrained.model import PretrainedModel
 from deployments.runtime.weights import PretrainedWeights, choose_pretrained
 from testbed.checkpoints import add_folder
 from testbed.paths import SAMPLES, shared
@@ -176,7 +176,7 @@ def test_the_model_is_packed_and_says_the_same(name: str, monkeypatch: pytest.Mo
     if name == "tagger":
         pytest.skip("the bundled tagger has but one linear layer")
     packed = KINDS[name](choose(name))
-    monkeypatch.setattr("deployments.runtime.pretrained_model.pack_linears", lambda _model: None)
+    monkeypatch.setattr("deployments.runtime.pretrained.model.pack_linears", lambda _model: None)
     plain = KINDS[name](choose(name))
     assert sum(isinstance(module, PackedLinear) for module in packed._model.modules()) > 10
     assert sum(isinstance(module, nn.Linear) for module in packed._model.modules()) <= 1  # the tied one

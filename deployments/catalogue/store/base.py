@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from deployments.catalogue.errors import CatalogueError, ContentMissing, StoreFull, StoreUnavailable
-from deployments.runtime.folder import Folder
+from deployments.storage.folder import Folder
 
 ThumbnailSize = Literal["small", "medium"]
 THUMBNAIL_SIZES: Final[tuple[ThumbnailSize, ...]] = ("small", "medium")

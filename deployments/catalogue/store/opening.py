@@ -7,7 +7,7 @@ import fsspec
 
 from deployments.catalogue.errors import StoreUnavailable
 from deployments.catalogue.store.base import TIMEOUT_S, UNANSWERED, Store
-from deployments.runtime.folder import Folder
+from deployments.storage.folder import Folder
 
 
 def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Store:

@@ -5,7 +5,7 @@ from functools import partial
 from ray import serve
 
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.pretrained import PretrainedReplica
+from deployments.runtime.pretrained.replica import PretrainedReplica
 from deployments.runtime.weights import PretrainedWeights
 
 

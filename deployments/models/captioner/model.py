@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from transformers import AutoProcessor, BlipForConditionalGeneration
 
-from deployments.runtime.pretrained_model import GeneratingModel
+from deployments.runtime.pretrained.model import GeneratingModel
 
 
 class CaptionerModel(GeneratingModel[str]):

@@ -6,7 +6,7 @@ from ray import serve
 
 from deployments.models.detector.answers import FoundObject
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.pretrained import PretrainedReplica
+from deployments.runtime.pretrained.replica import PretrainedReplica
 from deployments.runtime.weights import PretrainedWeights
 
 

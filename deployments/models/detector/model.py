@@ -7,7 +7,7 @@ from torch import Tensor
 from transformers import AutoProcessor, Florence2ForConditionalGeneration
 
 from deployments.models.detector.answers import FoundObject
-from deployments.runtime.pretrained_model import GeneratingModel
+from deployments.runtime.pretrained.model import GeneratingModel
 
 Objects = list[FoundObject]
 

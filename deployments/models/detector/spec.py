@@ -2,7 +2,7 @@
 
 from deployments.models.detector.settings import DetectorSettings
 from deployments.pictures.inputs import Reduced
-from deployments.runtime.pretrained_spec import pretrained_spec
+from deployments.runtime.pretrained.spec import pretrained_spec
 from deployments.runtime.spec import AnalysisSpec
 
 SPEC = pretrained_spec(

@@ -9,7 +9,7 @@ from ray import serve
 
 from deployments.models.tagger.answers import Tag, best
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.pretrained import PretrainedReplica
+from deployments.runtime.pretrained.replica import PretrainedReplica
 from deployments.runtime.weights import PretrainedWeights
 
 

@@ -9,7 +9,7 @@ from transformers import AutoImageProcessor, AutoModelForImageClassification
 
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import middle
-from deployments.runtime.pretrained_model import PretrainedModel
+from deployments.runtime.pretrained.model import PretrainedModel
 
 Probabilities = NDArray[np.float32]
 

@@ -2,7 +2,7 @@
 
 from deployments.models.tagger.settings import TaggerSettings
 from deployments.pictures.inputs import Reduced
-from deployments.runtime.pretrained_spec import pretrained_spec
+from deployments.runtime.pretrained.spec import pretrained_spec
 from deployments.runtime.spec import AnalysisSpec
 
 TAGS = 5  # labels of a picture, unless a request says otherwise

@@ -19,7 +19,7 @@ from deployments.catalogue.errors import CatalogueUnavailable, StoreFull, StoreU
 from deployments.catalogue.queue import Retries
 from deployments.catalogue.records import Result
 from deployments.catalogue.store.base import original_key
-from deployments.runtime.folder import Folder
+from deployments.storage.folder import Folder
 from testbed.doubles.postgres import PostgresServer
 from tests.services.catalogue import worker
 from tests.services.catalogue.opened import Backend, House, opened, sha256
@@ -102,7 +102,7 @@ async def test_a_store_that_fails_leaves_no_row_and_nothing_half_written(
         raise OSError(number, "cannot")
 
     with monkeypatch.context() as patched:
-        patched.setattr("deployments.runtime.files.os.fsync", fails)
+        patched.setattr("deployments.storage.files.os.fsync", fails)
         with pytest.raises(expected):
             await folder_house.add(b"does not fit")
     assert (await folder_house.catalogue.stats()).total == 0

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from deployments.runtime.folder import Folder
+from deployments.storage.folder import Folder
 from tests.unit.catalogue.in_process import BLUE, GIF, RED, WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import Doubles, client
 from tests.unit.serving.test_images import encoded

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from deployments.runtime.folder import Folder
+from deployments.storage.folder import Folder
 from tests.unit.catalogue.in_process import BLUE, RED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import client
 

@@ -13,7 +13,7 @@ import pytest
 from deployments.catalogue.errors import ContentMissing, StoreUnavailable
 from deployments.catalogue.store.base import CHUNK_BYTES, Store
 from deployments.catalogue.store.opening import open_store
-from deployments.runtime.files import ABANDONED_AFTER_S
+from deployments.storage.files import ABANDONED_AFTER_S
 
 
 @pytest.fixture(params=["folder", "memory"])

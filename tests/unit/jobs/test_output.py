@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from deployments.runtime.files import ABANDONED_AFTER_S
+from deployments.storage.files import ABANDONED_AFTER_S
 from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.output import Output, open_output
 from jobs.runtime.urls import open_url, public_url

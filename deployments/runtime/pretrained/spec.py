@@ -22,10 +22,9 @@ def pretrained_spec(
     options: Callable[[Own], tuple[Any, ...]] = lambda own: (),
     catalogue: bool = False,
 ) -> ModelSpec:
-    """The spec of the model whose settings are `group`; its folder is named as the group, its class as the deployment.
+    """The spec of the model whose settings are `group`, and whose folder has the group's name.
 
     Args:
-        group: its settings.
         purpose, analyses, catalogue: as in ModelSpec.
         takes: what it is given of a picture: more pixels than the largest input of a known checkpoint, since what is
             scaled down twice must not lose by it.

@@ -10,7 +10,7 @@ from deployments.runtime.replica import ModelReplica
 
 if TYPE_CHECKING:
     from deployments.runtime.devices import Device
-    from deployments.runtime.pretrained_model import PretrainedModel
+    from deployments.runtime.pretrained.model import PretrainedModel
 
 Result = TypeVar("Result")
 

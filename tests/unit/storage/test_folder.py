@@ -9,8 +9,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from deployments.runtime.files import ABANDONED_AFTER_S
-from deployments.runtime.folder import Folder, NotBelow
+from deployments.storage.files import ABANDONED_AFTER_S
+from deployments.storage.folder import Folder, NotBelow
 
 
 def folder_at(url: str) -> Folder:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deployments.runtime import files
+from deployments.storage import files
 
 
 class NotBelow(ValueError):

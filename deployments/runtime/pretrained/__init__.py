@@ -1,0 +1,1 @@
+"""What the models of transformers share: their class, their replica, their spec."""
