@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -27,34 +26,27 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
 class Services:
-    """Settings, the doors for bytes and pixels, and the models."""
+    """Settings, the doors for bytes and pixels, and the models.
 
-    settings: Settings
-    models: Models
-    decoder: Decoder
-    fetcher: Fetcher
-    started_at: float = field(default_factory=time.time)
-    # Whole pictures are large: only so many are under way at a time in a replica.
-    pictures: asyncio.Semaphore = field(init=False)
-    # Their files are smaller, and one that is still fetched must not keep the others waiting.
-    arrivals: asyncio.Semaphore = field(init=False)
-    # Of /process: however many documents come, other routes find the models at work for them no more than this.
-    documents: asyncio.Semaphore = field(init=False)
-    videos: asyncio.Semaphore = field(init=False)
-    # Into the catalogue: a database or store that is slow keeps nobody else waiting.
-    uploads: asyncio.Semaphore = field(init=False)
-    catalogue: CatalogueDoor = field(init=False)
+    Attributes:
+        pictures: whole pictures are large: only so many are under way at a time in a replica.
+        arrivals: their files are smaller, and one that is still fetched must not keep the others waiting.
+        documents: of /process. However many come, other routes find the models at work for them no more than this.
+        videos: of /video.
+        uploads: into the catalogue: a database or store that is slow keeps nobody else waiting.
+    """
 
-    def __post_init__(self) -> None:
-        most = self.settings.max_concurrent_pictures
-        object.__setattr__(self, "pictures", asyncio.Semaphore(most))
-        object.__setattr__(self, "arrivals", asyncio.Semaphore(ARRIVALS_A_PICTURE * most))
-        object.__setattr__(self, "documents", asyncio.Semaphore(DOCUMENTS_A_PICTURE * most))
-        object.__setattr__(self, "videos", asyncio.Semaphore(VIDEO_DOCUMENTS))
-        object.__setattr__(self, "uploads", asyncio.Semaphore(most))
-        object.__setattr__(self, "catalogue", CatalogueDoor(self.settings, self.models.cataloguer))
+    def __init__(self, settings: Settings, models: Models, decoder: Decoder, fetcher: Fetcher) -> None:
+        self.settings, self.models, self.decoder, self.fetcher = settings, models, decoder, fetcher
+        self.started_at = time.time()
+        most = settings.max_concurrent_pictures
+        self.pictures = asyncio.Semaphore(most)
+        self.arrivals = asyncio.Semaphore(ARRIVALS_A_PICTURE * most)
+        self.documents = asyncio.Semaphore(DOCUMENTS_A_PICTURE * most)
+        self.videos = asyncio.Semaphore(VIDEO_DOCUMENTS)
+        self.uploads = asyncio.Semaphore(most)
+        self.catalogue = CatalogueDoor(settings, models.cataloguer)
 
     @property
     def clip(self) -> ClipClient:

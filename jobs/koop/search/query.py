@@ -6,7 +6,6 @@ a day is one page either way, so that a clause on signs or places could lose rec
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
@@ -32,7 +31,7 @@ def quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-@dataclass(frozen=True)
+@dataclass
 class Selection:
     """Which decisions a run takes: those of a day that every part of it lets through.
 
@@ -60,17 +59,14 @@ class Selection:
         if self.by not in ("available", "modified"):
             raise ValueError(f"a day is that of publication (available) or of correction (modified), not {self.by!r}")
         _check_filter(self.filter)
-        self._set("signs", (_sign(sign) for sign in self.signs))
-        self._set("provinces", (places.province(name) for name in self.provinces))
+        self.signs = tuple(dict.fromkeys(_sign(sign) for sign in self.signs))
+        self.provinces = tuple(dict.fromkeys(places.province(name) for name in self.provinces))
         for name in self.municipalities:
             if not places.municipality_key(name):
                 raise ValueError(f"{name!r} is not the name of a municipality")
         for words in self.without_words:
             if not places.folded(words):
                 raise ValueError(f"{words!r} is no word that a title could have")
-
-    def _set(self, name: str, values: Iterable[str]) -> None:
-        object.__setattr__(self, name, tuple(dict.fromkeys(values)))
 
     def cql(self, day: date) -> str:
         """The query for a day.

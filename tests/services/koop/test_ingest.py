@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from jobs.koop import day as day_module
-from jobs.koop import day_files
+from jobs.koop import day_files, tables
 from jobs.koop.day_files import read_manifest
 from jobs.koop.driver import Run
 from jobs.koop.ingest import run
@@ -280,11 +280,11 @@ async def test_a_classifier_that_goes_away_keeps_what_it_said(
 async def test_an_embedding_is_an_array_until_it_is_written(
     small_koop: KoopServer, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, image_table = list[Any](), day_files.image_table
+    held = list[Any]()
 
     def watched(images: list[Row], day: date) -> pa.Table:
         held.extend(row["embedding"] for row in images if "embedding" in row)
-        return image_table(images, day)
+        return tables.image_table(images, day)
 
     monkeypatch.setattr(day_files, "image_table", watched)
     await ingest(output, small_koop.address, [NEXT])
