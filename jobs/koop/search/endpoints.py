@@ -78,9 +78,10 @@ class Endpoints:
 
 def _service(url: str) -> str:
     """The URL of a service without a slash at its end; ValueError for one that cannot be."""
+    url = url.rstrip("/")
     if _origin(url) is None:
         raise ValueError(f"{public_url(url)!r} is not an http(s) URL without credentials")
-    return url.rstrip("/")
+    return url
 
 
 def _origin(url: str) -> tuple[str, int] | None:
