@@ -6,18 +6,12 @@ them crash, hang or take too much memory ends only its own process and its own r
 
 import asyncio
 import io
-import json
 import logging
 import math
-import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any, Literal
 
@@ -25,10 +19,11 @@ import numpy as np
 from PIL import Image
 from ray import serve
 
-from configs.project import PROJECT
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
 from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
+from deployments.sandbox import parent
+from deployments.sandbox.parent import INVALID, Crashed
 from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")
@@ -43,10 +38,6 @@ MEMORY_BYTES = 4 << 30
 CPU_S = 1800
 STALLED_S = 60.0  # the longest wait for a message
 LARGEST_PAYLOAD = 256 << 20
-NONSENSE = "sent an invalid message"
-# The variables that a reader needs to start. Keys and tokens are not passed on.
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
-
 
 ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, NoFrames)}
 
@@ -75,10 +66,6 @@ class FrameBatch:
     facts: VideoFacts
     times_s: list[float]
     pixels: Pixels
-
-
-class _Crashed(Exception):
-    """A reader crashed, hung or sent an invalid message; the text completes the sentence "its reader …"."""
 
 
 @serve.deployment
@@ -122,7 +109,7 @@ class Video:
                             times, pixels = [], []
                         times.append(message["time"])
                         pixels.append(_frame(message, payload, pixels))
-            except _Crashed as crash:
+            except Crashed as crash:
                 if facts is None or not times:
                     raise _broken(crash) from None
                 logger.warning("a video is returned only in part: its reader %s", crash)
@@ -146,7 +133,7 @@ class Video:
         async with aclosing(self._read(data, {"kind": "jpegs", "times_s": ordered, "max_side": max_side})) as messages:
             try:
                 jpegs = [payload async for message, payload in messages if "time" in message]
-            except _Crashed as crash:
+            except Crashed as crash:
                 raise _broken(crash) from None
         if len(jpegs) != len(ordered):
             raise VideoBroken("The video cannot be decoded a second time: encode it again")
@@ -185,8 +172,8 @@ class Video:
 
         Raises:
             VideoBroken, VideoTooLong, NoFrames: the reader refused the video.
-            ModelFailed: no reader could be started on the video.
-            _Crashed: the reader crashed, hung or ran into a limit.
+            ModelFailed: the video could not be handed over.
+            Crashed: the reader crashed, hung or ran into a limit.
         """
         # The file has no name, so that it disappears with the last process that has it open, however that ends.
         async with self._slot():
@@ -194,21 +181,22 @@ class Video:
                 limits = {"threads": self._threads, "max_seconds": self._max_seconds, "memory_bytes": MEMORY_BYTES}
                 try:
                     await asyncio.to_thread(_write, file, data)
-                    reader = await _start(job | limits | {"cpu_s": CPU_S, "file": file.fileno()}, ahead)
+                    whole = job | limits | {"cpu_s": CPU_S, "file": file.fileno()}
+                    reader = await parent.start(
+                        READER, whole, descriptors=[file.fileno()], buffer_bytes=max(ahead // 2, parent.BUFFER_BYTES)
+                    )
                 except OSError as error:
                     raise ModelFailed(f"no reader could be started on a video: {error}") from error
                 try:
                     message: dict[str, Any] = {}
                     while "complete" not in message:
-                        message, payload = await _receive(reader)
+                        message, payload = await parent.receive(reader, LARGEST_PAYLOAD, STALLED_S)
                         self._last_success = time.monotonic()
                         if "error" in message:
                             raise ERRORS.get(message["error"], VideoBroken)(message["text"])
                         yield message, payload
                 finally:
-                    with suppress(ProcessLookupError):
-                        reader.kill()
-                    await reader.communicate()  # drains the pipe: with a full one, `wait` would never return
+                    await parent.end(reader)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -228,52 +216,19 @@ def _write(file: IO[bytes], data: Data) -> None:
     file.flush()
 
 
-async def _start(job: dict[str, Any], ahead: int) -> Process:
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", READER, json.dumps(job)),
-        env=environment | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
-        pass_fds=(job["file"],),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        limit=max(ahead // 2, 1 << 16),  # the stream stops reading at twice its limit
-    )
-
-
-async def _receive(reader: Process) -> tuple[dict[str, Any], bytes]:
-    """Receive the next message. Nothing in it is trusted: the video may have taken control of the reader."""
-    assert reader.stdout is not None  # noqa: S101 - it was started with a pipe
-    try:
-        async with asyncio.timeout(STALLED_S):
-            try:
-                message: dict[str, Any] = json.loads(await reader.stdout.readline())
-                size = int(message["bytes"])
-                if not 0 <= size <= LARGEST_PAYLOAD:
-                    raise ValueError(size)
-                return message, await reader.stdout.readexactly(size)
-            except (ValueError, KeyError, TypeError, EOFError):
-                if not reader.stdout.at_eof():
-                    raise _Crashed(NONSENSE) from None
-                code = await reader.wait()
-                raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
-    except TimeoutError:
-        raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
-
-
 def _frame(message: dict[str, Any], payload: bytes, others: list[Pixels]) -> Pixels:
     """The pixels (h, w, 3) of a message; `others` are those before it in its batch, which have the same shape."""
     try:
         height, width, channels = message["shape"]
         pixels = np.frombuffer(payload, np.uint8).reshape(height, width, channels)
     except (KeyError, TypeError, ValueError):
-        raise _Crashed(NONSENSE) from None
+        raise Crashed(INVALID) from None
     if channels != 3 or (others and others[0].shape != pixels.shape):
-        raise _Crashed(NONSENSE)
+        raise Crashed(INVALID)
     return pixels
 
 
-def _broken(crash: _Crashed) -> VideoBroken:
+def _broken(crash: Crashed) -> VideoBroken:
     return VideoBroken(f"The video cannot be read, its reader {crash}: encode it again, for example as H.264 in MP4")
 
 

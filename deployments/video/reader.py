@@ -1,7 +1,7 @@
 """Reads one video in a process of its own: `python -m deployments.video.reader JOB`.
 
 `deployments.video.deployment` starts it. JOB is a JSON object. Standard output carries the messages of
-`deployments.runtime.sandbox`: first `facts`, then one message with the `time` of each frame, last `complete`. If the
+`deployments.sandbox.child`: first `facts`, then one message with the `time` of each frame, last `complete`. If the
 video is refused, the last message is `error` and `text` instead.
 
 PyAV reads the container and the times of the frames. decord decodes the files that it decodes correctly, PyAV the rest.
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.pictures.preprocessing import fit, scale
-from deployments.runtime import sandbox
+from deployments.sandbox import child
 
 # No formats that refer to other files: FFmpeg would fetch what a playlist names.
 FORMATS = "mov,matroska,avi,asf,flv,mpegts,mpeg,ogg,gif"
@@ -289,10 +289,10 @@ def _upright(frame: Any) -> Image.Image:
 def main() -> None:
     """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
-    sandbox.enter(job["memory_bytes"], job["cpu_s"])
+    child.enter(job["memory_bytes"], job["cpu_s"])
     decord.logging.set_level(decord.logging.QUIET)
     av.logging.set_level(av.logging.PANIC)
-    with sandbox.messages() as send:
+    with child.messages() as send:
         try:
             for message, payload in _messages(job):
                 send(message, payload)

@@ -12,6 +12,7 @@ from jobs.koop.fetching.pace import BURST, REQUESTS_PER_S
 from jobs.koop.options import Keep, Options
 from jobs.koop.search.endpoints import Endpoints
 from jobs.koop.search.query import Selection
+from jobs.runtime.arguments import whole
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.running import APPLICATION
 
@@ -21,6 +22,8 @@ example:
 
 The same command continues where it was interrupted, and skips complete days.
 """
+
+_count, _positive = whole(0), whole(1)
 
 
 @dataclass(frozen=True)
@@ -175,18 +178,6 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date: write one such as 2023-01-31") from None
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
-    return int(text)
 
 
 def _rate(text: str) -> float:

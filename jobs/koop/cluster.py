@@ -13,7 +13,7 @@ from deployments.models.clip.answers import Classified
 from deployments.pictures.pixels import Pixels
 from jobs.koop.arguments import Arguments
 from jobs.koop.classifier import Classifier
-from jobs.koop.day import Counts, Day, Services
+from jobs.koop.day import Counts, Services, run_day
 from jobs.koop.day_files import Manifest
 from jobs.koop.fetching.cluster_pace import ClusterPace
 from jobs.koop.fetching.documents import Documents
@@ -113,7 +113,7 @@ async def ingest(job: Job, day: date, board: Any) -> Manifest:
             retries=retries,
         )
         reports = Reports(board, day)
-        return await Day(day, arguments.options, services, job.output, reports.tell).run()
+        return await run_day(day, arguments.options, services, job.output, reports.tell)
 
 
 @ray.remote(num_cpus=TASK_CPUS, max_retries=LOST_WORKERS)

@@ -7,11 +7,13 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import pyarrow as pa
 
 from deployments.catalogue.clock import utc_now
 from jobs.koop import tables
@@ -48,6 +50,9 @@ class Counts:
     images: int = 0
     kept: int = 0
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.records + other.records, self.images + other.images, self.kept + other.kept)
+
 
 @dataclass(frozen=True)
 class Services:
@@ -68,61 +73,72 @@ def is_over(day: date, moment: datetime) -> bool:
     return day < moment.astimezone(AMSTERDAM).date()
 
 
-class Day:
-    """One day's work."""
+async def run_day(
+    day: date, options: Options, services: Services, output: Output, tell: Callable[[Counts], None]
+) -> Manifest:
+    """Do what is not done yet of a day; the manifest, which is written. `tell` hears how far it is.
+
+    Raises:
+        DayFailed: the weights changed on the way.
+        KoopError: the search did not answer.
+        JobRefused: the output failed.
+    """
+    started = utc_now()
+    asked = await services.asked()
+    made_by = signature(options, asked)
+    files = DayFiles(output, day, made_by)
+    results = await services.sru.find(options.selection.cql(day))
+    chosen, left_out = choose(results, options)
+    done = await asyncio.to_thread(files.begin)
+    await Pipeline(day, options, services, asked, files, tell).run(chosen, done)
+    if await services.asked() != asked:
+        raise DayFailed("the application serves other weights than when the day began")
+    whole = await asyncio.to_thread(files.gather, {record.identifier for record in chosen})
+    about = {
+        "date": str(day),
+        "started": started.isoformat(timespec="seconds"),
+        "ended": utc_now().isoformat(timespec="seconds"),
+        "signature": made_by,
+        "options": stated(options, asked),
+        "weights": {"id": asked.weights, "bundled": asked.bundled},
+        "retries": len(services.retries),
+        "left_out": dict(sorted(left_out.items())),
+        "deciders": sorted({name for record in chosen for name in options.selection.deciders(record)}),
+    }
+    manifest = about | summary(whole, results, over=is_over(day, started))
+    await asyncio.to_thread(files.finish, whole, manifest)
+    return manifest
+
+
+class Pipeline:
+    """Takes the publications of a day from the search's record to the rows of its parts."""
 
     def __init__(
-        self, day: date, options: Options, services: Services, output: Output, tell: Callable[[Counts], None]
+        self,
+        day: date,
+        options: Options,
+        services: Services,
+        asked: Asked,
+        files: DayFiles,
+        tell: Callable[[Counts], None],
     ) -> None:
-        """`tell` hears how far it is, after each publication."""
-        self._day, self._options, self._services, self._output, self._tell = day, options, services, output, tell
+        """`asked`: what the classifier serves. `tell` hears how far the day is, after each publication."""
+        self._day, self._options, self._services, self._asked = day, options, services, asked
+        self._files, self._tell = files, tell
         self._counts = Counts()
         self._publications: list[Row] = []
         self._images: list[Row] = []
         self._writing = asyncio.Lock()
         self._room = asyncio.Semaphore(PICTURES_AT_ONCE)
 
-    async def run(self) -> Manifest:
-        """Do what is not done yet; the manifest, which is written.
-
-        Raises:
-            DayFailed: the weights changed on the way.
-            KoopError: the search did not answer.
-            JobRefused: the output failed.
-        """
-        started = utc_now()
-        self._asked = await self._services.asked()
-        self._files = DayFiles(self._output, self._day, signature(self._options, self._asked))
-        results = await self._services.sru.find(self._options.selection.cql(self._day))
-        chosen, left_out = choose(results, self._options)
-        done = await asyncio.to_thread(self._files.begin)
+    async def run(self, records: Sequence[Record], done: pa.Table) -> None:
+        """Put aside the rows of those publications that are not among `done`, the table of those that are."""
         known = set(done["identifier"].to_pylist())
         self._add(Counts(done.num_rows, sum(done["images"].to_pylist()), sum(done["kept"].to_pylist())))
-        try:
-            await self._work(iter([record for record in chosen if record.identifier not in known]))
-        finally:
-            await self._write_part()
-        if await self._services.asked() != self._asked:
-            raise DayFailed("the application serves other weights than when the day began")
-        whole = await asyncio.to_thread(self._files.gather, {record.identifier for record in chosen})
-        about = {
-            "date": str(self._day),
-            "started": started.isoformat(timespec="seconds"),
-            "ended": utc_now().isoformat(timespec="seconds"),
-            "signature": signature(self._options, self._asked),
-            "options": stated(self._options, self._asked),
-            "weights": {"id": self._asked.weights, "bundled": self._asked.bundled},
-            "retries": len(self._services.retries),
-            "left_out": dict(sorted(left_out.items())),
-            "deciders": sorted({name for record in chosen for name in self._options.selection.deciders(record)}),
-        }
-        manifest = about | summary(whole, results, over=is_over(self._day, started))
-        await asyncio.to_thread(self._files.finish, whole, manifest)
-        return manifest
+        left = iter([record for record in records if record.identifier not in known])
 
-    async def _work(self, records: Iterator[Record]) -> None:
         async def work() -> None:
-            for record in records:  # shared: each takes the next one
+            for record in left:  # shared: each takes the next one
                 await self._do(record)
 
         try:
@@ -131,6 +147,8 @@ class Day:
                     group.create_task(work())
         except BaseExceptionGroup as errors:
             raise _first(errors) from errors
+        finally:
+            await self._write_part()
 
     async def _do(self, record: Record) -> None:
         rows: list[Row] = []
@@ -185,7 +203,7 @@ class Day:
             "bytes": len(picture.data),
             "width": picture.width,
             "height": picture.height,
-            "embedding": classified.embedding.tolist(),
+            "embedding": classified.embedding,
             "seen": picture.seen(),
             "kept": kept_path(self._day, name) if keep else None,
         }
@@ -209,8 +227,7 @@ class Day:
                 await asyncio.to_thread(self._files.add_part, publications, images)
 
     def _add(self, counts: Counts) -> None:
-        before = self._counts
-        self._counts = Counts(*(getattr(before, name) + getattr(counts, name) for name in vars(counts)))
+        self._counts += counts
         self._tell(self._counts)
 
 

@@ -59,7 +59,7 @@ class DayFiles:
         for path in _parts(self._output, [self._day]):
             if not path.startswith(self._beginning):
                 self._output.delete(path)
-        return self._gather()[0]
+        return pa.concat_tables([PUBLICATIONS.empty_table(), *(publications for publications, _ in self._done())])
 
     def add_kept(self, name: str, data: bytes) -> None:
         """Store a kept picture among the parts. Call this before adding the part that names it."""
@@ -73,11 +73,17 @@ class DayFiles:
 
     def gather(self, identifiers: set[str]) -> Tables:
         """What is done of these publications: publications by identifier, images by publication and position."""
-        publications, images = self._gather()
         wanted = pa.array(sorted(identifiers), pa.string())
+        publications, images = [PUBLICATIONS.empty_table()], [IMAGES.empty_table()]
+        for done, images_path in self._done():
+            theirs = self._output.read_table(images_path)
+            if theirs is not None:
+                publications.append(done.filter(pc.is_in(done["identifier"], wanted)))
+                identifiers_here = publications[-1]["identifier"].combine_chunks()
+                images.append(theirs.filter(pc.is_in(theirs["publication"], identifiers_here)))
         return (
-            publications.filter(pc.is_in(publications["identifier"], wanted)).sort_by("identifier"),
-            images.filter(pc.is_in(images["publication"], wanted)).sort_by(
+            pa.concat_tables(publications).sort_by("identifier"),
+            pa.concat_tables(images).sort_by(
                 [("publication", "ascending"), ("position", "ascending"), ("page", "ascending")]
             ),
         )
@@ -100,32 +106,29 @@ class DayFiles:
     def _aside(self, name: str) -> str:
         return f"{self._beginning}kept.{name}"
 
-    def _gather(self) -> Tables:
-        """Everything that is done, each publication once with the images that were found with it."""
+    def _done(self) -> Iterator[tuple[pa.Table, str]]:
+        """Publications that are done, each once, and where the table is that has their images."""
         seen = pa.array([], pa.string())
-        publications, images = [PUBLICATIONS.empty_table()], [IMAGES.empty_table()]
-        for some, theirs in self._sources():
-            new = some.filter(pc.invert(pc.is_in(some["identifier"], seen)))
-            publications.append(new)
-            images.append(theirs.filter(pc.is_in(theirs["publication"], new["identifier"].combine_chunks())))
+        for publications, images_path in self._sources():
+            new = publications.filter(pc.invert(pc.is_in(publications["identifier"], seen)))
             seen = pa.concat_arrays([seen, new["identifier"].combine_chunks()])
-        return pa.concat_tables(publications), pa.concat_tables(images)
+            yield new, images_path
 
-    def _sources(self) -> Iterator[Tables]:
+    def _sources(self) -> Iterator[tuple[pa.Table, str]]:
         """The parts, then what an earlier run completed of a day that it could not complete."""
-        for path in _parts(self._output, [self._day]):
-            if path.startswith(self._beginning) and path.endswith(PUBLICATIONS_END):
+        parts = {path for path in _parts(self._output, [self._day]) if path.startswith(self._beginning)}
+        for path in sorted(parts):
+            images_path = path.removesuffix(PUBLICATIONS_END) + IMAGES_END
+            if path.endswith(PUBLICATIONS_END) and images_path in parts:
                 publications = self._output.read_table(path)
-                images = self._output.read_table(path.removesuffix(PUBLICATIONS_END) + IMAGES_END)
-                if publications is not None and images is not None:
-                    yield publications, images
+                if publications is not None:
+                    yield publications, images_path
         manifest = read_manifest(self._output, self._day)
         if manifest is None or manifest["signature"] != self._signature:
             return
         publications = self._output.read_table(self._publications)
-        images = self._output.read_table(self._images)
-        if publications is not None and images is not None:
-            yield publications.filter(pc.equal(publications["unreachable"], 0)), images
+        if publications is not None and self._output.list(self._images):
+            yield publications.filter(pc.equal(publications["unreachable"], 0)), self._images
 
 
 def read_manifest(output: Output, day: date) -> Manifest | None:

@@ -124,7 +124,7 @@ class Driver:
                 self._under_way.discard(day)
         run.failed.pop(day, None)
         run.manifests[day] = manifest
-        self._done = _sum([self._done, counts_of(manifest)])
+        self._done += counts_of(manifest)
         self._progress.note(day_line(day, manifest))
         self._show(self._done, days=1)
 
@@ -136,7 +136,7 @@ class Driver:
             except Exception as error:  # the board only shows progress, so the days go on
                 self._progress.note(f"The progress of unfinished days is not shown any more: {last_line(error)}")
                 return
-            self._show(_sum([self._done, *(counts for day, counts in board.items() if day in self._under_way)]))
+            self._show(sum((counts for day, counts in board.items() if day in self._under_way), self._done))
 
     def _show(self, counts: Counts, days: int = 0) -> None:
         more = {name: getattr(counts, name) - getattr(self._shown, name) for name in vars(counts)}
@@ -164,10 +164,3 @@ def last_line(error: BaseException) -> str:
     """The last line of an error's message, without the stack trace that Ray puts before it."""
     lines = str(getattr(error, "cause", None) or error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
-
-
-def _sum(several: Iterable[Counts]) -> Counts:
-    records = images = kept = 0
-    for counts in several:
-        records, images, kept = records + counts.records, images + counts.images, kept + counts.kept
-    return Counts(records, images, kept)

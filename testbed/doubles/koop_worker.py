@@ -15,7 +15,7 @@ from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
 from jobs.koop import day as day_module
 from jobs.koop.classifier import Classifier
-from jobs.koop.day import Counts, Day, Services
+from jobs.koop.day import Counts, Services, run_day
 from jobs.koop.day_files import Manifest, forget, remove_parts
 from jobs.koop.driver import COLUMNS, Driver, IngestionPlan, Run, plan
 from jobs.koop.fetching.documents import Documents
@@ -83,7 +83,7 @@ async def ingest(
                 asked=lots.asked,
                 retries=retries,
             )
-            return await Day(day, options, services, output, lambda _: None).run()
+            return await run_day(day, options, services, output, lambda _: None)
 
     async def read_board() -> dict[date, Counts]:
         return {}

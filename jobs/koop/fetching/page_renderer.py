@@ -1,7 +1,7 @@
 """Renders the pages of one PDF in a process of its own, which `jobs.koop.fetching.pages` starts: `… page_renderer JOB`.
 
 JOB is a JSON object; the PDF comes on standard input. Standard output carries the messages of
-`deployments.runtime.sandbox`: first `pages`, the number of pages; then for each page `page` (from 1), with `width`,
+`deployments.sandbox.child`: first `pages`, the number of pages; then for each page `page` (from 1), with `width`,
 `height` and as payloads its pixels and PNG, or with `error`; last `end`. If the PDF cannot be read, the last message is
 `error` instead.
 """
@@ -16,7 +16,7 @@ import pypdfium2
 from PIL import Image
 
 from deployments.pictures.preprocessing import fit
-from deployments.runtime import sandbox
+from deployments.sandbox import child
 
 PNG_LEVEL = 3  # of zlib; higher levels make rendered pages hardly smaller
 
@@ -26,8 +26,8 @@ Message = tuple[dict[str, Any], tuple[bytes, ...]]
 def main() -> None:
     """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
-    sandbox.enter(job["memory_bytes"], job["cpu_s"])
-    with sandbox.messages() as send:
+    child.enter(job["memory_bytes"], job["cpu_s"])
+    with child.messages() as send:
         try:
             for message, payloads in _messages(sys.stdin.buffer.read(), job):
                 send(message, *payloads)

@@ -5,11 +5,7 @@ only its own pages.
 """
 
 import asyncio
-import json
-import os
-import signal
 import subprocess
-import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -18,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from configs.project import PROJECT
 from deployments.pictures.pixels import Pixels
+from deployments.sandbox import parent
+from deployments.sandbox.parent import INVALID, Crashed
 
 RENDERER = "jobs.koop.fetching.page_renderer"
-ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")  # the renderer gets no other variables: no keys, no addresses
 
 MEMORY_BYTES = 2_000_000_000
 CPU_S = 600
@@ -66,13 +62,10 @@ class Unread:
     error: str
 
 
-class _Crashed(Exception):
-    """A renderer crashed, hung or sent an invalid message; the text completes the sentence "its renderer …"."""
-
-
 async def pages(pdf: bytes, spec: PageSpec) -> AsyncGenerator[Page | Unread]:
     """Yield all pages in order, rendered or not. The renderer works about one page ahead of the consumer."""
-    renderer = await _start(spec)
+    job = {**vars(spec), "max_pixels": MAX_PIXELS, "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S}
+    renderer = await parent.start(RENDERER, job, stdin=subprocess.PIPE)
     feeding = asyncio.create_task(_feed(renderer, pdf))
     total = number = 0
     try:
@@ -86,26 +79,12 @@ async def pages(pdf: bytes, spec: PageSpec) -> AsyncGenerator[Page | Unread]:
             number = said.number
         if total > number or total == 0:
             yield Unread(None, f"the PDF has {total} pages, of which the first {number} were looked at")
-    except _Crashed as crash:
+    except Crashed as crash:
         yield Unread(None, f"the PDF cannot be read from page {number + 1} on: its renderer {crash}")
     finally:
         feeding.cancel()
-        with suppress(ProcessLookupError):
-            renderer.kill()
         await asyncio.gather(feeding, return_exceptions=True)
-        await _drained(renderer)
-
-
-async def _start(spec: PageSpec) -> Process:
-    job = {**vars(spec), "max_pixels": MAX_PIXELS, "memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S}
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", RENDERER, json.dumps(job)),
-        env=environment | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
+        await parent.end(renderer)
 
 
 async def _feed(renderer: Process, pdf: bytes) -> None:
@@ -116,33 +95,13 @@ async def _feed(renderer: Process, pdf: bytes) -> None:
         renderer.stdin.close()
 
 
-async def _drained(renderer: Process) -> None:
-    """Drain the pipe of a renderer that was killed: with a full one, `wait` would never return."""
-    assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
-    while await renderer.stdout.read(1 << 16):
-        pass
-    await renderer.wait()
-
-
 async def _receive(renderer: Process, size: int) -> int | Page | Unread | None:
     """Receive the next message: the number of pages, a page, a page that cannot be rendered, or None for the end."""
-    assert renderer.stdout is not None  # noqa: S101 - it was started with a pipe
+    message, payload = await parent.receive(renderer, LARGEST_PAYLOAD, STALLED_S)
     try:
-        async with asyncio.timeout(STALLED_S):
-            try:
-                message: dict[str, Any] = json.loads(await renderer.stdout.readline())
-                length = int(message["bytes"])
-                if not 0 <= length <= LARGEST_PAYLOAD:
-                    raise ValueError(length)
-                return _parse(message, await renderer.stdout.readexactly(length), size)
-            except (ValueError, KeyError, TypeError, EOFError):
-                # Nothing in a message is trusted: the PDF may have taken control of the renderer.
-                if not renderer.stdout.at_eof():
-                    raise _Crashed("sent an invalid message") from None
-                code = await renderer.wait()
-                raise _Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
-    except TimeoutError:
-        raise _Crashed(f"gave nothing for {STALLED_S:g} s") from None
+        return _parse(message, payload, size)
+    except (ValueError, KeyError, TypeError):
+        raise Crashed(INVALID) from None
 
 
 def _parse(message: dict[str, Any], payload: bytes, size: int) -> int | Page | Unread | None:

@@ -22,7 +22,7 @@ KOOP_HOSTS = frozenset(
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Endpoints:
     """The three services, as http(s) URLs. The defaults are KOOP's own.
 
@@ -40,11 +40,7 @@ class Endpoints:
     attachments: str = "https://repository.officiele-overheidspublicaties.nl/externebijlagen"
 
     def __post_init__(self) -> None:
-        for name in ("sru", "site", "attachments"):
-            url = getattr(self, name).rstrip("/")
-            if _origin(url) is None:
-                raise ValueError(f"{public_url(url)!r} is not an http(s) URL without credentials")
-            object.__setattr__(self, name, url)
+        self.sru, self.site, self.attachments = map(_service, (self.sru, self.site, self.attachments))
 
     def document_url(self, identifier: str) -> str | None:
         """The URL of the XML of a publication such as `stcrt-2021-100`; None for an identifier without a year."""
@@ -78,6 +74,14 @@ class Endpoints:
         host, port = origin
         configured = {_origin(endpoint) for endpoint in (self.sru, self.site, self.attachments)}
         return origin in configured or (host in KOOP_HOSTS and port in DEFAULT_PORTS.values())
+
+
+def _service(url: str) -> str:
+    """The URL of a service without a slash at its end; ValueError for one that cannot be."""
+    url = url.rstrip("/")
+    if _origin(url) is None:
+        raise ValueError(f"{public_url(url)!r} is not an http(s) URL without credentials")
+    return url
 
 
 def _origin(url: str) -> tuple[str, int] | None:

@@ -7,7 +7,6 @@ one page anyway.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
@@ -33,7 +32,7 @@ def quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-@dataclass(frozen=True)
+@dataclass
 class Selection:
     """Which decisions of a day a run takes: those that meet all criteria.
 
@@ -61,17 +60,14 @@ class Selection:
         if self.by not in ("available", "modified"):
             raise ValueError(f"a day is that of publication (available) or of correction (modified), not {self.by!r}")
         _check_filter(self.filter)
-        self._set("signs", (_sign(sign) for sign in self.signs))
-        self._set("provinces", (places.province(name) for name in self.provinces))
+        self.signs = tuple(dict.fromkeys(_sign(sign) for sign in self.signs))
+        self.provinces = tuple(dict.fromkeys(places.province(name) for name in self.provinces))
         for name in self.municipalities:
             if not places.municipality_key(name):
                 raise ValueError(f"{name!r} is not the name of a municipality")
         for words in self.without_words:
             if not places.folded(words):
                 raise ValueError(f"{words!r} is no word that a title could have")
-
-    def _set(self, name: str, values: Iterable[str]) -> None:
-        object.__setattr__(self, name, tuple(dict.fromkeys(values)))
 
     def cql(self, day: date) -> str:
         """The CQL query for a day.

@@ -9,17 +9,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from PIL import Image
 
 from jobs.koop import day as day_module
+from jobs.koop import day_files, tables
 from jobs.koop.day_files import read_manifest
 from jobs.koop.driver import Run
 from jobs.koop.ingest import run
 from jobs.koop.options import Asked, Options
 from jobs.koop.search.query import Selection
 from jobs.koop.summary import write_report
+from jobs.koop.tables import Row
 from jobs.runtime.output import Output
 from testbed.doubles.koop import Fault, KoopServer, Rule
 from testbed.doubles.koop_worker import ASKED, Lots, ingest, rows
@@ -271,6 +275,23 @@ async def test_a_classifier_that_goes_away_keeps_what_it_said(
     assert Counter((row["publication"], row["name"], row["page"]) for row in rows(output, "images", DAY)) == named(
         small_koop, DAY
     )
+
+
+async def test_an_embedding_is_an_array_until_it_is_written(
+    small_koop: KoopServer, output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = list[Any]()
+
+    def watched(images: list[Row], day: date) -> pa.Table:
+        held.extend(row["embedding"] for row in images if "embedding" in row)
+        return tables.image_table(images, day)
+
+    monkeypatch.setattr(day_files, "image_table", watched)
+    await ingest(output, small_koop.address, [NEXT])
+    assert held
+    assert all(isinstance(embedding, np.ndarray) and embedding.dtype == np.float32 for embedding in held)
+    stored = [row["embedding"] for row in rows(output, "images", NEXT) if row["embedding"]]
+    assert sorted(stored) == sorted(embedding.tolist() for embedding in held)
 
 
 async def test_pictures_in_memory_are_bounded(

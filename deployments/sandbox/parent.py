@@ -1,0 +1,85 @@
+"""Processes that read one untrusted file, seen from the process that starts them. `sandbox` is their own side."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from configs.project import PROJECT
+
+# The variables that such a process needs to start. Keys and tokens are not passed on.
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
+INVALID = "sent an invalid message"
+BUFFER_BYTES = 1 << 16
+
+
+class Crashed(Exception):
+    """A process crashed, hung or sent an invalid message; the text completes the sentence "its reader …"."""
+
+
+async def start(
+    module: str,
+    job: Mapping[str, Any],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    descriptors: Sequence[int] = (),
+    buffer_bytes: int = BUFFER_BYTES,
+) -> Process:
+    """Start `python -m MODULE JOB`, whose standard output carries messages.
+
+    Args:
+        module: calls `child.enter` and sends by `child.messages`.
+        job: what it is to do, as JSON.
+        stdin: its standard input.
+        descriptors: of files that stay open in it.
+        buffer_bytes: it may be ahead of `receive` by twice as many bytes, and by what fits into a pipe.
+    """
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, json.dumps(job)),
+        env=environment | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
+        pass_fds=descriptors,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        limit=buffer_bytes,
+    )
+
+
+async def receive(process: Process, largest: int, stalled_s: float) -> tuple[dict[str, Any], bytes]:
+    """Receive the next message and the bytes that follow it, at most `largest`.
+
+    Nothing in a message is to be trusted: the file may have taken control of the process.
+
+    Raises:
+        Crashed: there is no such message, or none within `stalled_s` seconds.
+    """
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    try:
+        async with asyncio.timeout(stalled_s):
+            try:
+                message: dict[str, Any] = json.loads(await process.stdout.readline())
+                size = int(message["bytes"])
+                if not 0 <= size <= largest:
+                    raise ValueError(size)
+                return message, await process.stdout.readexactly(size)
+            except (ValueError, KeyError, TypeError, EOFError):
+                if not process.stdout.at_eof():
+                    raise Crashed(INVALID) from None
+                code = await process.wait()
+                raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+    except TimeoutError:
+        raise Crashed(f"gave nothing for {stalled_s:g} s") from None
+
+
+async def end(process: Process) -> None:
+    """Kill the process, if it still runs, and take what is left in its pipe: with a full one `wait` would never end."""
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.communicate()
