@@ -38,8 +38,9 @@ class Models:
         return self._clients[name]
 
     def all(self) -> tuple[ModelClient, ...]:
-        """The client of everything that is a model, CLIP first."""
-        return tuple(client for client in self._clients.values() if client.spec.models)
+        """The client of everything that is a model; first CLIP, which decides whether the service is healthy."""
+        models = [client for client in self._clients.values() if client.spec.models]
+        return tuple(sorted(models, key=lambda client: client is not self.clip))
 
     def analyzer(self, name: str) -> AnalyzerClient[Any]:
         """A model that looks at pictures, by the deployment's name."""
