@@ -11,7 +11,7 @@ from testbed import photos
 
 
 def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:
-    """Pictures (h, w, 3), RGB, over and over; `clip_size` is the side of CLIP's input."""
+    """Photos (h, w, 3), RGB, as deployment `name` takes them, over and over; `clip_size`: the side of CLIP's input."""
     most = load_settings().max_pixels
     images = [decode(photo.data, most) for photo in photos.load()]
     if name == "Clip":

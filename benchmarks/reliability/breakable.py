@@ -1,4 +1,4 @@
-"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and every health check fails."""
+"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and health check then fails."""
 
 import os
 from pathlib import Path
@@ -16,12 +16,12 @@ from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed
 from testbed.application import Application
 
-# Names a file that holds the pid of the replica to break.
+# Names a file; once the file holds a pid, the replica with that pid is broken
 BROKEN = "PANOPTES_BENCHMARK_BROKEN"
 
 
 class BreakableApplication(Application):
-    """An Application that is bound by `build`; its environment must set BROKEN."""
+    """An Application whose CLIP is Breakable; its environment must set BROKEN."""
 
     def configured(self) -> dict[str, Any]:
         """The Serve config that is run."""
@@ -37,7 +37,7 @@ def build(args: dict[str, Any]) -> BoundApplication:
 
 
 class Breakable(deployments.models.clip.deployment.Clip.func_or_class):  # type: ignore[misc,name-defined]
-    """CLIP, whose every pass and health check fails once its pid stands in the file."""
+    """CLIP, whose passes and health checks fail once its pid stands in the file that BROKEN names."""
 
     async def check_health(self) -> None:
         _fail_if_broken()

@@ -1,4 +1,4 @@
-"""The sections of RESULTS.md."""
+"""The reliability sections of RESULTS.md."""
 
 import statistics
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from benchmarks.reliability.soak import ALL, SAMPLE_S, WARM_UP_MINUTES, Soak
 
 @dataclass(frozen=True)
 class Row:
-    """A fault, what requests may fail with under it, and what was seen."""
+    """A fault, how requests may fail under it, and what the clients saw."""
 
     what: str
     allowed: frozenset[str]
     seen: Seen
 
     def line(self) -> str:
-        """As a line of the table."""
+        """The row of the table."""
         seen = self.seen
         failed = _counted(seen.failed)
         kept = seen.failed.keys() <= self.allowed
