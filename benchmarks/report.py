@@ -140,8 +140,8 @@ def _facts(figures: HttpMeasurements) -> list[str]:
         "",
         f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "
         "for all. Each client sends its next photo when the last is answered; everything runs on the same cores, the "
-        f"clients included. Rounds: {figures.rounds}, of {figures.seconds:g} s a figure, the subjects in turns; "
-        "what is shown is the median over the rounds.",
+        f"clients included. {figures.rounds} rounds of {figures.seconds:g} s for each figure, in which the subjects "
+        "take turns; the table shows medians over the rounds.",
     ]
 
 
@@ -178,14 +178,14 @@ def _notes(figures: HttpMeasurements) -> list[str]:
     threaded = figures.throughput("panoptes", 32) / _median(figures.raw.get("threaded", []))
     lines = [
         "Raw limit: one process decodes a batch photo by photo with open_clip's own transform and runs it on 2 "
-        "threads. Decoding on 2 threads is the harder mark, because the servers also decode beside their "
-        f"work: at 32 clients Panoptes gives {_number(threaded, 2)} of that one."
+        "threads. Decoding on 2 threads is the harder comparison, because the servers also decode in "
+        f"parallel: at 32 clients Panoptes reaches {_number(threaded, 2)} of it."
     ]
     lines += [
         "",
         "LitServe: one worker, batches of up to 32, decoding on 2 threads, the wait for a batch chosen for 1 client; "
-        "of the three settings tried none stood out at 32 (see `benchmarks/rivals/litserve/server.py`). Where rounds "
-        "of one subject differ by more than a target leaves room for, its verdict says little.",
+        "none of the three settings tried was better at 32 (see `benchmarks/rivals/litserve/server.py`). Where rounds "
+        "of one subject differ by more than the margin of a target, its verdict says little.",
     ]
     if figures.ready_seconds:
         lines += [

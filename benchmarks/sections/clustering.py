@@ -71,8 +71,8 @@ SUBJECTS = {
     "panoptes": "`deployments.clustering.dbscan`",
     "sklearn": "scikit-learn, n_jobs=-1",
     "request": "a request: read, clustered, answered",
-    "read": "of it: read",
-    "pydantic": "read by pydantic in one piece instead",
+    "read": "the reading of a request alone",
+    "pydantic": "the same by pydantic, in one piece",
 }
 FROM_BYTES = ("request", "read", "pydantic")
 
@@ -191,11 +191,11 @@ def _render(options: argparse.Namespace, figures: dict[tuple[str, str], Clusteri
         f"{report.machine('numpy', 'scikit-learn', 'pydantic')}. "
         f"`python -m benchmarks.sections.clustering --points {options.points} --dimensions {options.dimensions}`",
         "",
-        f"{options.points:,} vectors of {options.dimensions}, eps {EPS}, each figure from a process of its own. Memory "
-        "is resident: the peak while it computes, of which it held a part before, its interpreter, libraries and input "
-        "included.",
+        f"{options.points:,} vectors of {options.dimensions} dimensions, eps {EPS}, each figure from a process of its "
+        "own. Memory is resident: its peak during the computation, and what the process held before, with its "
+        "interpreter, libraries and input.",
         "",
-        "| | vectors | s | CPU s | peak MB | held before | labels |",
+        "| | vectors | s | CPU s | peak MB | MB before | labels |",
         "|---|---|--:|--:|--:|--:|---|",
     ]
     for (subject, name), figure in figures.items():

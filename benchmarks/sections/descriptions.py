@@ -121,7 +121,7 @@ def _render(options: argparse.Namespace, figures: dict[str, DescriptionMeasureme
         "",
         f"LeViT-384, and BLIP-base with {TOKENS} tokens a caption, random weights; {photos.describe(photos.load())}. "
         f"Loop: transformers' own model in one process without a server, decoding, preparing and computing {BATCH} "
-        "photos at a time. Medians of the rounds; beside it only what is measured is served.",
+        "photos at a time. Medians of the rounds; only the measured model is served.",
         "",
         "| model | clients | loop images/s | Panoptes images/s | ratio | p50 ms |",
         "|---|--:|--:|--:|--:|--:|",
