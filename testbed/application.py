@@ -143,6 +143,10 @@ class Application(Started):
             found.setdefault(kind, []).append(pid)
         return found
 
+    def replicas(self, deployment: str, application: str = "panoptes") -> list[int]:
+        """The pids of a deployment's replicas, also of those that are starting."""
+        return [pid for pid in self.pids() if f"{REPLICA}{application}:{deployment}" in process_title(pid)]
+
     def cpu_seconds(self) -> dict[str, float]:
         """User and system time so far, by deployment, with `serve` for Serve's own processes and `ray` for the rest."""
         return self._by_kind(cpu_seconds)
