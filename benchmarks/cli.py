@@ -1,4 +1,4 @@
-"""What the command lines of the benchmarks have in common."""
+"""What the benchmarks' command lines have in common."""
 
 import argparse
 import signal
@@ -8,7 +8,11 @@ from typing import NoReturn
 
 
 def parser(doc: str | None, *, rounds: int = 0, seconds: float = 0) -> argparse.ArgumentParser:
-    """A parser whose help is a module's docstring; with `--rounds` and `--seconds` where they have a default here."""
+    """A parser whose help is a module's docstring.
+
+    Args:
+        rounds, seconds: the defaults of `--rounds` and `--seconds`; 0: there is no such option.
+    """
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if rounds:
         rounds_help = f"times each is measured; medians count (default: {rounds})"
@@ -20,6 +24,6 @@ def parser(doc: str | None, *, rounds: int = 0, seconds: float = 0) -> argparse.
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """End with what `main` gives. SIGTERM ends it as Ctrl-C does, so that whatever it started is stopped first."""
+    """Exit with the status that `main` returns. SIGTERM ends it as Ctrl-C does, stopping first what it has started."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What was measured, as a section of RESULTS.md: facts, table, targets."""
+"""Sections of RESULTS.md: the facts about a measurement, its table and its targets."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from configs.project import PROJECT
 from testbed.load import Load
 
 RESULTS = PROJECT / "benchmarks" / "RESULTS.md"
-# How many processes ran or waited in the minute before anything was measured: with a core each they wait for nobody.
+# The mean number of processes that ran or waited in the minute before; above the number of cores some had to wait
 LOAD_BEFORE = os.getloadavg()[0]
 TITLE = "# Results\n\nEach section is written by the benchmark that it names.\n"
 LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panoptes", "haproxy": "Panoptes, HAProxy"}
@@ -22,37 +22,49 @@ LABELS = {"plain": "plain FastAPI", "litserve": "LitServe", "panoptes": "Panopte
 
 @dataclass
 class HttpMeasurements:
-    """Everything measured so far; each list has one entry a round."""
+    """The measurements of CLIP over HTTP so far; each list has one entry for each round.
+
+    Attributes:
+        seconds: of each single measurement.
+        raw: images/s of the loops without a server, by the way they decode.
+        loads: by server and number of clients.
+        mean_batches: images in a batch, by server and number of clients.
+    """
 
     photos: str
     rounds: int
     seconds: float
-    raw: dict[str, list[float]] = field(default_factory=dict)  # way -> images/s
-    loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)  # (server, clients) -> loads
-    mean_batches: dict[tuple[str, int], list[float]] = field(default_factory=dict)  # (server, clients) -> images
+    raw: dict[str, list[float]] = field(default_factory=dict)
+    loads: dict[tuple[str, int], list[Load]] = field(default_factory=dict)
+    mean_batches: dict[tuple[str, int], list[float]] = field(default_factory=dict)
     ready_seconds: list[float] = field(default_factory=list)
     memory_bytes: list[int] = field(default_factory=list)
 
     def add(self, server: str, load: Load) -> None:
-        """Remember one measurement of a server."""
+        """Add one measurement of a server."""
         self.loads.setdefault((server, load.clients), []).append(load)
 
     def median(self, server: str, clients: int, value: Callable[[Load], float]) -> float:
-        """Over the rounds; not a number where nothing was measured."""
+        """The median of `value` over the rounds; not a number without a measurement."""
         return _median(value(load) for load in self.loads.get((server, clients), []))
 
     def throughput(self, server: str, clients: int) -> float:
-        """Images/s, the median over the rounds."""
+        """Images/s: the median over the rounds."""
         return self.median(server, clients, lambda load: load.throughput)
 
     def mean_batch(self, server: str, clients: int) -> float:
-        """Images a forward pass, the median over the rounds; not a number where it is not known."""
+        """Images in a batch: the median over the rounds; not a number where it is not known."""
         return _median(self.mean_batches.get((server, clients), []))
 
 
 @dataclass(frozen=True)
 class Target:
-    """A figure and what it should be; a figure that was not measured is not reached."""
+    """A figure and its target.
+
+    Attributes:
+        value: what was measured; not a number: it was not, and the target counts as not reached.
+        at_most: whether `limit` is an upper bound and not a lower one.
+    """
 
     what: str
     value: float
@@ -73,7 +85,7 @@ class Target:
 
 
 def targets(figures: HttpMeasurements, server: str) -> list[Target]:
-    """The figures that matter, each a quotient or difference of medians in the table above it."""
+    """The targets, each a quotient or a difference of medians in the table."""
     at_32 = figures.throughput(server, 32)
     late = figures.median(server, 1, _p50) - figures.median("litserve", 1, _p50)
     return [
@@ -91,7 +103,7 @@ def render(figures: HttpMeasurements) -> str:
 
 
 def update_section(name: str, section: str, path: Path = RESULTS) -> None:
-    """Put a section into a file between its markers, which are added at the end when missing."""
+    """Replace a section of a file between its markers; without them, append both."""
     begin, end = f"<!-- begin:{name} -->", f"<!-- end:{name} -->"
     block = f"{begin}\n{section}\n{end}"
     text = path.read_text() if path.exists() else TITLE
@@ -103,7 +115,7 @@ def update_section(name: str, section: str, path: Path = RESULTS) -> None:
 
 
 def machine(*packages: str) -> str:
-    """The day, the cores, how busy they were before, and the versions of packages.
+    """The date, the machine's cores and its load before the benchmark, and the versions of packages.
 
     E.g. `2026-11-21, 2 cores of AMD EPYC, load 0.3 before, torch 2.15.0`.
     """
@@ -113,7 +125,7 @@ def machine(*packages: str) -> str:
 
 
 def spent(cpu_s: Mapping[str, float], digits: int = 0) -> str:
-    """CPU milliseconds by deployment, most first, of seconds."""
+    """CPU seconds by deployment as text in milliseconds, the highest first."""
     most_first = sorted(cpu_s.items(), key=lambda one: -one[1])
     return ", ".join(f"{kind} {seconds * 1000:.{digits}f}" for kind, seconds in most_first)
 
@@ -128,8 +140,8 @@ def _facts(figures: HttpMeasurements) -> list[str]:
         "",
         f"ViT-B/32 of full size with random weights, float32, the same for all; {figures.photos}, in the same order "
         "for all. Each client sends its next photo when the last is answered; everything runs on the same cores, the "
-        f"clients included. Rounds: {figures.rounds}, of {figures.seconds:g} s a figure, the subjects in turns; "
-        "what is shown is the median over the rounds.",
+        f"clients included. {figures.rounds} rounds of {figures.seconds:g} s for each figure, in which the subjects "
+        "take turns; the table shows medians over the rounds.",
     ]
 
 
@@ -166,14 +178,14 @@ def _notes(figures: HttpMeasurements) -> list[str]:
     threaded = figures.throughput("panoptes", 32) / _median(figures.raw.get("threaded", []))
     lines = [
         "Raw limit: one process decodes a batch photo by photo with open_clip's own transform and runs it on 2 "
-        "threads. Decoding on 2 threads is the harder mark, because the servers also decode beside their "
-        f"work: at 32 clients Panoptes gives {_number(threaded, 2)} of that one."
+        "threads. Decoding on 2 threads is the harder comparison, because the servers also decode in "
+        f"parallel: at 32 clients Panoptes reaches {_number(threaded, 2)} of it."
     ]
     lines += [
         "",
         "LitServe: one worker, batches of up to 32, decoding on 2 threads, the wait for a batch chosen for 1 client; "
-        "of the three settings tried none stood out at 32 (see `benchmarks/rivals/litserve/server.py`). Where rounds "
-        "of one subject differ by more than a target leaves room for, its verdict says little.",
+        "none of the three settings tried was better at 32 (see `benchmarks/rivals/litserve/server.py`). Where rounds "
+        "of one subject differ by more than the margin of a target, its verdict says little.",
     ]
     if figures.ready_seconds:
         lines += [

@@ -1,11 +1,11 @@
 """Panoptes as a user runs it: `serve run serve_config.yaml`, with a Ray cluster of its own.
 
-The benchmark, the contract tests and the evaluation use it:
+The benchmarks and the contract tests use it:
 
     with Application(port=8123, env={"WEIGHTS": "bundled"}) as panoptes:
         httpx.get(f"{panoptes.url}/health")
 
-Neither torch nor ray is imported here.
+This module imports neither torch nor ray.
 """
 
 import copy
@@ -30,7 +30,7 @@ from testbed.processes import ProcessTree, StartError, cpu_seconds, fetch, is_fr
 from testbed.starting import Started
 
 READY_SECONDS = 300.0
-# Ray's processes export what they counted this often, in milliseconds, unless this variable says otherwise.
+# How often Ray's processes export their metrics, in milliseconds: a variable of the environment, and its default.
 REPORT_INTERVAL = "RAY_metrics_report_interval_ms"
 REPORT_INTERVAL_DEFAULT = 10_000
 CONFIG = "serve_config.yaml"
@@ -54,15 +54,15 @@ class Application(Started):
         beside: Sequence[Mapping[str, Any]] = (),
         command: list[str] | None = None,
     ) -> None:
-        """Nothing starts before `with`.
+        """Only entering the context starts it.
 
         Args:
             port: TCP port of the HTTP interface; must be free.
-            env: environment variables on top of this process's own.
-            overrides: deployment name -> settings merged into its entry of serve_config.yaml.
-            arguments: settings merged into the application's `args`; the environment is stronger.
+            env: environment variables in addition to this process's own.
+            overrides: settings by deployment, merged into the deployments' entries of serve_config.yaml.
+            arguments: settings merged into the application's `args`; environment variables override them.
             beside: further applications in the same Serve, as entries of a Serve config.
-            command: what runs the copy of the config, whose path is appended; for tests of this class.
+            command: what runs a Serve config, whose path is appended; tests of this class pass another one.
         """
         super().__init__()
         self.url = f"http://127.0.0.1:{port}"
@@ -76,7 +76,11 @@ class Application(Started):
         self._tree: ProcessTree | None = None
 
     def _start(self) -> None:
-        """Until /health answers 200, at most 300 s; the message of a StartError ends with the log's last lines."""
+        """Start it and wait until /health answers 200.
+
+        Raises:
+            StartError: it ended, or did not answer within READY_SECONDS; the message ends with the end of its log.
+        """
         if not is_free(self._port):
             raise StartError(f"port {self._port} is taken")
         config = self.folder / CONFIG
@@ -92,19 +96,19 @@ class Application(Started):
 
     @property
     def log_path(self) -> Path:
-        """What `serve run` printed; exists while the application runs."""
+        """The file with the output of `serve run`; it exists while the application runs."""
         return self.folder / "serve.log"
 
     @property
     def joining(self) -> dict[str, str]:
-        """What a job's environment needs to join its cluster."""
-        # A cluster of `serve run`'s own asks for this user's token unless the environment says otherwise, and with an
-        # address Ray sends one only when told.
+        """The environment variables with which a job joins its cluster."""
+        # A cluster that `serve run` starts asks for this user's token by default. A process that joins by address
+        # sends a token only when RAY_AUTH_MODE tells it to.
         return {"RAY_ADDRESS": self.ray_address, "RAY_AUTH_MODE": self.environment().get("RAY_AUTH_MODE", "token")}
 
     @property
     def ray_address(self) -> str:
-        """Where a job joins its cluster: the value of `RAY_ADDRESS`."""
+        """The value of RAY_ADDRESS with which a job joins its cluster."""
         for pid in self.pids():
             _, found, rest = Path(f"/proc/{pid}/cmdline").read_text().partition("--gcs-address=")
             if found:
@@ -112,7 +116,7 @@ class Application(Started):
         raise RuntimeError("no process of Ray says where its cluster is")
 
     def configured(self) -> dict[str, Any]:
-        """The Serve config that is run, but for what the environment switches off."""
+        """The Serve config that is run, before the deployments that the environment disables are taken out."""
         source = read_config(SOURCE)
         config = configure(source, self._port, self.env, self._overrides)
         config["applications"][0]["args"] |= self._arguments
@@ -125,9 +129,9 @@ class Application(Started):
         return self._tree.pids()
 
     def processes(self) -> dict[str, list[int]]:
-        """The pids by deployment, `controller` and `proxy` for Serve's own processes and `ray` for the rest.
+        """Its pids by kind: the deployment's name, `controller` and `proxy` for Serve's own processes, else `ray`.
 
-        A replica that is not ready yet stands under its deployment's name with ` (starting)`.
+        The kind of a replica that is not ready yet is the deployment's name followed by ` (starting)`.
         """
         found: dict[str, list[int]] = {}
         for pid in self.pids():
@@ -139,12 +143,16 @@ class Application(Started):
             found.setdefault(kind, []).append(pid)
         return found
 
+    def replicas(self, deployment: str, application: str = "panoptes") -> list[int]:
+        """The pids of a deployment's replicas, also of those that are starting."""
+        return [pid for pid in self.pids() if f"{REPLICA}{application}:{deployment}" in process_title(pid)]
+
     def cpu_seconds(self) -> dict[str, float]:
-        """User and system time so far, by deployment, `serve` for Serve's own processes and `ray` for the rest."""
+        """User and system time so far, by deployment, with `serve` for Serve's own processes and `ray` for the rest."""
         return self._by_kind(cpu_seconds)
 
     def memory_by_kind(self) -> dict[str, float]:
-        """Proportional set size in bytes, by what `cpu_seconds` tells apart."""
+        """Proportional set sizes in bytes, by the same kinds as `cpu_seconds`."""
         return self._by_kind(pss_bytes)
 
     def _by_kind(self, measure: Callable[[int], float]) -> dict[str, float]:
@@ -156,7 +164,7 @@ class Application(Started):
 
     @property
     def metrics_delay_s(self) -> float:
-        """From an observation to its line at the metrics endpoint, in seconds: an export, and the agent's own pass."""
+        """Seconds until an observation appears at the metrics endpoint: its export, and then the agent's."""
         return 2 * int(self.env.get(REPORT_INTERVAL, REPORT_INTERVAL_DEFAULT)) / 1000 + 1
 
     def memory_bytes(self) -> int:
@@ -165,9 +173,9 @@ class Application(Started):
         return self._tree.memory_bytes()
 
     def reconfigure(self, overrides: Overrides | None = None, arguments: Mapping[str, Any] | None = None) -> None:
-        """Hand a changed config to the running Serve, as `serve deploy` does; it takes effect by and by.
+        """Hand a changed config to the running Serve, as `serve deploy` does, without waiting until it takes effect.
 
-        `overrides` and `arguments` are merged into what runs.
+        `overrides` and `arguments` are merged into the config that runs.
         """
         path = self.folder / CONFIG
         config = yaml.safe_load(path.read_text())
@@ -175,15 +183,15 @@ class Application(Started):
         config["applications"][0]["args"] |= arguments or {}
         path.write_text(yaml.safe_dump(config))
         command = [str(Path(sys.executable).parent / "serve"), "deploy", "--address", self._dashboard(), str(path)]
-        # A local cluster asks for the token that it wrote itself unless it was told otherwise.
+        # By default a local cluster asks for the token that it wrote itself.
         env = {"RAY_AUTH_MODE": "token"} | self.environment()
         subprocess.run(command, cwd=PROJECT, env=env, check=True, stdout=subprocess.DEVNULL)
 
     def metrics(self) -> str:
         """The text of all of Ray's metrics endpoints on this machine, in Prometheus' format.
 
-        An observation stands there after `metrics_delay_s`. Ray rebuilds a histogram from its buckets: counts
-        are exact, a sum is made of the buckets' midpoints.
+        An observation appears there after `metrics_delay_s`. Ray rebuilds histograms from their buckets: their counts
+        are exact, but their sums are computed from the buckets' midpoints.
         """
         discovery = json.loads((self.ray_folder / "prom_metrics_service_discovery.json").read_text())
         targets = {target for group in discovery for target in group["targets"] if _is_here(target)}
@@ -197,17 +205,17 @@ class Application(Started):
         return f"http://127.0.0.1:{port}"
 
     def _enabled_only(self, config: dict[str, Any]) -> dict[str, Any]:
-        """The config without what is switched off, as `make serve` has it; the environment decides, so it is set."""
+        """The config without disabled deployments, as `make serve` runs it; the environment says which are disabled."""
         with mock.patch.dict(os.environ, self.env):
             return enabled_only(config)
 
     def environment(self) -> dict[str, str]:
-        """As every Started's, with what this application was given."""
+        """The environment of its processes, with the variables that this application was given."""
         return super().environment() | {"PYTHONUNBUFFERED": "1"} | self.env
 
 
 def only(*deployments: str) -> dict[str, str]:
-    """The environment of an application for measurements: these deployments beside the ingress, no limit and no key.
+    """The environment of an application to measure: these deployments and the ingress, no rate limit and no API key.
 
     Raises:
         ValueError: there is no such deployment.
@@ -220,7 +228,7 @@ def only(*deployments: str) -> dict[str, str]:
 
 
 def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrides: Overrides) -> dict[str, Any]:
-    """A copy of a Serve config for another port.
+    """A copy of a Serve config with another port, environment and settings.
 
     Raises:
         ValueError: an override names a deployment that the config does not list.
@@ -228,7 +236,7 @@ def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrid
     config = copy.deepcopy(source)
     config.setdefault("http_options", {})["port"] = port
     for application in config["applications"]:
-        # A variable that the config sets for its workers would win over the one asked for here.
+        # A variable that the config sets for its workers would override the one of `env`
         variables = application.get("runtime_env", {}).get("env_vars", {})
         variables |= {name: value for name, value in env.items() if name in variables}
     override(config, overrides)
@@ -236,7 +244,7 @@ def configure(source: dict[str, Any], port: int, env: Mapping[str, str], overrid
 
 
 def override(config: dict[str, Any], overrides: Overrides) -> None:
-    """Merge settings into the deployments of a Serve config; ValueError as `configure`."""
+    """Merge settings into the deployments of a Serve config, in place; raises ValueError as `configure` does."""
     deployments: dict[str, dict[str, Any]] = {}
     for application in config["applications"]:
         deployments |= {deployment["name"]: deployment for deployment in application.get("deployments", [])}
@@ -255,7 +263,7 @@ def _merge(base: dict[str, Any], override: Mapping[str, Any]) -> None:
 
 
 def _is_here(target: str) -> bool:
-    """Whether `host:port` is an address of this machine: one can bind to it."""
+    """Whether `host:port` is an address of this machine, to which one can bind."""
     host = target.rpartition(":")[0].strip("[]")
     try:
         version = ipaddress.ip_address(host).version

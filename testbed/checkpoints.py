@@ -1,7 +1,7 @@
-"""Random weights in the shape of the real ones, where the Hugging Face hub's client looks for a download.
+"""Random weights in the shapes of the real ones, put where the Hugging Face hub's client keeps its downloads.
 
-A speed does not depend on what the weights have learnt, so the benchmark needs no download; the contract tests use the
-tiny ones to see the application take the `hub` path. torch and open_clip are imported only when weights are made.
+Speed does not depend on what weights have learnt, so benchmarks need no download. Tests use tiny ones to see the
+application load weights from the hub's cache. torch and open_clip are imported only when weights are made.
 """
 
 import hashlib
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
     import open_clip
 
-# What HF_HOME and TORCH_HOME are in the benchmarks.
+# HF_HOME and TORCH_HOME of the benchmarks
 HF_HOME, TORCH_HOME = (PROJECT / "data" / "benchmarks" / name for name in ("hf_home", "torch_home"))
+# The environment of a process that finds these weights, and never asks the hub
+OFFLINE = {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME), "HF_HUB_OFFLINE": "1"}
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 ARCHITECTURE = "ViT-B-32-quickgelu"
 LEVIT, BLIP = "facebook/levit-384", "Salesforce/blip-image-captioning-base"
@@ -28,22 +30,22 @@ FLORENCE = "florence-community/Florence-2-base"
 FLORENCE_VOCABULARY, FLORENCE_SIDE, FLORENCE_IMAGE_TOKENS = 51_290, 768, 577
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
-# Stands for the commit that a download would have had: nobody can mistake it for a real one.
+# Takes the place of a download's commit; no real commit has it
 COMMIT = hashlib.sha1(b"random weights for a benchmark", usedforsecurity=False).hexdigest()
 SEED = 20
 SUPPORT_VECTORS, BRISQUE_FEATURES = 774, 36  # of the published SVM
 
 
 def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Path:
-    """Write a checkpoint with random weights into a hub cache, unless it is there.
+    """Write the default CLIP with random weights into a hub cache, unless it is there.
 
     Args:
-        hf_home: what `HF_HOME` will be; the cache is its folder `hub`.
-        tiny: same inputs, vocabulary and layout, but one narrow layer a tower (5 MB instead of 600).
-        commit: 40 hexadecimal digits, for an application that asks for a revision; `main` points there.
+        hf_home: the `HF_HOME` of the process that loads it; the cache is its folder `hub`.
+        tiny: same inputs, vocabulary and layout, but one narrow layer in each tower (5 MB instead of 600).
+        commit: 40 hexadecimal digits, for an application that asks for a revision; `main` will point there.
 
     Returns:
-        The path of the weights, as `clip_weights` gives it.
+        The path of the weights. Its folder also holds open_clip's configuration, so that `local-dir:<folder>` opens it.
     """
     repository = _repository(hf_home)
     snapshot = repository / "snapshots" / commit
@@ -56,7 +58,7 @@ def make_clip(hf_home: Path, *, tiny: bool = False, commit: str = COMMIT) -> Pat
 
 
 def make_quality(torch_home: Path) -> None:
-    """Write pyiqa's three checkpoints with random weights where it keeps its downloads, unless they are there."""
+    """Write pyiqa's three checkpoints with random weights where pyiqa keeps its downloads, unless they are there."""
     import torch
 
     from deployments.models.quality.nima import build_nima
@@ -111,7 +113,7 @@ def make_blip(hf_home: Path) -> None:
 def make_florence(hf_home: Path) -> None:
     """Write the default detector, Florence-2-base, with random weights into a hub cache, unless it is there.
 
-    Its answers mean nothing and have no end: limit them by DETECTOR_MAX_TOKENS.
+    Its answers mean nothing and end only at the limit of DETECTOR_MAX_TOKENS.
     """
     if _known(hf_home, FLORENCE):
         return
@@ -146,7 +148,7 @@ def make_florence(hf_home: Path) -> None:
 
 
 def add_folder(hf_home: Path, name: str, folder: Path) -> None:
-    """Put a folder as transformers saves it where the hub's client keeps its downloads of `name`."""
+    """Copy a folder that transformers saved to where the hub's client keeps its downloads of `name`."""
     repository = _repository(hf_home, name)
     for file in sorted(folder.iterdir()):
         _add(repository, repository / "snapshots" / COMMIT, file.name, file.read_bytes())
@@ -154,7 +156,7 @@ def add_folder(hf_home: Path, name: str, folder: Path) -> None:
 
 
 def pretrained_folder(hf_home: Path, name: str) -> Path:
-    """The folder that `main` points at, which transformers opens."""
+    """The folder of the downloaded `name` that `main` points to; transformers opens it."""
     repository = _repository(hf_home, name)
     return repository / "snapshots" / (repository / "refs" / "main").read_text()
 
@@ -174,16 +176,8 @@ def _make_pretrained(hf_home: Path, name: str, build: "Callable[[], Any]", proce
 
 
 def _options(network: FileEntry) -> Any:
-    """What the network's class is built with; the registry's types are wider than its signature."""
+    """The arguments of the network's class; typed Any, because the registry's types are wider than its signature."""
     return network.options
-
-
-def clip_weights(hf_home: Path) -> Path:
-    """Where the weights lie that `main` points at: the same file for every server.
-
-    Its folder also holds open_clip's configuration, so `local-dir:<folder>` opens it.
-    """
-    return pretrained_folder(hf_home, REPOSITORY) / WEIGHTS
 
 
 def _repository(hf_home: Path, name: str = REPOSITORY) -> Path:
@@ -191,7 +185,7 @@ def _repository(hf_home: Path, name: str = REPOSITORY) -> Path:
 
 
 def _point(repository: Path, commit: str) -> None:
-    """Make `main` mean this commit."""
+    """Make `main` point to this commit."""
     reference = repository / "refs" / "main"
     reference.parent.mkdir(parents=True, exist_ok=True)
     reference.write_text(commit)

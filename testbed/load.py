@@ -1,7 +1,7 @@
 """The load generator: N clients that each send the next photo as soon as the last one is answered.
 
-It runs in a process of its own and costs the server little: bodies are built beforehand, connections are kept, and
-`http.client` in threads spends well under a millisecond a request.
+It runs in a process of its own and takes little CPU time from the server: bodies are built beforehand, connections are
+kept open, and `http.client` in threads spends well under a millisecond on a request.
 """
 
 import argparse
@@ -23,27 +23,39 @@ from urllib.parse import urlsplit
 from configs.project import PROJECT
 from testbed import photos
 
-TIMEOUT = 120.0  # seconds; the plain server keeps 32 clients waiting for half a minute
+TIMEOUT = 120.0  # seconds; the plain server makes 32 clients wait for half a minute
 BOUNDARY = "panoptes-benchmark"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What the clients saw."""
+    """What the clients saw.
+
+    Attributes:
+        answered: requests answered with 2xx.
+        throughput: images/s, from the first request to the last answer.
+        p50, p99: percentiles of the latency in seconds.
+        errors: by HTTP status or exception.
+    """
 
     clients: int
     answered: int
-    throughput: float  # images/s, from the first request to the last answer
-    p50: float  # seconds
-    p99: float  # seconds
-    errors: dict[str, int] = field(default_factory=dict)  # by HTTP status or exception
+    throughput: float
+    p50: float
+    p99: float
+    errors: dict[str, int] = field(default_factory=dict)
 
 
 class Clients:
-    """Shared by the client threads of one measurement."""
+    """The clients of one measurement, each a thread."""
 
     def __init__(self, url: str, body: Callable[[int], bytes], content_type: str, seconds: float) -> None:
-        """`body`: of the n-th request. `seconds`: when to stop sending; what is under way is waited for and counted."""
+        """Nothing is sent before `run`.
+
+        Args:
+            body: gives the body of the n-th request.
+            seconds: after which no more is sent; requests under way are still awaited and counted.
+        """
         parts = urlsplit(url)
         assert parts.hostname is not None
         self._host, self._port, self._path = parts.hostname, parts.port, parts.path
@@ -54,7 +66,7 @@ class Clients:
         self.errors: Counter[str] = Counter()
 
     def run(self, clients: int) -> Load:
-        """Send with so many clients and sum up."""
+        """Send with so many clients; returns what they saw."""
         threads = [threading.Thread(target=self._client) for _ in range(clients)]
         started = time.perf_counter()
         self._deadline = started + self._seconds
@@ -62,7 +74,7 @@ class Clients:
             thread.start()
         for thread in threads:
             thread.join()
-        # The whole span, and everything in it: a window cut out of it would catch one batch of 32 more or less.
+        # Over the whole time: in a window cut out of it, one batch of 32 more or less would change the figure
         throughput = len(self.latencies) / (time.perf_counter() - started)
         p50 = statistics.median(self.latencies) if self.latencies else math.nan
         return Load(clients, len(self.latencies), throughput, p50, percentile(self.latencies, 99), dict(self.errors))
@@ -75,7 +87,7 @@ class Clients:
                 status = self._send(connection, self._body(next(self._turn)))
             except (OSError, HTTPException) as error:
                 self.errors[type(error).__name__] += 1
-                break  # a client that lost its server would only count errors
+                break  # without a server, further requests would only add errors
             if 200 <= status < 300:
                 self.latencies.append(time.perf_counter() - started)
             else:
@@ -90,14 +102,14 @@ class Clients:
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """By nearest rank: a value that was measured, not one between two."""
+    """The percentile by nearest rank, which is always one of the values; not a number without any."""
     if not values:
         return math.nan
     return sorted(values)[math.ceil(percent / 100 * len(values)) - 1]
 
 
 def multipart(name: str, jpeg: bytes) -> bytes:
-    """The body of a form whose field `file` is a photo."""
+    """The body of a form with a photo in the field `file`."""
     head = (
         f"--{BOUNDARY}\r\n"
         f'Content-Disposition: form-data; name="file"; filename="{name}.jpg"\r\n'
@@ -107,9 +119,9 @@ def multipart(name: str, jpeg: bytes) -> bytes:
 
 
 def analysis(jpeg: bytes, analyzers: str) -> bytes:
-    """The body of a request of /v1/analyze for these analysers, named with commas between them.
+    """The body of a request to /v1/analyze for these analysers, separated by commas.
 
-    Without any it is that of a route of one model: the image alone.
+    Without any analyser it is a body for the route of one model: the image alone.
     """
     asked = analyzers.split(",")
     flags = {f"run_{name}": name in asked for name in ("blur", "quality", "emotion", "embedding")} if analyzers else {}
@@ -117,12 +129,14 @@ def analysis(jpeg: bytes, analyzers: str) -> bytes:
 
 
 def measure(url: str, clients: int, seconds: float, analyzers: str | None = None, *, distinct: bool = False) -> Load:
-    """Run the load in its own process; with `analyzers` the bodies are those of `analysis`, without them forms.
+    """Run the load in a process of its own.
 
-    `distinct`: no form is like another, so that a server which knows a file again gains nothing.
+    Args:
+        analyzers: if given, the bodies are those of `analysis` for them; None: forms.
+        distinct: every form differs, so that a server which recognises files gains nothing.
 
     Raises:
-        RuntimeError: a request was not answered with 2xx; such figures mean nothing.
+        RuntimeError: a request was not answered with 2xx, so that the figures would mean nothing.
     """
     command = [sys.executable, "-m", "testbed.load", url, f"--clients={clients}", f"--seconds={seconds}"]
     if analyzers is not None:
@@ -137,13 +151,13 @@ def measure(url: str, clients: int, seconds: float, analyzers: str | None = None
 
 
 def main() -> None:
-    """Print what the clients saw as JSON."""
+    """Run the load and print what the clients saw as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--analyzers", help="blur,quality,… or nothing: JSON with an image instead of forms")
-    parser.add_argument("--distinct", action="store_true", help="every form holds other bytes")
+    parser.add_argument("--analyzers", help="send JSON instead of forms, for these analysers: blur,quality,… or none")
+    parser.add_argument("--distinct", action="store_true", help="every form holds different bytes")
     options = parser.parse_args()
     shown = photos.load()
     content_type = f"multipart/form-data; boundary={BOUNDARY}"
@@ -157,7 +171,7 @@ def main() -> None:
         if not options.distinct:
             return bodies[turn % len(bodies)]
         photo = shown[turn % len(shown)]
-        return multipart(photo.name, photo.data + b"%d" % turn)  # behind the picture's end, where no decoder looks
+        return multipart(photo.name, photo.data + b"%d" % turn)  # behind the picture's end, which decoders ignore
 
     print(json.dumps(asdict(Clients(options.url, body, content_type, options.seconds).run(options.clients))))
 

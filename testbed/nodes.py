@@ -1,10 +1,10 @@
-"""A Ray cluster of several nodes on this machine, each `ray start` with its own ports, and Serve's REST interface.
+"""A Ray cluster of several nodes on this machine, and Serve's REST interface on it.
 
     with RayNodes({"gpu": Node(cpus=1, gpus=1)}) as nodes:
         nodes.deploy(config)
 
-The head takes no work, as in a cluster of pods. Like KubeRay's operator, `deploy` hands Serve its config through the
-dashboard. Nothing but the nodes' own processes is ended, by pid.
+Each node is a `ray start` with ports of its own. The head takes no work, as in a cluster of pods. `deploy` hands Serve
+its config through the dashboard, as KubeRay's operator does. Only the nodes' own processes are ended, by pid.
 """
 
 import os
@@ -29,9 +29,11 @@ STORE_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Node:
-    """What a node says it has. Its GPUs are logical: Ray counts them, whether there are any or not.
+    """The resources that a node declares.
 
-    `store_bytes`: of its object store, where arguments of calls lie.
+    Attributes:
+        gpus: logical ones: Ray counts them whether they exist or not.
+        store_bytes: size of its object store, where arguments of calls lie.
     """
 
     cpus: int = 0
@@ -46,7 +48,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Replica:
-    """A replica by what Serve says of it. `node` is one of the names given to RayNodes, "" while it waits for one."""
+    """What Serve reports of a replica. `node` is one of the names given to RayNodes, "" while it waits for a node."""
 
     deployment: str
     node: str
@@ -58,11 +60,11 @@ class RayNodes(Started):
     """A head and the nodes named; use as a context manager."""
 
     def __init__(self, nodes: Mapping[str, Node], env: Mapping[str, str] | None = None) -> None:
-        """Nothing starts before `with`.
+        """Only entering the context starts them.
 
         Args:
-            nodes: what each node has, by its name; it carries the label `group` of that value.
-            env: environment variables of every node, on top of this process's own.
+            nodes: each node's resources by its name, which is also the value of its label `group`.
+            env: environment variables of every node, in addition to this process's own.
         """
         super().__init__()
         self._nodes = {HEAD: Node(), **nodes}
@@ -79,35 +81,35 @@ class RayNodes(Started):
         )
 
     def _start(self) -> None:
-        """The head, and then every node; StartError when one is not there in time."""
-        for name in self._nodes:  # one after the other: two that begin together take the same names of sockets
+        """Start the head, and then every node; raises StartError when one is not there in time."""
+        for name in self._nodes:  # one after another: nodes that start together choose the same names for sockets
             self.start(name)
 
     def _stop(self) -> None:
         while self._trees:
-            _, tree = self._trees.popitem()  # the last one first
+            _, tree = self._trees.popitem()  # the last one first, so that the head ends last
             tree.stop()
         self._api.close()
 
     @property
     def address(self) -> str:
-        """Where the cluster is, as `ray.init` wants it."""
+        """The address of the cluster for `ray.init`."""
         return f"127.0.0.1:{self._port}"
 
     @property
     def joining(self) -> dict[str, str]:
-        """What a job's environment needs to join the cluster."""
+        """The environment variables with which a job joins the cluster."""
         return {"RAY_ADDRESS": self.address, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
 
     def start(self, name: str) -> None:
-        """Start a node that was killed, as a new one of its kind; StartError when the head does not know it in time."""
+        """Start a node, also again after it was killed; raises StartError when the head does not list it in time."""
         if name in self._trees:
             raise ValueError(f"the node {name} is there: kill it first")
         self._launch(name)
         self._wait_for(name)
 
     def kill(self, name: str) -> None:
-        """SIGKILL to a node's raylet, as when its machine goes away; returns when all its processes have ended."""
+        """Kill a node's raylet, as if its machine had failed; returns when all processes of the node have ended."""
         tree = self._trees.pop(name)
         for pid in [pid for pid in tree.pids() if process_title(pid).partition(" --")[0].endswith("/raylet")]:
             os.kill(pid, signal.SIGKILL)
@@ -122,22 +124,26 @@ class RayNodes(Started):
         return sum(tree.memory_bytes() for tree in self._trees.values())
 
     def alive(self) -> dict[str, str]:
-        """The names of the nodes that the head takes for alive, by their Ray ids."""
+        """The names of the nodes that the head considers alive, by their Ray ids."""
         answer = self._ask("GET", "/api/v0/nodes")
         rows = answer["data"]["result"]["result"]
         return {row["node_id"]: row["node_name"] for row in rows if row["state"] == "ALIVE"}
 
     def deploy(self, config: Mapping[str, Any]) -> None:
-        """Make a Serve config (ServeDeploySchema) the wanted state of the cluster; returns when it is accepted."""
+        """Hand Serve a config (ServeDeploySchema); returns when it is accepted, before the deployments are ready."""
         self._ask("PUT", "/api/serve/applications/", json=config)
 
     def deployments(self, application: str = "panoptes") -> dict[str, dict[str, Any]]:
-        """Serve's details of each deployment of an application: `status`, `message`, `replicas` and more."""
+        """Serve's details of each deployment of an application, such as `status`, `message` and `replicas`."""
         details = self._ask("GET", "/api/serve/applications/")["applications"].get(application, {})
         return cast("dict[str, dict[str, Any]]", details.get("deployments", {}))
 
     def wait_until_healthy(self, names: Iterable[str], seconds: float, application: str = "panoptes") -> None:
-        """Return when exactly these deployments are there and healthy; StartError, with their states, when not."""
+        """Return when exactly these deployments exist and are healthy.
+
+        Raises:
+            StartError: they are not after `seconds`; the message has their states.
+        """
         wanted = dict.fromkeys(names, "HEALTHY")
 
         def healthy() -> bool:
@@ -148,7 +154,7 @@ class RayNodes(Started):
             raise StartError(f"not healthy after {seconds:g} s: {states or 'no deployment is there'}")
 
     def replicas(self, application: str = "panoptes") -> list[Replica]:
-        """Every replica of an application, and where it is."""
+        """Every replica of an application."""
         names = self.alive()
         return [
             Replica(name, names.get(replica.get("node_id") or "", ""), replica["state"], replica.get("pid") or 0)
@@ -157,7 +163,7 @@ class RayNodes(Started):
         ]
 
     def usage(self) -> str:
-        """What `ray status` prints: resources in use, and those that are waited for; up to some seconds old."""
+        """The output of `ray status`: resources in use and in demand, up to a few seconds old."""
         return str(self._ask("GET", "/api/cluster_status?format=1")["data"]["clusterStatus"])
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
@@ -181,14 +187,14 @@ class RayNodes(Started):
             f"--labels=group={name}",
             f"--ray-client-server-port={free_port()}",
             f"--dashboard-agent-listen-port={free_port()}",
-            *("--min-worker-port=0", "--max-worker-port=0"),  # any: the default is one range for all nodes
+            *("--min-worker-port=0", "--max-worker-port=0"),  # any free port: by default all nodes use the same range
         ]
         env = {
             **self.environment(),
             "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self._token,
-            "PANOPTES_NODE": str(own),  # by which its processes are known
+            "PANOPTES_NODE": str(own),  # marks the node's processes
             **self._env,
         }
         log = own.with_suffix(".log")
@@ -203,7 +209,7 @@ class RayNodes(Started):
             try:
                 return name in self.alive().values()
             except (httpx.TransportError, RuntimeError):
-                return False  # the dashboard is the last to come
+                return False  # the dashboard starts last
 
         if not within(NODE_SECONDS, known):
             raise StartError(f"the node {name} is not there after {NODE_SECONDS:g} s:\n{tree.tail()}")

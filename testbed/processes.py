@@ -1,13 +1,14 @@
-"""A server as a tree of processes: start it, wait for it, weigh it, and stop all of it and nothing else.
+"""A server as a tree of processes: start it, wait for it, measure its memory, and stop all of it and nothing else.
 
 Ray's daemons outlive a killed parent and change their titles, so a process belongs to the tree when any of these holds:
-it descends from the server, it lives in the server's session, its environment names the server's own folder, or it
-did so when last looked at. Everything is read from /proc (Linux only).
+it descends from the server, it runs in the server's session, its environment names the server's own folder, or it
+belonged to the tree at the last look. Everything is read from /proc (Linux only).
 """
 
 import contextlib
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -19,23 +20,28 @@ from pathlib import Path
 
 STOP_SECONDS = 30.0
 PROC = Path("/proc")
-# Between the ports of Ray's workers and those that Linux gives to whoever asks for any.
+# Above the ports of Ray's workers and below those that Linux assigns by itself
 UNASSIGNED = range(20_000, 32_768)
 
 
 class StartError(RuntimeError):
-    """A server did not become ready; the message ends with its last words."""
+    """A server did not become ready; the message ends with the end of its log."""
 
 
 class ProcessTree:
-    """A command in a session of its own, with all that it starts."""
+    """A command in a session of its own, with all processes that it starts."""
 
     def __init__(self, command: list[str], *, cwd: Path, env: Mapping[str, str], log: Path, folder: Path) -> None:
-        """Start it. `folder` is a directory that `env` names and no other process knows; `log` takes all output."""
+        """Start it.
+
+        Args:
+            folder: a directory that `env` names and that no process outside the tree has in its environment.
+            log: the file for all output.
+        """
         self._folder = str(folder).encode()
         self._log = log
-        self._seen: dict[int, int] = {}  # pid -> start time, so that a reused pid is not taken for ours
-        # Python takes Ctrl-C for an order only if its parent did: background jobs of a shell ignore it.
+        self._seen: dict[int, int] = {}  # pid -> start time, so that a reused pid is not mistaken for ours
+        # A process inherits that SIGINT is ignored, as in a shell's background jobs: then only SIGTERM stops it
         self._stop_signal = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -49,26 +55,23 @@ class ProcessTree:
             )
 
     def wait_until_ready(self, url: str, seconds: float) -> float:
-        """Ask `url` until it answers 2xx.
-
-        Returns:
-            Seconds that took.
+        """Request `url` until it answers 2xx; returns the seconds that took.
 
         Raises:
-            StartError: it ended, or was not ready in time.
+            StartError: the command ended, or was not ready in time.
         """
         started = time.monotonic()
         while (waited := time.monotonic() - started) < seconds:
             if self.ended():
                 raise StartError(f"ended with {self._process.returncode} before it was ready:\n{self.tail()}")
             if _answers(url):
-                self.pids()  # remembered, in case the server dies and leaves them
+                self.pids()  # remembers them, in case the server dies and leaves them
                 return time.monotonic() - started
             time.sleep(0.25)
         raise StartError(f"not ready after {waited:.0f} s:\n{self.tail()}")
 
     def wait(self, seconds: float) -> int | None:
-        """The exit status of the command itself; None when it has not ended after so long."""
+        """The exit status of the command itself; None when it has not ended after `seconds`."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -97,31 +100,31 @@ class ProcessTree:
         return sorted(ours)
 
     def memory_bytes(self) -> int:
-        """Proportional set size of the tree: shared pages are counted once."""
+        """Proportional set size of the tree, which counts shared pages once."""
         return sum(pss_bytes(pid) for pid in self.pids())
 
     def stop(self) -> None:
-        """Ask the server to stop, as Ctrl-C would; after 30 s kill what is left of the tree, by pid."""
-        self.pids()  # remembers descendants that would be orphans later
+        """Ask the server to stop, as Ctrl-C would; after STOP_SECONDS kill what is left of the tree, by pid."""
+        self.pids()  # remembers descendants that are going to be orphans
         if self._process.poll() is None:
             self._process.send_signal(self._stop_signal)
         try:
             within(STOP_SECONDS, self._all_ended)
-        finally:  # whoever is interrupted here leaves none of them either
+        finally:  # also when this process is interrupted while it waits
             for pid in self.pids():
                 _kill(pid)
             within(5.0, self._all_ended)
 
     def _all_ended(self) -> bool:
-        return not self.pids() and self.ended()  # in this order: one that ends between the two is reaped, too
+        return not self.pids() and self.ended()  # in this order: `ended` reaps the command if it has just ended
 
     def _names_folder(self, pid: int) -> bool:
-        # Its command line does not count: somebody may be reading the log.
+        # Only the environment counts: the command line of somebody who reads the log names the folder too
         return self._folder in _read(pid, "environ")
 
 
 class _Stat:
-    """What /proc/<pid>/stat says, after the name, which may hold anything."""
+    """The fields of /proc/<pid>/stat behind the name, which may hold any character."""
 
     def __init__(self, line: bytes) -> None:
         fields = line.rpartition(b")")[2].split()
@@ -130,14 +133,14 @@ class _Stat:
 
 
 def outside_ray() -> dict[str, str]:
-    """This process's environment without a way into a Ray cluster that is somebody else's."""
+    """This process's environment without the address of somebody else's Ray cluster."""
     return {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens at now, nor is given by chance later.
+    """A TCP port of the loopback interface that is free, and that the system does not assign by itself.
 
-    One that the system chose itself may be another's before the server that it is meant for has started.
+    A port that the system chose could be given to another process before the server that it is meant for starts.
     """
     while not is_free(port := random.choice(UNASSIGNED)):
         pass
@@ -151,15 +154,15 @@ def is_free(port: int) -> bool:
 
 
 def fetch(url: str) -> bytes:
-    """The body of an answer with a status of 2xx; anything else is an OSError or HTTPException."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy cannot reach this machine's ports
+    """The body of an answer with a status of 2xx; raises OSError or HTTPException for anything else."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy can reach this machine's ports
     with direct.open(url, timeout=10) as response:
         body: bytes = response.read()
         return body
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether `condition` holds before `seconds` are over."""
+    """Wait until `condition` holds; False when it does not within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -183,7 +186,7 @@ def _all_pids() -> list[int]:
 def _read(pid: int, name: str) -> bytes:
     try:
         return (PROC / str(pid) / name).read_bytes()
-    except OSError:  # it ended, or belongs to somebody else
+    except OSError:  # the process has ended, or belongs to somebody else
         return b""
 
 
@@ -204,6 +207,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
 
 
+def children_cpu_seconds() -> float:
+    """User and system time of all children of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def pss_bytes(pid: int) -> int:
     """Proportional set size of a process; 0 when it has ended."""
     for line in _read(pid, "smaps_rollup").splitlines():
@@ -213,7 +222,7 @@ def pss_bytes(pid: int) -> int:
 
 
 def memory_of_this(field: str) -> int:
-    """Bytes of this process by /proc/self/status: VmRSS, what is resident, or VmHWM, the most that ever was."""
+    """Resident memory of this process in bytes: `VmRSS` is the current one, `VmHWM` its peak."""
     for line in _read(os.getpid(), "status").decode().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

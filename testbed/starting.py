@@ -1,4 +1,4 @@
-"""What an application and a cluster of nodes have in common: a folder of their own, and that nothing of them stays."""
+"""What an application and a cluster of nodes share: a folder of their own, and an end that leaves nothing behind."""
 
 import shutil
 import tempfile
@@ -11,14 +11,14 @@ from testbed.processes import outside_ray
 
 
 class Started(ABC):
-    """Processes of Ray with a folder of their own; use as a context manager."""
+    """Ray processes with a folder of their own; use as a context manager."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
 
     def __enter__(self) -> Self:
-        """Start; returns when it is ready. StartError when it ended or is not ready in time."""
-        # Short, because Ray's sockets lie in it and their paths end at 107 bytes.
+        """Start; returns when it is ready. Raises StartError when it ended or is not ready in time."""
+        # Short, because Ray's sockets lie in it and their paths may have at most 107 bytes
         self._folder = Path(tempfile.mkdtemp(prefix="pano-", dir="/tmp"))
         try:
             self._start()
@@ -30,12 +30,12 @@ class Started(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop all that was started, and nothing else; the logs go with it."""
+        """Stop all that was started, and nothing else, and remove the folder with the logs."""
         self._close()
 
     @property
     def folder(self) -> Path:
-        """Of the logs, and of Ray's temporary directory `ray`; it exists while this runs."""
+        """The folder of the logs and of Ray's temporary directory; it exists while this runs."""
         if self._folder is None:
             raise RuntimeError(f"{type(self).__name__} is not running")
         return self._folder
@@ -46,12 +46,12 @@ class Started(ABC):
         return self.folder / "ray"
 
     def environment(self) -> dict[str, str]:
-        """This process's environment without a way into another cluster, and with a folder for Ray alone."""
+        """This process's environment, without the address of another cluster and with a temporary folder for Ray."""
         return outside_ray() | {"RAY_TMPDIR": str(self.folder), "RAY_USAGE_STATS_ENABLED": "0"}
 
     @abstractmethod
     def _start(self) -> None:
-        """Start everything; what it has started when it fails is stopped by `_stop`."""
+        """Start everything. When it fails, `_stop` is called for what it has started."""
 
     @abstractmethod
     def _stop(self) -> None:

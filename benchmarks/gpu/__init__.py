@@ -1,1 +1,1 @@
-"""What one GPU gives: raw limits, what handles and HTTP leave of them, packing, and clustering; see gpu.md."""
+"""What one GPU can do: raw limits, throughput through handles and over HTTP, packing, and clustering; see gpu.md."""

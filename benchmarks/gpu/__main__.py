@@ -1,12 +1,12 @@
-"""What one GPU gives; the tables go into benchmarks/gpu.md.
+"""What one GPU can do; the tables go into benchmarks/gpu.md.
 
     python -m benchmarks.gpu                     every part, half an hour
     python -m benchmarks.gpu --only clip packing some of them, each under ten minutes
     python -m benchmarks.gpu --rehearse          the whole flow with small networks on the CPU; nothing is written
 
 `clip`, `tagger`, `captioner`: the raw limit of the network in bfloat16 and float16, one replica's throughput, and the
-share of them that is reached through handles and over HTTP. `packing`: all models on the card at once with the memory
-of each. `cluster`: the exact clustering of 1,000,000 × 512. Without a CUDA device: exit status 2.
+share of both that is reached through handles and over HTTP. `packing`: all models on the card at once, and the memory
+of each. `cluster`: the exact clustering of 1,000,000 vectors of 512 dimensions. Exit status 2: no CUDA device.
 """
 
 import argparse
@@ -27,11 +27,11 @@ PARTS = {
     "packing": "All models on one card",
     "cluster": "Exact clustering",
 }
-NO_DEVICE = "There is no CUDA device here: run this where torch sees an NVIDIA GPU, or try its flow with --rehearse."
+NO_DEVICE = "There is no CUDA device here: run this where torch sees an NVIDIA GPU, or try it with --rehearse."
 
 
 def main() -> int:
-    """Measure what was asked for, print each section and write it; the exit status."""
+    """Measure the chosen parts, print each section and write it; returns the exit status."""
     options = _options()
     if not options.rehearse and not torch.cuda.is_available():
         print(NO_DEVICE, file=sys.stderr)
@@ -55,7 +55,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="these parts (default: all)")
     parser.add_argument("--seconds", type=float, help=f"of each single measurement (default: {ON_A_GPU.seconds:g})")
-    parser.add_argument("--rehearse", action="store_true", help="small networks on the CPU: no figure means anything")
+    parser.add_argument("--rehearse", action="store_true", help="small networks on the CPU, whose figures mean nothing")
     return parser.parse_args()
 
 

@@ -1,7 +1,7 @@
 """One process that asks a deployment of the running application through its handle, as jobs do.
 
-It prints how many images were answered in the seconds after a moment on the clock, so that several processes can be
-added up: they all look at the same seconds.
+It prints how many images were answered within a period that starts at a given time. Several such processes count over
+the same period, so that their numbers can be added up.
 """
 
 import argparse
@@ -23,7 +23,7 @@ TAGS = 5
 
 
 async def asked(name: str, handle: Any) -> tuple[Callable[[], Any], int]:
-    """A call of the deployment, and how many images it is about: of CLIP what jobs hand over, of the others one."""
+    """A call of the deployment, and its number of images: CLIP_BATCH for CLIP, as in jobs, and one for the others."""
     if name == "Clip":
         size = (await handle.weights.remote()).image.size
         images = np.stack(list(islice(pictures(name, size), CLIP_BATCH)))
@@ -34,7 +34,7 @@ async def asked(name: str, handle: Any) -> tuple[Callable[[], Any], int]:
 
 
 async def measure(call: Callable[[], Any], images: int, callers: int, at: float, seconds: float) -> int:
-    """Images that were answered within `seconds` from the moment `at`, of time.time(); the calls begin before it."""
+    """Images answered within `seconds` from the time `at` (of time.time()); the calls begin before that."""
     answered, ends = 0, at + seconds
 
     async def ask() -> None:
@@ -52,7 +52,7 @@ async def _main(options: argparse.Namespace) -> int:
     call, images = await asked(options.name, handle)
     await call()
     if time.time() > options.at:
-        raise SystemExit(f"ready {time.time() - options.at:.0f} s too late: begin later")
+        raise SystemExit(f"ready {time.time() - options.at:.0f} s too late: choose a later --at")
     callers = max(1, options.under_way // images)
     return await measure(call, images, callers, options.at, options.seconds)
 
@@ -61,7 +61,7 @@ def main() -> None:
     """Print the number of images as JSON."""
     parser = cli.parser(__doc__)
     parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
-    parser.add_argument("--under-way", type=int, required=True, help="images that are asked about at a time")
+    parser.add_argument("--under-way", type=int, required=True, help="images in flight")
     parser.add_argument("--at", type=float, required=True, help="when the counting begins, in seconds of time.time()")
     parser.add_argument("--seconds", type=float, required=True)
     print(json.dumps(asyncio.run(_main(parser.parse_args()))))

@@ -1,4 +1,4 @@
-"""One model on the GPU alone: its raw limit, one replica's work, and what comes through handles and over HTTP."""
+"""One model alone on the GPU: its raw limit, one replica's throughput, and that through handles and over HTTP."""
 
 import json
 import subprocess
@@ -15,14 +15,21 @@ from benchmarks.sections.sizing import ASKED
 from configs.project import PROJECT
 from testbed import load
 
-# Until every process that asks through handles has imported, joined, decoded its pictures and asked once.
+# Enough for every process that asks through handles to import, join, decode its pictures and ask once
 HANDLES_READY_S = 60.0
 WARM_UP_S = 3.0
 
 
 @dataclass(frozen=True)
 class GpuMeasurements:
-    """Of one model in one type, images/s: raw by batch, of one replica's work, through handles and over HTTP."""
+    """Of one model in one type, in images/s.
+
+    Attributes:
+        limits: the raw limit by batch size.
+        replica: of Panoptes' model in one process, without Serve.
+        handles: of the served model, asked through its handle.
+        http: of the served model, over HTTP.
+    """
 
     dtype: str
     limits: list[Limit]
@@ -32,12 +39,12 @@ class GpuMeasurements:
 
     @property
     def best(self) -> Limit:
-        """The batch size that gives most."""
+        """The limit at the batch size with the highest throughput."""
         return max(self.limits, key=lambda one: one.throughput)
 
 
 def measure(name: str, scale: Scale) -> list[GpuMeasurements]:
-    """A figure for each type: the raw limit first, then the application that serves this model and nothing else."""
+    """Measure a model in each type: first without a server, then in an application that serves nothing else."""
     folder, weights = scale.weights(name), "hub" if scale.full_size else "bundled"
     figures = []
     for dtype in scale.dtypes:
@@ -80,14 +87,14 @@ def through_handles(name: str, scale: Scale, served: Server) -> float:
 
 
 def over_http(name: str, scale: Scale, served: Server) -> load.Load:
-    """What clients see who send photos to the model's route."""
+    """The load of clients that send photos to the model's route."""
     route, analyzers = ASKED[name]
     load.measure(served.url + route, scale.clients, WARM_UP_S, analyzers)
     return load.measure(served.url + route, scale.clients, scale.seconds, analyzers)
 
 
 def lines(name: str, scale: Scale, figures: list[GpuMeasurements]) -> list[str]:
-    """The section's body: a table of raw limits, and one of what is left of them."""
+    """The section's body: a table of raw limits, and one of what is reached through handles and over HTTP."""
     rows = [
         f"| {one.dtype} | {limit.batch} | {limit.throughput:.0f} | {limit.peak_bytes / 1e6:.0f} |"
         for one in figures

@@ -1,7 +1,7 @@
-"""A network without Serve, on one device: its raw limit, and what one replica's model makes of that.
+"""A network without Serve, on one device: its raw limit, and the throughput of one replica's model.
 
-Raw limit: the library's own model, its input on the device already, so that nothing but the network is timed. One
-replica: Panoptes' model in this process, from pictures in this machine's memory to results there.
+Raw limit: the library's own model with its input already on the device, so that only the network is timed. One
+replica: Panoptes' model in this process, from pictures in the machine's memory to results there.
 """
 
 import json
@@ -40,7 +40,7 @@ WARM_UP_PASSES = 3
 
 @dataclass(frozen=True)
 class Network:
-    """`compute` takes (n, *shape) on the device, and may return before the device has ended."""
+    """A network. `compute` takes (n, *shape) on the device, and may return before the device has finished."""
 
     compute: Callable[[Tensor], Any]
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Limit:
-    """Of one batch size: images/s, and the most bytes that torch held on the GPU, 0 on the CPU."""
+    """Of one batch size: images/s, and the peak of the bytes that torch allocated on the GPU (0 on the CPU)."""
 
     batch: int
     throughput: float
@@ -56,7 +56,7 @@ class Limit:
 
 
 def load(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> Network:
-    """A deployment's network from its folder, as its library's documentation uses it."""
+    """Load a deployment's network from its folder, as the documentation of its library does."""
     if name == "Clip":
         clip: Any = open_clip.create_model(f"local-dir:{folder}", require_pretrained=True)
         clip = clip.eval().to(device, dtype)
@@ -75,7 +75,7 @@ def load(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> N
 
 
 def limit(network: Network, batch: int, device: torch.device, dtype: torch.dtype, seconds: float) -> Limit:
-    """The raw limit at a batch size: passes one after the other, each awaited."""
+    """The raw limit at a batch size: passes one after another, each waited for."""
     pixels = torch.randn(batch, *network.shape).to(device, dtype)
     on_gpu = device.type == "cuda"
     if on_gpu:
@@ -122,7 +122,7 @@ def _pair(size: Any) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Measure one network in one type, in a process that does nothing else, and print the figures as JSON."""
+    """Measure one network in one type and print the figures as JSON; the process does nothing else."""
     parser = cli.parser(__doc__)
     parser.add_argument("name", choices=("Clip", "Tagger", "Captioner"))
     parser.add_argument("folder", type=Path, help="with the network and its configuration")

@@ -1,4 +1,4 @@
-"""All models on one card, each with the share that the cluster's config gives it, and what each adds to its memory."""
+"""All models on one card, each with its share in the cluster's config, and how much memory each adds."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from benchmarks.gpu.scale import BUNDLED, Scale
+from benchmarks.gpu.scale import FOLDERS, Scale
 from benchmarks.gpu.serving import Server, batches, server
 from benchmarks.sections.sizing import ASKED
 from configs.serving import cluster_config
@@ -17,13 +17,18 @@ from testbed import load
 from testbed.checkpoints import TORCH_HOME, make_quality
 from testbed.processes import fetch
 
-ROUTES = ASKED | {"Detector": ("/v1/objects", "")}
-CLIENTS = 8  # of each model, when all are asked at once
+CLIENTS = 8  # that ask each model
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Bytes that a model added to the card when it was ready, and after it was asked; images/s, alone and among all."""
+    """One model on the card.
+
+    Attributes:
+        share: of the card in the cluster's config, 0–1.
+        at_rest, loaded: bytes that it added to the card's used memory, when it was ready and after its load.
+        alone, among_all: images/s while it alone was asked, and while all models were.
+    """
 
     name: str
     share: float
@@ -41,8 +46,12 @@ def shares() -> dict[str, float]:
 
 
 def measure(scale: Scale) -> tuple[list[str], list[Packed]]:
-    """Add one model after the other, ask it, and at the end ask all of them at once; the weights, and the figures."""
-    for name in BUNDLED:
+    """Add one model after another and ask it, and at the end ask all of them at once.
+
+    Returns:
+        The ids of the weights, and the figures of each model.
+    """
+    for name in FOLDERS:
         scale.weights(name)
     if scale.full_size:
         make_quality(TORCH_HOME)
@@ -66,7 +75,7 @@ def measure(scale: Scale) -> tuple[list[str], list[Packed]]:
 
 
 def used_bytes() -> float:
-    """What is taken of the card's memory, by whatever process; not a number without a card."""
+    """The card's used memory, over all processes; not a number without a card."""
     if not torch.cuda.is_available():
         return math.nan
     free, total = torch.cuda.mem_get_info(0)
@@ -74,7 +83,7 @@ def used_bytes() -> float:
 
 
 def _asked(node: Server, name: str, scale: Scale) -> load.Load:
-    route, analyzers = ROUTES[name]
+    route, analyzers = ASKED[name]
     return load.measure(node.url + route, min(CLIENTS, scale.clients), scale.seconds, analyzers)
 
 

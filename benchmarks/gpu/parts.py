@@ -1,4 +1,4 @@
-"""The parts of the GPU benchmark by their names: what each measures, as the lines of its section."""
+"""The parts of the GPU benchmark: each measures and returns the lines of its section."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ MODELS = {"clip": "Clip", "tagger": "Tagger", "captioner": "Captioner"}
 
 
 def measure(part: str, scale: Scale) -> list[str]:
-    """Measure a part; RuntimeError where something else than was asked for would be measured."""
+    """Measure a part; raises RuntimeError where the CPU would be measured instead of the GPU."""
     if part in MODELS:
         return models.lines(MODELS[part], scale, models.measure(MODELS[part], scale))
     if part == "packing":

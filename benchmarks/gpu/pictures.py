@@ -12,7 +12,7 @@ from testbed import photos
 
 
 def pictures(name: str, clip_size: int = 0) -> Iterator[Pixels]:
-    """Pictures (h, w, 3), RGB, over and over; `clip_size` is the side of CLIP's input."""
+    """Photos (h, w, 3), RGB, as deployment `name` takes them, over and over; `clip_size`: the side of CLIP's input."""
     most = load_settings().limits.max_pixels
     takes = Fitted(clip_size) if name == "Clip" else model_specs()[name].takes(())
     return cycle([takes.of(decode(photo.data, most)) for photo in photos.load()])

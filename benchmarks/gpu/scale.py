@@ -1,14 +1,14 @@
-"""How large the measurements are: on a GPU, or a rehearsal of their whole flow on the CPU."""
+"""The size of the measurements: on a GPU, and in a rehearsal of the whole flow on the CPU."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from configs.project import PROJECT
+from configs.project import BUNDLED
 from testbed.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_clip, make_levit, pretrained_folder
 from testbed.nodes import STORE_BYTES
 
-BUNDLED = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}
+FOLDERS = {"Clip": "clip-scenes-v1", "Tagger": "tagger-scenes-v1", "Captioner": "blip-scenes-v1"}
 
 
 @dataclass(frozen=True)
@@ -16,16 +16,16 @@ class Scale:
     """How much is measured, and on what.
 
     Attributes:
-        device: of torch.
-        dtypes: the types in which each network is measured, by torch's names.
+        device: torch's name of the device.
+        dtypes: torch's names of the types in which each network is measured.
         batches: by deployment the batch sizes of the raw limit; the last is also the largest that is served.
         seconds: of each single measurement.
-        full_size: networks of full size with random weights; otherwise the bundled ones.
-        clients: over HTTP.
-        processes: that ask through handles, each about `under_way` images at a time.
-        ingresses: replicas of the ingress, which decode.
-        cpus, store_bytes: that the node says it has, and its object store.
-        vectors: to cluster.
+        full_size: whether networks have full size and random weights, or are the bundled ones.
+        clients: number of clients over HTTP.
+        processes: number of processes that ask through handles, each with `under_way` images in flight.
+        ingresses: number of replicas of the ingress, which decode.
+        cpus, store_bytes: CPUs that the node declares, and the size of its object store.
+        vectors: number of vectors to cluster.
     """
 
     device: str
@@ -42,9 +42,9 @@ class Scale:
     vectors: int
 
     def weights(self, name: str) -> Path:
-        """The folder that holds a deployment's network and its configuration; made where it is not there yet."""
+        """The folder with a deployment's network and its configuration, which is made if it is missing."""
         if not self.full_size:
-            return PROJECT / "deployments" / "bundled" / BUNDLED[name]
+            return BUNDLED / FOLDERS[name]
         if name == "Clip":
             return make_clip(HF_HOME).parent
         make, checkpoint = {"Tagger": (make_levit, LEVIT), "Captioner": (make_blip, BLIP)}[name]

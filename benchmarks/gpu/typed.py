@@ -1,4 +1,4 @@
-"""Panoptes with its models in the type that a variable names, which configs/models.yaml otherwise decides."""
+"""Panoptes with its models in the type that the variable DTYPE names, instead of the one in configs/models.yaml."""
 
 import os
 from typing import Any

@@ -5,7 +5,7 @@
     python -m benchmarks.reliability --soak 20            mixed load for 20 minutes, memory before and after
     python -m benchmarks.reliability --overload           ten times its capacity
 
-Each prints its section; `--write` puts it into benchmarks/RESULTS.md too. A fault takes one to four minutes.
+Each prints its section; `--write` also puts it into benchmarks/RESULTS.md. A fault takes one to four minutes.
 """
 
 import argparse
@@ -27,13 +27,13 @@ NODE = "node"
 
 
 def main() -> None:
-    """Measure what was asked for, print it, and write it where that was asked for."""
+    """Run the chosen measurement, print its section, and write it with --write."""
     options = _options()
     if options.soak is not None:
         name, section = "soak", tables.soak(soak(options.clients, options.soak), options.clients)
     elif options.overload:
-        env = clip_environment(make_clip(HF_HOME))
-        name, section = "overload", tables.overload(overload(env))
+        make_clip(HF_HOME)
+        name, section = "overload", tables.overload(overload(clip_environment()))
     else:
         rows = list(_faults(options.only, options.clients))
         name, section = "faults", tables.faults(rows, options.clients)
@@ -46,13 +46,13 @@ def _options() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     every = [*FAULTS, NODE]
     parser.add_argument("--only", nargs="+", choices=every, default=every, metavar="FAULT", help=", ".join(every))
-    parser.add_argument("--clients", type=int, default=16, help="at a time (default: 16)")
-    parser.add_argument("--soak", type=float, metavar="MINUTES", help="mixed load for so long instead")
-    parser.add_argument("--overload", action="store_true", help="ten times the capacity instead")
+    parser.add_argument("--clients", type=int, default=16, help="number of clients (default: 16)")
+    parser.add_argument("--soak", type=float, metavar="MINUTES", help="instead of faults: mixed load for so long")
+    parser.add_argument("--overload", action="store_true", help="instead of faults: ten times the capacity")
     parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
     options = parser.parse_args()
     if options.write and options.only != every:
-        parser.error("a section with some of the faults alone is printed and not written: leave --only or --write out")
+        parser.error("a section with only some of the faults cannot be written: leave --only or --write out")
     return options
 
 

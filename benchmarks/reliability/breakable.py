@@ -1,4 +1,4 @@
-"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and every health check fails."""
+"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and health check then fails."""
 
 import os
 from pathlib import Path
@@ -17,12 +17,12 @@ from deployments.runtime.errors import ModelFailed
 from testbed.application import Application
 from testbed.replicas import replica_class
 
-# Names a file that holds the pid of the replica to break.
+# Names a file; once the file holds a pid, the replica with that pid is broken
 BROKEN = "PANOPTES_BENCHMARK_BROKEN"
 
 
 class BreakableApplication(Application):
-    """An Application that is bound by `build`; its environment must set BROKEN."""
+    """An Application whose CLIP is Breakable; its environment must set BROKEN."""
 
     def configured(self) -> dict[str, Any]:
         """The Serve config that is run."""
@@ -38,7 +38,7 @@ def build(args: dict[str, Any]) -> BoundApplication:
 
 
 class Breakable(replica_class(deployments.models.clip.deployment.Clip)):  # type: ignore[misc]
-    """CLIP, whose every pass and health check fails once its pid stands in the file."""
+    """CLIP, whose passes and health checks fail once its pid stands in the file that BROKEN names."""
 
     async def check_health(self) -> None:
         _fail_if_broken()

@@ -1,4 +1,4 @@
-"""Each fault: what it runs in, how it is inflicted, and when its traces are gone."""
+"""The faults: the application that they happen in, how they are caused, and when they are over."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ from benchmarks.reliability.breakable import BROKEN, BreakableApplication
 from testbed.application import READY_SECONDS, Application, Overrides, only
 from testbed.processes import StartError, free_port, within
 
-# Models small enough that the faults are measured and not the models.
+# Small models, so that the figures show the faults and not the models
 SMALL = only("clip", "tagger") | {"WEIGHTS": "bundled"}
-# What a request may fail with that was on its way through a process of the front door when it ended.
+# How requests may fail that are on their way through a proxy or an ingress when it ends
 FRONT_DOOR = frozenset(
     {"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}
 )
@@ -25,9 +25,13 @@ Healed = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Fault:
-    """`inflict` does it to a running application and gives what says that it is over.
+    """A fault of a running application.
 
-    `replicas` of the ingress and of each model run; a request may fail with one of `allowed`, by status or exception.
+    Attributes:
+        what: its description.
+        inflict: causes it; returns a function that tells whether it is over.
+        replicas: of the ingress and of each model.
+        allowed: the statuses and exceptions with which requests may fail meanwhile.
     """
 
     what: str
@@ -38,7 +42,7 @@ class Fault:
 
 @contextmanager
 def application(replicas: int) -> Iterator[Application]:
-    """An application with so many replicas of the ingress and of each model that is asked."""
+    """An application with so many replicas of each deployment of SERVED."""
     with tempfile.TemporaryDirectory(prefix="broken-") as folder:
         env = SMALL | {BROKEN: str(Path(folder) / "pid")}
         if replicas > 1:
@@ -48,13 +52,13 @@ def application(replicas: int) -> Iterator[Application]:
 
 
 def scaled(replicas: int) -> Overrides:
-    """Settings of so many replicas of the ingress and of each model that is asked."""
+    """Settings for so many replicas of each deployment of SERVED."""
     scale = {"autoscaling_config": {"min_replicas": replicas, "max_replicas": replicas}}
     return dict.fromkeys(SERVED, scale)
 
 
 def wait_until_whole(panoptes: Application, replicas: int) -> None:
-    """Return when each of them is there, and Serve's own processes; StartError when one is not in time."""
+    """Return when all replicas and Serve's own processes run; raises StartError when one does not in time."""
     wanted = dict.fromkeys(SERVED, replicas) | {"controller": 1, "proxy": 1}
 
     def whole() -> bool:
@@ -62,11 +66,11 @@ def wait_until_whole(panoptes: Application, replicas: int) -> None:
         return all(len(there.get(kind, [])) >= count for kind, count in wanted.items())
 
     if not within(READY_SECONDS, whole):
-        raise StartError(f"after {READY_SECONDS:g} s there is not each of {wanted}: {panoptes.processes()}")
+        raise StartError(f"after {READY_SECONDS:g} s not all of {wanted} run: {panoptes.processes()}")
 
 
 def _signal(kind: str, number: signal.Signals) -> Callable[[Application], Healed]:
-    """A signal to one process of a kind; it is over when it is gone and as many are there as before."""
+    """Send a signal to one process of a kind; it is over when that one is gone and as many run as before."""
 
     def inflict(panoptes: Application) -> Healed:
         before = panoptes.processes()[kind]
@@ -91,7 +95,7 @@ def _break(panoptes: Application) -> Healed:
 
 
 def _reconfigure(panoptes: Application) -> Healed:
-    """Another batch size for CLIP, which every ingress is told of too: all their replicas are replaced."""
+    """Change CLIP's batch size, of which the ingress is told too, so that all replicas of both are replaced."""
     before = panoptes.processes()
     panoptes.reconfigure(arguments={"clip_max_batch": 8})
     replaced = [_replaced(panoptes, kind, before[kind], len(before[kind])) for kind in ("Ingress", "Clip")]

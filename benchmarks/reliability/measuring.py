@@ -1,4 +1,4 @@
-"""A fault under steady load, as the clients see it."""
+"""What clients see of a fault under steady load."""
 
 import time
 from collections.abc import Callable
@@ -10,17 +10,22 @@ from testbed import photos
 from testbed.processes import within
 
 WARM_UP_S, BEFORE_S, AFTER_S = 5.0, 12.0, 8.0
-MOST_S = 200.0
-BACK = 0.9
+MOST_S = 200.0  # after a fault
+BACK = 0.9  # of the throughput before the fault, from which on it counts as back
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the clients saw from the fault on, what was under way at the end included.
+    """What the clients saw from the fault on, including requests that were under way at the end.
 
-    `usual`: good answers a second before it; `gap_s`: the longest time without one; `slowest_s`: of a request;
-    `healed_s`: until what failed was replaced; `back_s`: until 90 % of the throughput before was back. All but the
-    first are seconds; None: it did not come to that.
+    Attributes:
+        sent: number of requests.
+        failed: how many failed, by status or exception.
+        usual: good answers/s before the fault.
+        gap_s: the longest time without a good answer to anybody.
+        slowest_s: the longest time of a request.
+        healed_s: time until what failed was replaced; None: it was not.
+        back_s: time until the throughput was back (see BACK); None: it was not.
     """
 
     sent: int
@@ -33,7 +38,7 @@ class Seen:
 
 
 def measure(url: str, inflict: Callable[[], Healed], clients: int) -> Seen:
-    """Inflict a fault, and watch until it is over and the throughput is back, or for 200 s."""
+    """Inflict a fault, and watch until it is over and the throughput is back, at most MOST_S."""
     with Traffic(url, mixed(photos.load()), clients) as traffic:
         time.sleep(WARM_UP_S + BEFORE_S)
         struck = time.perf_counter()
@@ -47,7 +52,7 @@ def measure(url: str, inflict: Callable[[], Healed], clients: int) -> Seen:
 
         within(max(0.0, struck + MOST_S - time.perf_counter()), back)
         ended = time.perf_counter()
-    answers = traffic.answers  # with those that the clients still waited for
+    answers = traffic.answers  # including those that the clients still waited for
     seen = Answers([answer for answer in answers.all if answer.ended >= struck])
     return Seen(
         sent=len(seen.all),

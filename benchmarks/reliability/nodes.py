@@ -1,4 +1,4 @@
-"""The death of a worker node: a head without work, two nodes that share the replicas, one of which is killed."""
+"""The death of a worker node: the replicas run on two nodes beside a head without work, and one node is killed."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,9 +16,11 @@ from testbed.processes import StartError, free_port, within
 
 @contextmanager
 def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
-    """The URL of an application with two replicas each on two nodes, and what kills one of the nodes.
+    """An application with two replicas of each deployment, one on each of two nodes.
 
-    The node that takes the other's place is started as soon as that has ended.
+    Yields:
+        Its URL, and a function that kills one of the nodes, starts another in its place and returns a function that
+        tells whether all replicas run again.
     """
     port = free_port()
     config = configure(read_config(SOURCE), port, {}, scaled(2))
@@ -29,13 +31,13 @@ def cluster() -> Iterator[tuple[str, Callable[[], Healed]]]:
         config = enabled_only(config)
     env = SMALL | {"CLIP_THREADS": "1", "TAGGER_THREADS": "1"}
     with RayNodes({"left": Node(cpus=1), "right": Node(cpus=1)}, env) as nodes:
-        lost = set[int]()  # pids of the killed node: Serve lists them until it has noticed
+        lost = set[int]()  # pids of the killed node, which Serve lists until it notices
 
         def complete() -> bool:
             try:
                 replicas = nodes.replicas()
             except (httpx.TransportError, RuntimeError):
-                return False  # the dashboard has other things to do
+                return False  # the dashboard is busy
             running = {(one.deployment, one.node) for one in replicas if one.state == "RUNNING" and one.pid not in lost}
             return running >= {(name, node) for name in SERVED for node in ("left", "right")}
 

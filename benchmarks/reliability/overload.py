@@ -1,11 +1,10 @@
-"""Ten times the capacity: how much of it is still answered, and how soon the rest is told to come back.
+"""Ten times the capacity: how many requests are still answered, and how soon the others are refused.
 
-The arrivals keep their times whatever the server does (an open loop), as those of many people do.
+Requests arrive at fixed times, whatever the server does (an open loop), as with many independent people.
 """
 
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,18 +20,30 @@ from benchmarks.reliability.traffic import Answer, Request, ask, classified
 from configs.project import PROJECT
 from testbed import load, photos
 from testbed.application import Application
-from testbed.processes import free_port
+from testbed.processes import children_cpu_seconds, free_port
 
 TIMES = 10
 CAPACITY_CLIENTS, CAPACITY_S = 32, 20.0
 OVERLOAD_S = 30.0
-SETTLED_S = 10.0  # until as many requests are under way as may be
-SENDERS = 400  # more than are let in, and those that are refused meanwhile
+SETTLED_S = 10.0  # until as many requests are in flight as the server admits
+SENDERS = 400  # more than can be admitted and refused at a time
 
 
 @dataclass(frozen=True)
 class Overload:
-    """What was measured. Requests and answers a second, seconds."""
+    """What was measured.
+
+    Attributes:
+        capacity: answers/s to clients that wait for each answer.
+        offered: requests/s that were sent, whatever became of them.
+        goodput: good answers/s under overload.
+        refused: number of refusals by status.
+        failed: number of other failures by status or exception.
+        refusal_p50, refusal_p99: time until a refusal in seconds.
+        late_s: the longest delay of a request behind its time.
+        cpu_s: CPU seconds by deployment, Serve, Ray and the clients.
+        seconds: how long requests were sent.
+    """
 
     capacity: float
     offered: float
@@ -48,27 +59,22 @@ class Overload:
 
 
 def overload(env: dict[str, str]) -> Overload:
-    """Measure the capacity with clients that wait, then offer ten times as much."""
+    """Measure the capacity with clients that wait for their answers, then offer TIMES as much."""
     with Application(free_port(), env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, CAPACITY_CLIENTS, SETTLED_S)
         capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
-        before, clients_s = panoptes.cpu_seconds(), _ended_children_s()
+        before, clients_s = panoptes.cpu_seconds(), children_cpu_seconds()
         command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
         done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE)
         cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
-        cpu_s["the clients"] = _ended_children_s() - clients_s
+        cpu_s["the clients"] = children_cpu_seconds() - clients_s
     seen = json.loads(done.stdout)
     return summed(capacity, [Answer(**answer) for answer in seen["answers"]], seen["late_s"], cpu_s)
 
 
-def _ended_children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[str, float]) -> Overload:
-    """The figures of the time in which as many requests were under way as may be."""
+    """The figures; goodput counts from SETTLED_S on, when as many requests are in flight as the server admits."""
     start = min(answer.sent for answer in answers)
     end = start + OVERLOAD_S
     settled = [answer for answer in answers if start + SETTLED_S <= answer.ended < end]
@@ -91,7 +97,7 @@ def summed(capacity: float, answers: list[Answer], late_s: float, cpu_s: dict[st
 
 
 class Arrivals:
-    """Requests that are sent at their times; when every sender waits for an answer they are late, or never sent."""
+    """Requests sent at fixed times. While all senders wait for answers, requests are late or are never sent."""
 
     def __init__(self, url: str, requests: list[Request], rate: float, seconds: float) -> None:
         parts = urlsplit(url)
@@ -103,7 +109,7 @@ class Arrivals:
         self.late_s = 0.0
 
     def run(self) -> None:
-        """Send until the time is over, and wait for the answers."""
+        """Send until the time is up, and wait for the answers."""
         threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
         self._start = time.perf_counter() + 0.5
         for thread in threads:
@@ -124,7 +130,7 @@ class Arrivals:
 
 
 def main() -> None:
-    """Offer so many requests a second to a URL, and print what became of them as JSON."""
+    """Send requests to a URL at a rate per second, and print what became of them as JSON."""
     url, rate = sys.argv[1], float(sys.argv[2])
     arrivals = Arrivals(url, [classified(photo) for photo in photos.load()], rate, OVERLOAD_S)
     arrivals.run()

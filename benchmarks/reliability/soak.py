@@ -1,4 +1,4 @@
-"""Mixed load for minutes: the memory of every process before and after."""
+"""Mixed load for many minutes, and the memory of every process meanwhile."""
 
 import time
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from testbed import photos
 from testbed.application import Application
 from testbed.processes import free_port, process_title, pss_bytes
 
-# Caches, arenas and Ray's own buffers have their size by then.
+# Until caches, memory arenas and Ray's buffers have reached their size
 WARM_UP_MINUTES = 2.0
 SAMPLE_S = 15.0
 ALL = "all"
@@ -17,7 +17,13 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Soak:
-    """`memory`: by process (its kind and pid), and of ALL: bytes at each sample, the first after the warm-up."""
+    """What was measured after the warm-up.
+
+    Attributes:
+        throughput: good answers/s.
+        failed: number of failed requests by status or exception.
+        memory: bytes at each sample, by process (its kind and pid) and for ALL together.
+    """
 
     minutes: float
     answered: int
@@ -27,7 +33,7 @@ class Soak:
 
 
 def soak(clients: int, minutes: float) -> Soak:
-    """Run the load, and look at the processes four times a minute."""
+    """Run the load, and sample the memory of all processes every SAMPLE_S."""
     with (
         Application(free_port(), SMALL) as panoptes,
         Traffic(panoptes.url, mixed(photos.load()), clients) as asked,
@@ -43,7 +49,7 @@ def soak(clients: int, minutes: float) -> Soak:
 
 
 def _memory(panoptes: Application) -> dict[str, int]:
-    """Proportional set sizes; Ray's own processes by what they are."""
+    """Proportional set sizes by process; Ray's own processes are named after their programs."""
     sizes: dict[str, int] = {}
     for kind, pids in panoptes.processes().items():
         for pid in pids:
@@ -53,6 +59,6 @@ def _memory(panoptes: Application) -> dict[str, int]:
 
 
 def _command(pid: int) -> str:
-    """The script that Python runs, or the program; without what a title says more."""
+    """The name of the script that Python runs, or of the program, without its arguments."""
     words = process_title(pid).split() or ["ended"]
     return next((word for word in words if word.endswith(".py")), words[0]).rpartition("/")[2]

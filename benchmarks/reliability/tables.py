@@ -1,4 +1,4 @@
-"""The sections of RESULTS.md."""
+"""The reliability sections of RESULTS.md."""
 
 import statistics
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from benchmarks.reliability.soak import ALL, SAMPLE_S, WARM_UP_MINUTES, Soak
 
 @dataclass(frozen=True)
 class Row:
-    """A fault, what requests may fail with under it, and what was seen."""
+    """A fault, how requests may fail under it, and what the clients saw."""
 
     what: str
     allowed: frozenset[str]
     seen: Seen
 
     def line(self) -> str:
-        """As a line of the table."""
+        """The row of the table."""
         seen = self.seen
         failed = _counted(seen.failed)
         kept = seen.failed.keys() <= self.allowed
@@ -46,7 +46,7 @@ def faults(rows: list[Row], clients: int) -> str:
         "",
         f"{clients} clients ask /classify, /v1/tags and /v1/embeddings of the bundled CLIP and tagger in turns. Gap: "
         "the longest time without a good answer to anybody. Replaced: another process has taken the place of the one "
-        "that failed. Back: over 5 s there are 90 % of the good answers a second that there were before the fault.",
+        "that failed. Back: the throughput over 5 s is 90 % of that before the fault again.",
         "",
         "| fault | sent | failed | may fail | gap s | slowest answer s | replaced after s | back after s | answers/s |",
         "|---|--:|--:|---|--:|--:|--:|--:|--:|",
@@ -101,10 +101,11 @@ def overload(seen: Overload) -> str:
         "",
         f"{report.machine('ray')}. `python -m benchmarks.reliability --overload`",
         "",
-        f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. Offered, "
-        f"whatever became of it: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, at worst "
-        f"{seen.late_s:.1f} s late. Goodput {seen.goodput:.1f}/s once as many were under way as may be; {refused} were "
-        f"refused ({_counted(seen.refused)}); failed otherwise: {_counted(seen.failed)}.",
+        f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. "
+        f"Offered: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, sent at most "
+        f"{seen.late_s:.1f} s late. Goodput, once as many requests are in flight as are admitted: "
+        f"{seen.goodput:.1f}/s. Refused: {refused} ({_counted(seen.refused)}); failed otherwise: "
+        f"{_counted(seen.failed)}.",
         "",
         "| target | | measured | |",
         "|---|--:|--:|---|",

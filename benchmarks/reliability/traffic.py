@@ -1,4 +1,4 @@
-"""Clients that go on asking whatever happens to the server, and what became of every request."""
+"""Clients that keep asking whatever happens to the server, and what became of every request."""
 
 import base64
 import json
@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 
 from testbed import load, photos
 
-PAUSE_S = 0.1  # of a client that was not let in, before it asks again
-WINDOW_S = 5.0  # over which a throughput is taken
+PAUSE_S = 0.1  # before a client whose request failed asks again
+WINDOW_S = 5.0  # over which throughput is measured
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends."""
+    """A POST request."""
 
     path: str
     body: bytes
@@ -31,7 +31,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one request; `status` is 0 where none came, and `error` says why. Seconds of `perf_counter`."""
+    """What became of one request.
+
+    Attributes:
+        sent, ended: times of `time.perf_counter`.
+        status: the HTTP status; 0 where no answer came.
+        error: the name of the exception where no answer came.
+        retry_after: whether the answer had this header.
+    """
 
     path: str
     sent: float
@@ -51,31 +58,31 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """What became of many requests, by the time at which they ended."""
+    """What became of many requests."""
 
     all: Sequence[Answer] = field(default_factory=list)
 
     def between(self, start: float, end: float) -> "Answers":
-        """Those that ended then."""
+        """The answers that ended in this period."""
         return Answers([answer for answer in self.all if start <= answer.ended < end])
 
     def throughput(self, start: float, end: float) -> float:
-        """Good answers a second."""
+        """Good answers per second in this period."""
         return sum(answer.ok for answer in self.between(start, end).all) / (end - start)
 
     def failed(self) -> Counter[str]:
-        """By status or exception."""
+        """The number of failed requests by status or exception."""
         return Counter(answer.error or str(answer.status) for answer in self.all if not answer.ok)
 
     def longest_gap(self, start: float, end: float) -> float:
-        """The longest time, in seconds, without a good answer to anybody."""
+        """The longest time in seconds within this period without a good answer to anybody."""
         times = [start, *sorted(answer.ended for answer in self.between(start, end).all if answer.ok), end]
         return max(after - before for before, after in pairwise(times))
 
     def recovery(self, fault: float, end: float, wanted: float) -> float | None:
-        """Seconds from a fault until so many good answers a second are there again, after the deepest dip.
+        """Seconds from a fault until the throughput, after its deepest dip, is `wanted` good answers/s again.
 
-        0 where they never were fewer; None where they did not come back.
+        0 where it never fell below that; None where it did not come back.
         """
         steps = [fault + WINDOW_S / 10 * step for step in range(int((end - fault - WINDOW_S) / (WINDOW_S / 10)) + 1)]
         times = sorted(answer.ended for answer in self.all if answer.ok)
@@ -109,14 +116,14 @@ class Traffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Wait for what is under way."""
+        """Stop the clients and wait for the answers that are still under way."""
         self._stopped.set()
         for thread in self._threads:
             thread.join()
 
     @property
     def answers(self) -> Answers:
-        """Those of this moment."""
+        """The answers so far."""
         return Answers(list(self._answers))
 
     def _client(self) -> None:
@@ -130,7 +137,7 @@ class Traffic:
 
 
 def ask(connection: HTTPConnection, request: Request) -> Answer:
-    """Send a request over a connection, which is opened anew where it was lost."""
+    """Send a request over a connection, which is opened again if it was closed."""
     sent = time.perf_counter()
     try:
         connection.request("POST", request.path, request.body, {"Content-Type": request.content_type})
@@ -144,13 +151,13 @@ def ask(connection: HTTPConnection, request: Request) -> Answer:
 
 
 def classified(photo: photos.Photo) -> Request:
-    """A photo for /classify."""
+    """A request to /classify with a photo."""
     content_type = f"multipart/form-data; boundary={load.BOUNDARY}"
     return Request("/classify", load.multipart(photo.name, photo.data), content_type)
 
 
 def mixed(shown: Iterable[photos.Photo]) -> list[Request]:
-    """Each photo classified, tagged and embedded, in turns."""
+    """Requests that classify, tag and embed each photo in turn."""
     requests: list[Request] = []
     for photo in shown:
         image = base64.b64encode(photo.data).decode()

@@ -1,6 +1,6 @@
-"""CLIP as open_clip's own documentation uses it: what the raw limit and both other servers run.
+"""CLIP as open_clip's own documentation uses it; the raw limit and both other servers run it.
 
-It knows nothing of Panoptes, so that a mistake there cannot flatter or slow the others.
+It uses no code of Panoptes, so that a mistake there cannot make the others look faster or slower.
 """
 
 import io
@@ -39,30 +39,30 @@ class OpenClip:
         self._tokenize = open_clip.get_tokenizer(name)
 
     def decode(self, data: bytes) -> torch.Tensor:
-        """An image file -> its normalised tensor (3, 224, 224)."""
+        """Decode an image file into its normalised tensor (3, 224, 224)."""
         with Image.open(io.BytesIO(data)) as image:
             tensor: torch.Tensor = self._preprocess(image.convert("RGB"))
             return tensor
 
     @torch.inference_mode()
     def embed_texts(self, texts: list[str]) -> torch.Tensor:
-        """n texts -> (n, d), L2-normalised."""
+        """The embeddings (n, d) of n texts, L2-normalised."""
         embeddings: torch.Tensor = self._model.encode_text(self._tokenize(texts), normalize=True)
         return embeddings
 
     @torch.inference_mode()
     def embed_image(self, images: torch.Tensor) -> torch.Tensor:
-        """(n, 3, 224, 224) -> (n, d), L2-normalised."""
+        """The embeddings (n, d) of images (n, 3, 224, 224), L2-normalised."""
         embeddings: torch.Tensor = self._model.encode_image(images, normalize=True)
         return embeddings
 
     def embed_classes(self) -> torch.Tensor:
-        """One embedding a category, (3, d): the normalised mean of its prompts' embeddings."""
+        """One embedding for each category, (3, d): the normalised mean of the embeddings of its prompts."""
         means = torch.stack([self.embed_texts(prompts).mean(dim=0) for prompts in PROMPTS.values()])
         return torch.nn.functional.normalize(means, dim=-1)
 
     @torch.inference_mode()
     def probabilities(self, images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
-        """(n, 3, 224, 224) images and (k, d) text embeddings -> (n, k), each row sums to 1."""
+        """For images (n, 3, 224, 224) the probabilities (n, k) of the texts with embeddings (k, d); rows sum to 1."""
         logits: torch.Tensor = self._model.logit_scale.exp() * self.embed_image(images) @ texts.T
         return logits.softmax(dim=-1)

@@ -1,6 +1,6 @@
-"""A FastAPI server that analyses photos as the earlier service does, for comparison only: one analyser after the other.
+"""A FastAPI server that analyses photos as the earlier service did, for comparison only.
 
-One process; a request decodes its photo for each analyser and runs them in sequence on the event loop.
+One process; a request runs the analysers one after another on the event loop, and decodes its photo for each.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.rivals.clip import OpenClip
 
 
 class Measures:
-    """pyiqa's three measures, loaded as its users load them, but for the backbone's download."""
+    """pyiqa's three measures, loaded as its users load them, except that the backbone is not downloaded."""
 
     def __init__(self, torch_home: Path) -> None:
         os.environ["TORCH_HOME"] = str(torch_home)

@@ -1,7 +1,7 @@
 """A FastAPI server as the earlier services were written, for comparison only.
 
 One process; a request decodes its photo, tokenises and encodes all fifteen prompts and runs one image through the
-model, all on the event loop, so the others wait.
+model, all on the event loop, so that other requests wait.
 """
 
 import argparse

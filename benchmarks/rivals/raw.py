@@ -1,7 +1,7 @@
-"""The raw limit: what one process does with the same photos and no server around it.
+"""The raw limit: how fast one process handles the same photos without a server.
 
-Two figures. `plain` decodes a batch photo by photo, then runs it: the limit that the target is set against. `threaded`
-decodes with a thread a core: the most that this model gives on this machine in this library.
+`plain` decodes a batch photo by photo and then runs it; targets refer to this figure. `threaded` decodes with a thread
+on each core: the most that this library and model reach on this machine.
 """
 
 import argparse
@@ -21,7 +21,7 @@ Decoder = Callable[[Iterable[bytes]], list[torch.Tensor]]
 
 
 def measure(clip: OpenClip, seconds: float) -> dict[str, float]:
-    """Images/s of both ways, their batches taken in turns so that a slow minute hits both."""
+    """Images/s of both ways. Their batches take turns, so that a slow minute affects both."""
     stream = cycle([photo.data for photo in photos.load()])
     texts = clip.embed_classes()
     spent = {"plain": 0.0, "threaded": 0.0}

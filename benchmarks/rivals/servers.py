@@ -1,4 +1,4 @@
-"""The two servers that Panoptes is compared with, each started as its own users would."""
+"""Starts the servers that Panoptes is compared with, as their own users would start them."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ READY_SECONDS = 120.0
 
 @contextmanager
 def plain(weights: Path) -> Iterator[str]:
-    """The plain FastAPI server; yields its address."""
+    """Run the plain FastAPI server; yields its URL."""
     with _serving([sys.executable, "-m", "benchmarks.rivals.plain_server"], weights) as url:
         yield url
 
 
 @contextmanager
 def plain_analysis(weights: Path, torch_home: Path) -> Iterator[str]:
-    """The plain FastAPI server that analyses; `torch_home` holds pyiqa's files. Yields its address."""
+    """Run the plain FastAPI server that analyses; `torch_home` holds pyiqa's files. Yields its URL."""
     command = [sys.executable, "-m", "benchmarks.rivals.plain_analysis", f"--torch-home={torch_home}"]
     with _serving(command, weights) as url:
         yield url
@@ -33,7 +33,7 @@ def plain_analysis(weights: Path, torch_home: Path) -> Iterator[str]:
 
 @contextmanager
 def litserve(weights: Path) -> Iterator[str]:
-    """The same model on LitServe; yields its address."""
+    """Run the same model on LitServe; yields its URL."""
     with _serving(
         [str(LITSERVE_ENVIRONMENT / "bin" / "python"), "-m", "benchmarks.rivals.litserve.server"], weights
     ) as url:
@@ -41,7 +41,7 @@ def litserve(weights: Path) -> Iterator[str]:
 
 
 def install_litserve() -> None:
-    """Make LitServe's environment, or bring it up to date with its requirements (seconds when nothing changed)."""
+    """Create LitServe's environment, or update it to its requirements (takes seconds when nothing changed)."""
     uv = str(Path(sys.executable).parent / "uv")
     python = str(LITSERVE_ENVIRONMENT / "bin" / "python")
     if not Path(python).exists():

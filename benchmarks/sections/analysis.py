@@ -1,19 +1,19 @@
-"""/v1/analyze with models of full size beside a plain server, and beside its slowest analyser; part of `make bench`.
+"""/v1/analyze with models of full size, compared with a plain server and with its slowest analyser alone.
 
-Random weights in the published shapes: CLIP ViT-B/32, two NIMA Inception-ResNet-v2, a BRISQUE SVM. About six minutes.
+Random weights in the published shapes: CLIP ViT-B/32, two NIMA Inception-ResNet-v2, a BRISQUE SVM. Part of
+`make bench`; about six minutes.
 """
 
 import argparse
 import os
 import statistics
 import sys
-from pathlib import Path
 
 from benchmarks import cli, report
 from benchmarks.rivals import servers
 from testbed import load, photos
 from testbed.application import Application, only
-from testbed.checkpoints import HF_HOME, TORCH_HOME, make_clip, make_quality
+from testbed.checkpoints import HF_HOME, OFFLINE, TORCH_HOME, make_clip, make_quality
 from testbed.processes import free_port
 
 CLIENTS = (1, 4, 16)
@@ -23,11 +23,12 @@ WARM_UP_SECONDS = 4.0
 
 
 def main() -> None:
-    """Measure, print the section and write it."""
+    """Measure, print the section and write it to RESULTS.md."""
     parser = cli.parser(__doc__, rounds=2, seconds=15)
     options = parser.parse_args()
     weights = make_clip(HF_HOME)
     make_quality(TORCH_HOME)
+    env = only("clip", "blur", "quality", "emotion") | OFFLINE | {"WEIGHTS": "auto"}
     plain: dict[int, list[load.Load]] = {}
     ours: dict[int, list[load.Load]] = {}
     alone: dict[str, list[load.Load]] = {}
@@ -36,18 +37,13 @@ def main() -> None:
         print(f"Round {number} of {options.rounds} ...", file=sys.stderr, flush=True)
         with servers.plain_analysis(weights, TORCH_HOME) as url:
             _measure_all(url, options.seconds, plain)
-        with Application(free_port(), _environment(weights)) as panoptes:
+        with Application(free_port(), env) as panoptes:
             _measure_all(panoptes.url, options.seconds, ours, spent, panoptes)
             for analyzers in (*FOUR, ",".join(FOUR)):
                 alone.setdefault(analyzers, []).append(_measure(panoptes.url, 1, options.seconds / 2, analyzers))
     section = _render(options, plain, ours, alone, spent)
     print(section)
     report.update_section("analysis", section)
-
-
-def _environment(weights: Path) -> dict[str, str]:
-    hub = {"HF_HOME": str(weights.parents[4]), "HF_HUB_OFFLINE": "1", "TORCH_HOME": str(TORCH_HOME), "WEIGHTS": "auto"}
-    return only("clip", "blur", "quality", "emotion") | hub
 
 
 def _measure(url: str, clients: int, seconds: float, analyzers: str = ASKED) -> load.Load:
@@ -61,7 +57,12 @@ def _measure_all(
     spent: dict[str, float] | None = None,
     panoptes: Application | None = None,
 ) -> None:
-    """Measure at every number of clients; with an application also the CPU seconds an image, at the most clients."""
+    """Measure with each number of CLIENTS.
+
+    Args:
+        into: takes the loads by number of clients.
+        spent: takes the CPU seconds for an image by deployment of `panoptes`, at the highest number of clients.
+    """
     _measure(url, 4, WARM_UP_SECONDS)
     for clients in CLIENTS:
         before = panoptes.cpu_seconds() if panoptes else {}

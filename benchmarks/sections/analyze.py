@@ -1,16 +1,15 @@
-"""The analysis of a folder end to end, beside a loop that does the same in one process without a server.
+"""The analysis of a folder end to end, compared with a loop in one process without a server.
 
     python -m benchmarks.sections.analyze
 
-Drawn scenes as small JPEGs, CLIP embeddings alone: the bundled weights, and random ones of ViT-B/32's full size. The
-loop is open_clip's own model: it reads and decodes 32 files and runs them as one batch; a second one decodes on as many
-threads as there are cores. Loop and job take turns. About eight minutes on 2 cores.
+Drawn scenes as small JPEGs, CLIP embeddings only: with the bundled weights, and with random ones of ViT-B/32's full
+size. The loop runs open_clip's own model: it reads and decodes 32 files and computes them as one batch; a second loop
+decodes with THREADS threads. Loops and job take turns. About eight minutes on 2 cores.
 """
 
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,26 +22,31 @@ from typing import TYPE_CHECKING
 
 from benchmarks import cli, report
 from benchmarks.sections.run import clip_environment
-from configs.project import PROJECT
+from configs.project import BUNDLED, PROJECT
 from testbed.application import Application, only
 from testbed.checkpoints import HF_HOME, make_clip
-from testbed.processes import free_port
+from testbed.processes import children_cpu_seconds, free_port
 from training.clip.evaluation import fresh_scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 32
-DRAWN = 500  # scenes; there are as many files of each as it takes
+DRAWN = 500  # scenes, each copied as often as the number of files requires
 TARGET = 0.85
 WEIGHTS = {"bundled": "bundled", "full": "ViT-B/32, random"}
 
 
 @dataclass
 class AnalyzeMeasurements:
-    """Of one kind of weights, a figure a round: images/s of both loops, of the job's work and of its whole command.
+    """Of one kind of weights. Each list has one entry for each round, in images/s.
 
-    `spent`: CPU seconds an image by process, of the last round.
+    Attributes:
+        images: number of images.
+        loops: of both loops, by the way they decode.
+        job: of the job, as its manifest has it.
+        command: of the whole command.
+        spent: CPU seconds for an image by process, in the last round.
     """
 
     images: int
@@ -52,7 +56,7 @@ class AnalyzeMeasurements:
     spent: dict[str, float] = field(default_factory=dict)
 
     def ratio(self, loop: str) -> float:
-        """The job's throughput over a loop's, medians of the rounds."""
+        """The job's throughput divided by a loop's: medians of the rounds."""
         return statistics.median(self.job) / statistics.median(self.loops[loop])
 
 
@@ -61,8 +65,8 @@ def main() -> None:
     parser = cli.parser(__doc__, rounds=2)
     parser.add_argument("--bundled", type=int, default=5000, metavar="N", help="images for the bundled weights")
     parser.add_argument("--full", type=int, default=1000, metavar="N", help="images for the weights of full size")
-    parser.add_argument("--raw", type=int, default=320, metavar="N", help="images of a loop's measurement")
-    only_help = "these weights alone; RESULTS.md stays as it is"
+    parser.add_argument("--raw", type=int, default=320, metavar="N", help="images for each loop")
+    only_help = "only these weights; RESULTS.md is not changed"
     parser.add_argument("--only", nargs="+", choices=WEIGHTS, default=list(WEIGHTS), help=only_help)
     parser.add_argument("--loop", nargs=2, metavar=("WEIGHTS", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -80,25 +84,19 @@ def main() -> None:
 def _measure(name: str, options: argparse.Namespace) -> AnalyzeMeasurements:
     figures = AnalyzeMeasurements(getattr(options, name))
     env = only("clip") | {"WEIGHTS": "bundled"}
-    weights = PROJECT / "deployments" / "bundled" / "clip-scenes-v1" / "open_clip_model.safetensors"
+    weights = BUNDLED / "clip-scenes-v1" / "open_clip_model.safetensors"
     if name == "full":
         weights = make_clip(HF_HOME)
-        env = clip_environment(weights)
+        env = clip_environment()
     with tempfile.TemporaryDirectory() as folder, Application(free_port(), env) as panoptes:
         photos = Path(folder, "photos")
         _draw(photos, figures.images)
         _job(panoptes, photos, Path(folder, "warm-up"), "--part-size=50", most=100)
         for number in range(1, options.rounds + 1):
             print(f"{name}: round {number} of {options.rounds} ...", file=sys.stderr, flush=True)
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.sections.analyze",
-                f"--raw={options.raw}",
-                "--loop",
-                str(weights),
-            ]
-            done = subprocess.run([*command, str(photos)], cwd=PROJECT, check=True, stdout=subprocess.PIPE)
+            command = [sys.executable, "-m", "benchmarks.sections.analyze", f"--raw={options.raw}"]
+            command += ["--loop", str(weights), str(photos)]
+            done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE)
             for way, throughput in json.loads(done.stdout).items():
                 figures.loops.setdefault(way, []).append(throughput)
             _take(figures, panoptes, photos, Path(folder, f"out{number}"))
@@ -106,14 +104,14 @@ def _measure(name: str, options: argparse.Namespace) -> AnalyzeMeasurements:
 
 
 def _take(figures: AnalyzeMeasurements, panoptes: Application, photos: Path, target: Path) -> None:
-    before, mine, started = panoptes.cpu_seconds(), _children_seconds(), time.perf_counter()
+    before, mine, started = panoptes.cpu_seconds(), children_cpu_seconds(), time.perf_counter()
     _job(panoptes, photos, target)
     figures.command.append(figures.images / (time.perf_counter() - started))
     manifest = json.loads((target / "manifest.json").read_text())
     assert manifest["answered"] == {"embedding": figures.images}
     figures.job.append(figures.images / manifest["seconds"])
     after = panoptes.cpu_seconds()
-    spent = {kind: after[kind] - before.get(kind, 0) for kind in after} | {"job": _children_seconds() - mine}
+    spent = {kind: after[kind] - before.get(kind, 0) for kind in after} | {"job": children_cpu_seconds() - mine}
     figures.spent = {kind: seconds / figures.images for kind, seconds in spent.items()}
 
 
@@ -128,13 +126,8 @@ def _job(panoptes: Application, photos: Path, target: Path, *more: str, most: in
     subprocess.run([*command, *more], cwd=PROJECT, env=os.environ | panoptes.joining, check=True, stdout=sys.stderr)
 
 
-def _children_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
 def _draw(folder: Path, count: int) -> None:
-    """`count` JPEGs of drawn scenes."""
+    """Write `count` JPEGs of drawn scenes."""
     folder.mkdir()
     for number, scene in enumerate(fresh_scenes(min(DRAWN, count), seed=7)):
         first = folder / f"{number:03d}-000.jpg"
@@ -144,14 +137,14 @@ def _draw(folder: Path, count: int) -> None:
 
 
 def _loops(weights: Path, folder: Path, count: int) -> dict[str, float]:
-    """Images/s of both loops, their batches taken in turns."""
+    """Images/s of both loops, whose batches take turns."""
     import torch
 
     from benchmarks.rivals.clip import THREADS, OpenClip
 
     clip = OpenClip(weights)
     found = sorted(folder.iterdir())
-    paths = found[:: max(1, len(found) // count)][:count]  # spread, so that each scene is among them as in the whole
+    paths = found[:: max(1, len(found) // count)][:count]  # evenly spread, so that all scenes are represented
     with ThreadPoolExecutor(THREADS) as pool:
 
         def decode(path: Path) -> torch.Tensor:

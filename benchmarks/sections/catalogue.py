@@ -1,7 +1,7 @@
-"""The catalogue at 8 clients: uploads accepted, images processed, and where the time of an image goes.
+"""The catalogue with 8 clients: uploads accepted, images processed, and the time of each stage of processing.
 
-With the bundled weights and the catalogue's defaults (SQLite and a folder), every upload with bytes of its own. The
-uploads that wait when the clients have stopped are then processed alone. About three minutes.
+With the bundled weights and the catalogue's defaults (SQLite and a folder); every upload has different bytes. After the
+clients have stopped, the uploads that still wait are processed. About three minutes.
 """
 
 import json
@@ -25,24 +25,32 @@ STAGES = {
     "write": "the row and the vector, in one transaction",
 }
 WARM_UP_SECONDS = 5.0
-DRAIN_S = 600.0  # until whatever was uploaded is processed
+DRAIN_S = 600.0  # within which all uploads must be processed
 
 
 @dataclass
 class CatalogueMeasurements:
-    """Of one run: `processed` images in `seconds`, of which `drained` in `drain_s` after the last upload."""
+    """Of one run.
+
+    Attributes:
+        accepted: the load of the uploads.
+        processed: number of images, in `seconds` from the first upload on.
+        drained: how many of them were processed after the last upload, in `drain_s`.
+        stages: seconds that all images together spent in each stage.
+        cpu_s: CPU seconds by deployment.
+    """
 
     accepted: load.Load
     processed: int
     seconds: float
     drained: int
     drain_s: float
-    stages: dict[str, float]  # seconds of all images together
+    stages: dict[str, float]
     cpu_s: dict[str, float]
 
 
 def main() -> None:
-    """Measure, print the section and write it."""
+    """Measure, print the section and write it to RESULTS.md."""
     parser = cli.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20, help="of uploading (default: 20)")
     options = parser.parse_args()
@@ -81,7 +89,7 @@ def _images(panoptes: Application) -> dict[str, int]:
 def _processed(panoptes: Application) -> int:
     images = _images(panoptes)
     if images["failed_images"]:
-        raise RuntimeError(f"{images['failed_images']} images failed: such figures mean nothing")
+        raise RuntimeError(f"{images['failed_images']} images failed, so that the figures would mean nothing")
     return images["processed_images"]
 
 

@@ -1,12 +1,11 @@
-"""The clustering job against scikit-learn, against the matrix product alone, and against itself at twice the size.
+"""The clustering job compared with scikit-learn, with the matrix product alone, and with itself at half the size.
 
-    python -m benchmarks.sections.cluster_job                 # 50,000 and 100,000 × 512, and scikit-learn: 10 to 20
-    minutes python -m benchmarks.sections.cluster_job --million       # 1,000,000 × 512 as well, approximately; with
-    --exact exactly
+    python -m benchmarks.sections.cluster_job              # 50,000 and 100,000 × 512: 10 to 20 minutes
+    python -m benchmarks.sections.cluster_job --million    # also 1,000,000 × 512, approximately (with --exact: exactly)
 
-Memory is the proportional set size of everything that the job started, at its peak; scikit-learn's is the resident set
-of its one process. The yardstick is the float32 product of 1024 × 512 matrices, one thread on each core, before and
-after.
+Memory is the peak of the proportional set size of all processes that the job started; scikit-learn's is the peak of its
+one process's resident set. The matrix product is that of 1024 × 512 float32 matrices with one thread on each core,
+measured before and after.
 """
 
 import argparse
@@ -31,18 +30,18 @@ from testbed.processes import ProcessTree, memory_of_this, outside_ray
 
 CORES = len(os.sched_getaffinity(0))
 DIMENSIONS, EPS, MIN_SAMPLES = 512, 0.35, 2
-A_CLUSTER = 50  # points
+A_CLUSTER = 50  # points in it
 PART = 10_000  # points drawn at a time
 SEED = 2_026
 HEAD = [
-    "| | vectors | s | of it search | numbers multiplied | GFLOP/s | peak MB | edges found |",
+    "| | vectors | s | search s | coordinates multiplied | GFLOP/s | peak MB | edges found |",
     "|---|--:|--:|--:|--:|--:|--:|--:|",
 ]
 
 
 @dataclass(frozen=True)
 class JobMeasurement:
-    """Of one run: seconds of all of it, the peak of its memory in bytes, and what the job wrote of itself."""
+    """Of one run: the seconds of the whole command, the peak of its memory in bytes, and the job's manifest."""
 
     seconds: float
     peak_bytes: int
@@ -50,12 +49,12 @@ class JobMeasurement:
 
     @property
     def search_seconds(self) -> float:
-        """Of the search alone, the start of its workers included."""
+        """Seconds of the search alone, including the start of its workers."""
         seconds: float = self.manifest["search_s"]
         return seconds
 
     def row(self) -> str:
-        """As a line of the table."""
+        """The row of the table."""
         name, found, width, gflops = self.manifest["method"], "all", DIMENSIONS, "–"
         if recall := self.manifest["recall"]:
             name += f", {self.manifest['nprobe']} of {self.manifest['nlist']:,} cells"
@@ -69,7 +68,7 @@ class JobMeasurement:
 
 
 def main() -> None:
-    """Measure, print the sections and write them; or, with --sklearn, that one figure as JSON."""
+    """Measure, print the sections and write them with --write; or, with --sklearn, print that one figure as JSON."""
     options = _options()
     if options.sklearn:
         source, kind = options.sklearn
@@ -89,10 +88,10 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = cli.parser(__doc__)
-    parser.add_argument("--points", type=int, default=100_000, help="of the larger of the two exact runs")
-    parser.add_argument("--million", action="store_true", help="1,000,000 vectors approximately, too")
-    parser.add_argument("--exact", action="store_true", help="1,000,000 vectors exactly, too: for a GPU")
-    parser.add_argument("--only-million", action="store_true", help="nothing but the runs of 1,000,000")
+    parser.add_argument("--points", type=int, default=100_000, help="vectors of the larger of the two exact runs")
+    parser.add_argument("--million", action="store_true", help="also 1,000,000 vectors, approximately")
+    parser.add_argument("--exact", action="store_true", help="also 1,000,000 vectors, exactly: for a GPU")
+    parser.add_argument("--only-million", action="store_true", help="only the runs with 1,000,000 vectors")
     parser.add_argument("--no-sklearn", action="store_true")
     parser.add_argument("--write", action="store_true", help="put what was measured into RESULTS.md")
     parser.add_argument("--folder", type=Path, help="where the vectors are written: 2 GB for a million")
@@ -119,11 +118,11 @@ def _head(title: str, options: argparse.Namespace) -> list[str]:
 
 
 def about() -> list[str]:
-    """What is clustered, and what the columns are."""
+    """What is clustered, and what the columns mean."""
     return [
-        f"Vectors of {DIMENSIONS} in clusters of {A_CLUSTER} with stragglers, eps {EPS}, min_samples {MIN_SAMPLES}. "
-        "Memory is the peak of all processes. Seconds are of the whole command, and of its search, which multiplies as "
-        "many numbers of each vector as are needed to rule pairs out."
+        f"Vectors of {DIMENSIONS} dimensions in clusters of {A_CLUSTER} with stragglers, eps {EPS}, min_samples "
+        f"{MIN_SAMPLES}. Memory is the peak of all processes. Seconds are those of the whole command, and of its "
+        "search, which multiplies only as many coordinates of the vectors as it needs to rule pairs out."
     ]
 
 
@@ -135,7 +134,7 @@ def _show(name: str, lines: list[str], options: argparse.Namespace) -> None:
 
 
 def _exact(options: argparse.Namespace, folder: Path) -> list[str]:
-    """The rows of both exact runs, of the matrix product and of scikit-learn, and the targets."""
+    """The table of both exact runs, the matrix product and scikit-learn, and the targets."""
     lines, limits, figures = list(HEAD), [_limit()], list[JobMeasurement]()
     for count in (options.points // 2, options.points):
         draw_vectors(folder / f"{count}.parquet", count)
@@ -157,26 +156,20 @@ def _exact(options: argparse.Namespace, folder: Path) -> list[str]:
         rows, seconds = _scikit_learn(options.points, folder)
         lines += rows
         targets += [
-            report.Target("scikit-learn's seconds, the fewer ÷ the whole command's", seconds / whole.seconds, 5),
-            report.Target("scikit-learn's seconds, the fewer ÷ the search's", seconds / whole.search_seconds, 5),
+            report.Target("scikit-learn's seconds (the faster run) ÷ the whole command's", seconds / whole.seconds, 5),
+            report.Target("scikit-learn's seconds (the faster run) ÷ the search's", seconds / whole.search_seconds, 5),
         ]
     return [*lines, "", "| | target | measured | |", "|---|--:|--:|---|", *(target.row() for target in targets)]
 
 
 def _scikit_learn(points: int, folder: Path) -> tuple[list[str], float]:
-    """Its rows, and the fewer of its seconds: on the vectors as they are stored, and exactly."""
+    """scikit-learn in float32 (as the vectors are stored) and in float64: its rows, and the seconds of the faster."""
     rows, seconds = list[str](), list[float]()
     ours = pq.read_table(folder / f"out-{points}" / "labels.parquet")["label"].to_pylist()
     for kind in ("float32", "float64"):
         print(f"scikit-learn, {kind} ...", file=sys.stderr, flush=True)
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.sections.cluster_job",
-            "--sklearn",
-            str(folder / f"{points}.parquet"),
-            kind,
-        ]
+        command = [sys.executable, "-m", "benchmarks.sections.cluster_job"]
+        command += ["--sklearn", str(folder / f"{points}.parquet"), kind]
         theirs = json.loads(subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE).stdout)
         same = "the same labels" if theirs["labels"] == ours else "**not the same labels**"
         seconds.append(theirs["seconds"])
@@ -188,7 +181,7 @@ def _scikit_learn(points: int, folder: Path) -> tuple[list[str], float]:
 
 
 def draw_vectors(path: Path, count: int) -> None:
-    """Write vectors in clusters of 50, their members from close to far, as parquet; the same at every call."""
+    """Write vectors in clusters of A_CLUSTER, with members near and far, as parquet; the same ones at every call."""
     rng = np.random.default_rng(SEED)
     centres = rng.standard_normal((count // A_CLUSTER, DIMENSIONS), dtype=np.float32)
     kind = pa.list_(pa.float32(), DIMENSIONS)
@@ -204,16 +197,9 @@ def draw_vectors(path: Path, count: int) -> None:
 
 
 def run_job(source: Path, output: Path, *options: str) -> JobMeasurement:
-    """Cluster drawn vectors as a user does where no Ray runs; RuntimeError when the job fails."""
+    """Run the job on drawn vectors as a user does where no Ray runs; raises RuntimeError when it fails."""
     print(f"{source.name} {' '.join(options)} ...", file=sys.stderr, flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "jobs.clustering",
-        "--in-process",
-        f"--input={source}",
-        f"--output={output}",
-    ]
+    command = [sys.executable, "-m", "jobs.clustering", "--in-process", f"--input={source}", f"--output={output}"]
     command += [f"--eps={EPS}", f"--min-samples={MIN_SAMPLES}", *options]
     folder = output.with_name(f"{output.name}-processes")
     folder.mkdir()
@@ -232,7 +218,7 @@ def run_job(source: Path, output: Path, *options: str) -> JobMeasurement:
 
 
 def _limit() -> float:
-    """GFLOP/s of the matrix product alone, one BLAS thread on each core."""
+    """GFLOP/s of the matrix product alone, with one BLAS thread on each core."""
     code = "from benchmarks.sections.cluster_job import product; product()"
     env = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, env=env, check=True, stdout=subprocess.PIPE)
@@ -240,7 +226,7 @@ def _limit() -> float:
 
 
 def product() -> None:
-    """Multiply for five seconds and print the GFLOP/s; to be run with one thread in the BLAS."""
+    """Multiply for five seconds and print the GFLOP/s; the BLAS must be limited to one thread."""
     rng = np.random.default_rng(SEED)
     columns = rng.standard_normal((64, 1024, DIMENSIONS), dtype=np.float32)
     ends = time.perf_counter() + 5

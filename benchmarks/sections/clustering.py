@@ -1,9 +1,9 @@
-"""DBSCAN of many vectors against scikit-learn's, and a whole request from its bytes to its answer's.
+"""DBSCAN of many vectors compared with scikit-learn's, and a whole clustering request, from bytes to bytes.
 
     python -m benchmarks.sections.clustering
 
-Each figure is taken in a process of its own, which does nothing else: seconds, and the peak of its resident memory
-while it computes (Linux). The labels of both are compared. About ten minutes on 2 cores, and 6 GB for scikit-learn.
+Each figure comes from a process of its own: seconds, and the peak of its resident memory while it computes (Linux). The
+labels of both are compared. About ten minutes on 2 cores, and 6 GB of memory for scikit-learn.
 """
 
 import argparse
@@ -35,7 +35,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Set:
-    """Vectors: so many centres (0: none, all directions alike), the spread about them from … to …."""
+    """A set of vectors.
+
+    Attributes:
+        min_samples: of DBSCAN.
+        centres: number of centres; 0: all directions are equally likely.
+        spread: the range of the standard deviations around the centres.
+    """
 
     title: str
     min_samples: int
@@ -43,7 +49,7 @@ class Set:
     spread: tuple[float, float]
 
     def draw(self, count: int, dimensions: int) -> Floats:
-        """(count, dimensions), not normalised; the same at every call."""
+        """Vectors (count, dimensions), not normalised; the same ones at every call."""
         rng = np.random.default_rng(SEED)
         vectors = rng.standard_normal((count, dimensions))
         if self.centres:
@@ -65,15 +71,20 @@ SUBJECTS = {
     "panoptes": "`deployments.clustering.dbscan`",
     "sklearn": "scikit-learn, n_jobs=-1",
     "request": "a request: read, clustered, answered",
-    "read": "of it: read",
-    "pydantic": "read by pydantic in one piece instead",
+    "read": "the reading of a request alone",
+    "pydantic": "the same by pydantic, in one piece",
 }
 FROM_BYTES = ("request", "read", "pydantic")
 
 
 @dataclass(frozen=True)
 class ClusteringMeasurement:
-    """Of one process: what it held before, and at most while it computed; `labels` is their digest."""
+    """Of one process.
+
+    Attributes:
+        before_bytes, peak_bytes: resident memory before it computes, and its peak while it does.
+        labels: a digest of the labels; "" without labels.
+    """
 
     seconds: float
     cpu_seconds: float
@@ -83,7 +94,7 @@ class ClusteringMeasurement:
 
 
 def main() -> None:
-    """Measure everything, print the section and write it; or, with --measure, one figure as JSON."""
+    """Measure everything, print the section and write it; or, with --measure, print one figure as JSON."""
     options = _options()
     if options.measure:
         print(json.dumps(vars(_measure(options))))
@@ -99,7 +110,7 @@ def _options() -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--points", type=int, default=20_000)
     parser.add_argument("--dimensions", type=int, default=512)
-    parser.add_argument("--only", nargs="+", choices=SUBJECTS, help="these alone; RESULTS.md stays as it is")
+    parser.add_argument("--only", nargs="+", choices=SUBJECTS, help="only these; RESULTS.md is not changed")
     parser.add_argument("--measure", choices=SUBJECTS, help=argparse.SUPPRESS)
     parser.add_argument("--set", choices=SETS, default="clusters", help=argparse.SUPPRESS)
     parser.add_argument("--body", type=Path, help=argparse.SUPPRESS)
@@ -115,7 +126,7 @@ def _figures(options: argparse.Namespace, folder: Path) -> dict[tuple[str, str],
             print(f"{subject}: {SETS[name].title} ...", file=sys.stderr, flush=True)
             command = [sys.executable, "-m", "benchmarks.sections.clustering", f"--measure={subject}", f"--set={name}"]
             command += [f"--points={options.points}", f"--dimensions={options.dimensions}", f"--body={body}"]
-            # Ours has threads of its own; scikit-learn's are those of the BLAS.
+            # Panoptes' DBSCAN has threads of its own, scikit-learn uses those of the BLAS
             env = os.environ | ({} if subject == "sklearn" else {"OPENBLAS_NUM_THREADS": "1"})
             done = subprocess.run(command, cwd=PROJECT, env=env, check=True, stdout=subprocess.PIPE)
             figures[subject, name] = ClusteringMeasurement(**json.loads(done.stdout))
@@ -138,7 +149,7 @@ def _measure(options: argparse.Namespace) -> ClusteringMeasurement:
         subject = chosen.draw(options.points, options.dimensions)
     compute = _subject(options.measure, chosen, options.points)
     before = memory_of_this("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     started, cpu_started = time.perf_counter(), time.process_time()
     result = compute(subject)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
@@ -146,8 +157,8 @@ def _measure(options: argparse.Namespace) -> ClusteringMeasurement:
 
 
 def _subject(name: str, chosen: Set, points: int) -> Callable[[Any], Any]:
-    """What is measured: takes vectors or a body, gives labels, an answer or something read."""
-    # Each imports no more than it measures.
+    """The function to measure: takes vectors or a body; returns labels, an answer or a parsed request."""
+    # Imported here so that a process holds only what it measures
     if name == "sklearn":
         from sklearn.cluster import DBSCAN
 
@@ -168,7 +179,7 @@ def _subject(name: str, chosen: Set, points: int) -> Callable[[Any], Any]:
 
 
 def _digest(result: Any) -> str:
-    """Of the labels in a result, so that two processes can compare them; of whatever else it is nothing."""
+    """The digest of the labels in a result, by which processes can be compared; "" for a result without labels."""
     if isinstance(result, bytes):
         result = np.array([one["cluster_id"] for one in json.loads(result)["assignments"]])
     return hashlib.sha256(result.astype("<i8").tobytes()).hexdigest() if getattr(result, "ndim", 0) == 1 else ""
@@ -181,11 +192,11 @@ def _render(options: argparse.Namespace, figures: dict[tuple[str, str], Clusteri
         f"{report.machine('numpy', 'scikit-learn', 'pydantic')}. "
         f"`python -m benchmarks.sections.clustering --points {options.points} --dimensions {options.dimensions}`",
         "",
-        f"{options.points:,} vectors of {options.dimensions}, eps {EPS}, each figure from a process of its own. Memory "
-        "is resident: the peak while it computes, of which it held a part before, its interpreter, libraries and input "
-        "included.",
+        f"{options.points:,} vectors of {options.dimensions} dimensions, eps {EPS}, each figure from a process of its "
+        "own. Memory is resident: its peak during the computation, and what the process held before, with its "
+        "interpreter, libraries and input.",
         "",
-        "| | vectors | s | CPU s | peak MB | held before | labels |",
+        "| | vectors | s | CPU s | peak MB | MB before | labels |",
         "|---|---|--:|--:|--:|--:|---|",
     ]
     for (subject, name), figure in figures.items():

@@ -1,7 +1,7 @@
-"""/v1/tags and /v1/caption with models of full size, beside a loop that does the same without a server.
+"""/v1/tags and /v1/caption with models of full size, compared with a loop without a server.
 
-Random weights in the published shapes: LeViT-384, and BLIP-base with 20 tokens a caption. The loop is transformers' own
-model: it decodes eight photos, has the processor prepare them, and computes them as one batch. About five minutes.
+Random weights in the published shapes: LeViT-384, and BLIP-base with 20 tokens a caption. The loop runs transformers'
+own model: it decodes eight photos, prepares them with the processor and computes them as one batch. About five minutes.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from PIL import Image
 from benchmarks import cli, report
 from testbed import load, photos
 from testbed.application import Application, only
-from testbed.checkpoints import BLIP, HF_HOME, LEVIT, make_blip, make_levit, pretrained_folder
+from testbed.checkpoints import BLIP, HF_HOME, LEVIT, OFFLINE, make_blip, make_levit, pretrained_folder
 from testbed.processes import free_port
 
 BATCH = 8
@@ -37,7 +37,13 @@ Compute = Callable[[Any], Any]
 
 @dataclass
 class DescriptionMeasurements:
-    """Of one model: images/s of the loop, the loads by clients, and CPU seconds an image at the most clients."""
+    """Of one model.
+
+    Attributes:
+        raw: images/s of the loop in each round.
+        served: the loads of each round by number of clients.
+        spent: CPU seconds for an image by deployment, at the highest number of clients.
+    """
 
     raw: list[float] = field(default_factory=list)
     served: dict[int, list[load.Load]] = field(default_factory=dict)
@@ -45,7 +51,7 @@ class DescriptionMeasurements:
 
 
 class Loop:
-    """The raw limit: transformers' model and processor, as their documentation uses them."""
+    """The loop without a server: transformers' model and processor, as their documentation uses them."""
 
     def __init__(self, name: str) -> None:
         folder = pretrained_folder(HF_HOME, {"tagger": LEVIT, "captioner": BLIP}[name])
@@ -76,7 +82,7 @@ class Loop:
 
 
 def main() -> None:
-    """Measure, print the section and write it."""
+    """Measure, print the section and write it to RESULTS.md."""
     parser = cli.parser(__doc__, rounds=2, seconds=20)
     options = parser.parse_args()
     make_levit(HF_HOME)
@@ -90,12 +96,7 @@ def main() -> None:
 
 def _measure(name: str, options: argparse.Namespace) -> DescriptionMeasurements:
     figures, loop = DescriptionMeasurements(), Loop(name)
-    env = only(name) | {
-        "HF_HOME": str(HF_HOME),
-        "HF_HUB_OFFLINE": "1",
-        "WEIGHTS": "hub",
-        "CAPTION_MAX_TOKENS": str(TOKENS),
-    }
+    env = only(name) | OFFLINE | {"WEIGHTS": "hub", "CAPTION_MAX_TOKENS": str(TOKENS)}
     with Application(free_port(), env) as panoptes:
         url = panoptes.url + ROUTES[name]
         load.measure(url, max(CLIENTS), WARM_UP_SECONDS, "")
@@ -120,7 +121,7 @@ def _render(options: argparse.Namespace, figures: dict[str, DescriptionMeasureme
         "",
         f"LeViT-384, and BLIP-base with {TOKENS} tokens a caption, random weights; {photos.describe(photos.load())}. "
         f"Loop: transformers' own model in one process without a server, decoding, preparing and computing {BATCH} "
-        "photos at a time. Medians of the rounds; beside it only what is measured is served.",
+        "photos at a time. Medians of the rounds; only the measured model is served.",
         "",
         "| model | clients | loop images/s | Panoptes images/s | ratio | p50 ms |",
         "|---|--:|--:|--:|--:|--:|",

@@ -1,11 +1,11 @@
-"""The ingestion of traffic decisions end to end, beside its download and its classification alone.
+"""The ingestion of traffic decisions end to end, compared with its download and its classification alone.
 
     python -m benchmarks.sections.koop
 
-A KOOP on loopback that answers after 150 ms, asked 45 times a second: 30 days of 100 decisions with 2 pictures each on
-average. The download alone fetches the same files by the same client and throws them away; the classification alone
-asks about as many pictures through the same handle, and neither fetches nor decodes. Then fewer days, of whose requests
-a tenth fails. About twelve minutes.
+A KOOP on loopback answers after 150 ms to 45 requests/s: 30 days of 100 decisions with 2 pictures each on average. The
+download alone fetches the same files with the same client and discards them; the classification alone sends as many
+pictures through the same handle, and neither fetches nor decodes. Then a job of fewer days, in which a tenth of the
+requests fails. About twelve minutes.
 """
 
 import argparse
@@ -46,7 +46,13 @@ SAMPLE_EVERY_S = 1.0
 
 @dataclass
 class IngestionMeasurements:
-    """Seconds; `memory`: (days that are done, bytes of the driver and the workers) in the order of time."""
+    """What was measured; `*_s` are seconds.
+
+    Attributes:
+        memory: in order of time the number of finished days, and the bytes of the driver and its workers then.
+        faulty_s, faulty_retries: of the job with failing requests.
+        lost: decisions and pictures that were lost or came twice, in both jobs.
+    """
 
     pictures: int = 0
     download_s: float = 0.0
@@ -59,21 +65,21 @@ class IngestionMeasurements:
 
     @property
     def ratio(self) -> float:
-        """The job over the longer of its two halves."""
+        """The job's time divided by that of the longer of its two halves."""
         return self.job_s / max(self.download_s, self.classification_s)
 
     def memory_after(self, days: int) -> float:
-        """MB, the mean of the samples from then until five days later; not a number without any."""
+        """MB: the mean of the samples from `days` finished days until five more; not a number without samples."""
         found = [size for done, size in self.memory if days <= done < days + 5]
         return sum(found) / len(found) / 1e6 if found else float("nan")
 
 
 def main() -> None:
-    """Measure, print the section, and write it when it is of the usual size."""
+    """Measure, print the section, and write it when the sizes are the default ones."""
     parser = cli.parser(__doc__)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--faulty-days", type=int, default=5)
-    parser.add_argument("--decisions", type=int, default=100, help="of a day")
+    parser.add_argument("--decisions", type=int, default=100, help="on each day")
     parser.add_argument("--download", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--classify", type=int, metavar="PICTURES", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -94,7 +100,7 @@ def days_of(count: int) -> list[date]:
 
 
 def measure(options: argparse.Namespace) -> IngestionMeasurements:
-    """Everything, on one application."""
+    """Measure everything with one application."""
     figures = IngestionMeasurements()
     days = days_of(options.days)
     env = only("clip") | {"WEIGHTS": "bundled"}
@@ -126,12 +132,12 @@ def measure(options: argparse.Namespace) -> IngestionMeasurements:
 
 
 def note(what: str) -> None:
-    """Say what is measured now."""
+    """Print what is measured now."""
     print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 def job(panoptes: Application, koop: KoopServer, days: Sequence[date], output: Path) -> float:
-    """Seconds from the command's first request to its end."""
+    """Run the job; seconds from its first request to its end."""
     koop.requests.clear()
     command = [sys.executable, "-m", "jobs.koop.ingest", f"--start={days[0]}", f"--end={days[-1]}"]
     command += [f"--output={output}", f"--rate={RATE}", f"--days-in-flight={IN_FLIGHT}"]
@@ -141,7 +147,7 @@ def job(panoptes: Application, koop: KoopServer, days: Sequence[date], output: P
 
 
 def alone(panoptes: Application, *half: str) -> float:
-    """Seconds of one half, in a process of its own."""
+    """Run one half in a process of its own; its seconds."""
     command = [sys.executable, "-m", "benchmarks.sections.koop", *half]
     done = subprocess.run(command, cwd=PROJECT, env=environment(panoptes), check=True, stdout=subprocess.PIPE)
     seconds: float = json.loads(done.stdout)
@@ -149,12 +155,12 @@ def alone(panoptes: Application, *half: str) -> float:
 
 
 def environment(panoptes: Application) -> dict[str, str]:
-    """For a process that joins the application."""
+    """The environment of a process that joins the application's cluster."""
     return os.environ | panoptes.joining
 
 
 async def download(url: str, days: Sequence[date]) -> float:
-    """Seconds to fetch everything as the job does, as many days and publications at a time, and to keep nothing."""
+    """Seconds to fetch everything as the job does, as many days and publications at a time, and to discard it."""
     from jobs.koop.day import PUBLICATIONS_AT_ONCE
     from jobs.koop.fetching.documents import Documents
     from jobs.koop.fetching.pace import BURST, LocalPace, TokenBucket
@@ -185,7 +191,7 @@ async def download(url: str, days: Sequence[date]) -> float:
 
 
 async def classify(count: int) -> float:
-    """Seconds to ask about so many pictures, as many callers and pictures a call as the job has at most."""
+    """Seconds to classify so many pictures, with as many callers, and pictures in a call, as the job has at most."""
     import numpy as np
 
     from configs.settings import load_settings
@@ -215,7 +221,7 @@ async def classify(count: int) -> float:
 
 
 def lost(koop: KoopServer, days: Sequence[date], output: Path) -> int:
-    """Decisions and pictures that have no row, or more than one, or no answer."""
+    """The number of decisions and pictures without a row, with more than one, or without an answer."""
     publications = ds.dataset(output / "publications", partitioning="hive").to_table(columns=["identifier"])
     images = ds.dataset(output / "images", partitioning="hive").to_table(columns=["name", "outcome"]).to_pylist()
     decisions = [one for day in days for one in koop.collection.decisions(day)]
@@ -228,7 +234,7 @@ def lost(koop: KoopServer, days: Sequence[date], output: Path) -> int:
 
 @contextmanager
 def sampled(figures: IngestionMeasurements, panoptes: Application, output: Path) -> Iterator[None]:
-    """Take the memory of the job's processes while it runs: the driver, a child of this process, and the workers."""
+    """Sample the memory of the job's processes while it runs: the driver, a child of this process, and the workers."""
     ended = threading.Event()
 
     def sample() -> None:
@@ -248,7 +254,7 @@ def sampled(figures: IngestionMeasurements, panoptes: Application, output: Path)
 
 
 def job_processes(panoptes: Application) -> list[int]:
-    """The driver and the workers that do days."""
+    """The pids of the driver and of the workers that ingest days."""
     mine = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     titles = {pid: process_title(pid) for pid in [*map(int, mine), *panoptes.pids()]}
     return [pid for pid, title in titles.items() if re.search(r"jobs\.koop\.ingest|^ray::ingest_day", title)]

@@ -1,6 +1,6 @@
-"""CLIP over HTTP against its limit and its alternatives; `make bench`.
+"""CLIP over HTTP, compared with its raw limit and with other servers; part of `make bench`.
 
-The same photos and the same weights (a full-size ViT-B/32, random) go through
+The same photos and the same weights (a ViT-B/32 of full size, random) go through
 
     raw       one process without a server: decode, preprocess, batches of 32
     plain     a FastAPI server as the earlier services were written
@@ -8,7 +8,7 @@ The same photos and the same weights (a full-size ViT-B/32, random) go through
     panoptes  `serve run serve_config.yaml`, POST /classify
     haproxy   the same with RAY_SERVE_ENABLE_HA_PROXY=1
 
-one after the other, never two at a time, and then all over again, because machines have slow minutes. About thirteen
+one after another, never two at a time; and then all of them again, because machines have slow minutes. About thirteen
 minutes on 2 cores.
 """
 
@@ -26,7 +26,7 @@ from benchmarks.rivals import servers
 from configs.project import PROJECT
 from testbed import load, photos
 from testbed.application import Application, only
-from testbed.checkpoints import HF_HOME, make_clip
+from testbed.checkpoints import HF_HOME, OFFLINE, make_clip
 from testbed.processes import fetch, free_port
 
 CLIENTS = (1, 8, 32)
@@ -55,7 +55,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = cli.parser(__doc__, rounds=2, seconds=12)
-    only_help = "print these alone; RESULTS.md stays as it is"
+    only_help = "only these; RESULTS.md is not changed"
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help=only_help)
     return parser.parse_args()
 
@@ -82,26 +82,21 @@ def _other(figures: report.HttpMeasurements, name: str, server: AbstractContextM
             figures.add(name, load.measure(f"{url}/classify", clients, figures.seconds))
 
 
-def _panoptes(figures: report.HttpMeasurements, weights: Path) -> None:
-    _ours(figures, "panoptes", weights, {})
+def _panoptes(figures: report.HttpMeasurements, _: Path) -> None:
+    _ours(figures, "panoptes", {})
 
 
-def _panoptes_haproxy(figures: report.HttpMeasurements, weights: Path) -> None:
-    _ours(figures, "haproxy", weights, {"RAY_SERVE_ENABLE_HA_PROXY": "1"})
+def _panoptes_haproxy(figures: report.HttpMeasurements, _: Path) -> None:
+    _ours(figures, "haproxy", {"RAY_SERVE_ENABLE_HA_PROXY": "1"})
 
 
-def clip_environment(weights: Path) -> dict[str, str]:
-    """Of an application that serves this checkpoint of CLIP and nothing else."""
-    return only("clip") | {
-        "HF_HOME": str(_hf_home(weights)),
-        "HF_HUB_OFFLINE": "1",
-        "WEIGHTS": "hub",
-        "CLIP_MODEL_NAME": "openai/clip-vit-base-patch32",
-    }
+def clip_environment() -> dict[str, str]:
+    """The environment of an application that serves the CLIP of `make_clip(HF_HOME)` and nothing else."""
+    return only("clip") | OFFLINE | {"WEIGHTS": "hub", "CLIP_MODEL_NAME": "openai/clip-vit-base-patch32"}
 
 
-def _ours(figures: report.HttpMeasurements, name: str, weights: Path, serve_env: dict[str, str]) -> None:
-    with Application(free_port(), clip_environment(weights) | serve_env) as panoptes:
+def _ours(figures: report.HttpMeasurements, name: str, serve_env: dict[str, str]) -> None:
+    with Application(free_port(), clip_environment() | serve_env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, WARM_UP_CLIENTS, WARM_UP_SECONDS)
         for clients in CLIENTS:
@@ -116,14 +111,9 @@ def _ours(figures: report.HttpMeasurements, name: str, weights: Path, serve_env:
 
 
 def _served(panoptes: Application) -> dict[str, Any]:
-    """What /v1/models says of CLIP."""
+    """What /v1/models reports of CLIP."""
     served: dict[str, Any] = json.loads(fetch(f"{panoptes.url}/v1/models"))["data"][0]
     return served
-
-
-def _hf_home(weights: Path) -> Path:
-    """<hf_home>/hub/<repository>/snapshots/<commit>/<file> -> <hf_home>."""
-    return weights.parents[4]
 
 
 SUBJECTS: dict[str, Callable[[report.HttpMeasurements, Path], None]] = {

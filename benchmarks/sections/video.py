@@ -1,8 +1,8 @@
-"""A video through CLIP of full size, beside the way a plain server reads one.
+"""A video through CLIP of full size, compared with the way in which a plain server reads one.
 
-plain: OpenCV seeks to each second, one forward pass of open_clip's model a frame. ours: `deployments.video.deployment`
-and the model of `deployments.models.clip.model` in batches, without HTTP and without Ray. The same random weights in
-the published shape. About a minute on 2 cores.
+Plain: OpenCV seeks to each second, and each frame is a forward pass of open_clip's model. Ours: the reader of
+`deployments.video.deployment` and batches of `deployments.models.clip.model`, without HTTP and without Ray. Both have
+the same random weights in the published shape. About a minute on 2 cores.
 """
 
 import argparse
@@ -42,7 +42,7 @@ TARGET = 2.0
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of one video: all of them, those that waited for frames, and those in CLIP."""
+    """Seconds for one video: in total, of waiting for frames, and in CLIP."""
 
     total_s: float
     decode_s: float
@@ -51,11 +51,11 @@ class Run:
 
 
 def main() -> None:
-    """Measure, print the section and write it unless it is a trial."""
+    """Measure, print the section, and write it unless --seconds makes it a trial."""
     parser = cli.parser(__doc__)
     parser.add_argument("video", type=Path, help="the file to read")
     parser.add_argument("--rounds", type=int, default=3, help="times each is measured; medians count (default: 3)")
-    parser.add_argument("--seconds", type=int, default=0, help="read no more than this of it, as a trial")
+    parser.add_argument("--seconds", type=int, default=0, help="read only so much of it, as a trial")
     options = parser.parse_args()
     weights = make_clip(HF_HOME)
     clip, served = OpenClip(weights), serve(weights)
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def serve(weights: Path) -> ClipModel:
-    """The model as a CLIP replica loads it."""
+    """The model as a replica of CLIP loads it."""
     spec = ImageSpec(SIZE, MEAN, STD)
     chosen = ClipWeights(
         id="random/ViT-B-32",
@@ -89,7 +89,7 @@ def serve(weights: Path) -> ClipModel:
 
 
 def read_plain(clip: OpenClip, path: Path, most: int) -> Run:
-    """What is written without looking further: a seek and a forward pass for each second."""
+    """The obvious way: a seek and a forward pass for each second."""
     decoding = computing = 0.0
     frames = 0
     started = time.perf_counter()
@@ -113,7 +113,7 @@ def read_plain(clip: OpenClip, path: Path, most: int) -> Run:
 
 
 async def read_ours(clip: ClipModel, data: bytes, most: int) -> Run:
-    """The frames of the deployment, as many at once as it gives; a reader works ahead while CLIP computes."""
+    """The deployment's batches of frames; its reader works ahead while CLIP computes."""
     computing, frames = 0.0, 0
     started = time.perf_counter()
     video = replica_class(Video)(read_entry("video", VideoEntry).threads, MAX_SECONDS)
@@ -131,7 +131,7 @@ async def read_ours(clip: ClipModel, data: bytes, most: int) -> Run:
 
 
 def normalised(pixels: Pixels) -> torch.Tensor:
-    """(n, size, size, 3) uint8 -> (n, 3, size, size), as CLIP wants it."""
+    """Pixels (n, size, size, 3) uint8 as CLIP takes them: (n, 3, size, size), normalised."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     return (torch.from_numpy(pixels.copy()).permute(0, 3, 1, 2).float() / 255 - mean) / std
 

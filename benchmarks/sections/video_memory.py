@@ -1,7 +1,7 @@
-"""How much memory a long video takes: ten minutes of 1080p through `deployments.video.deployment`, without HTTP and
-without Ray.
+"""How much memory a long video takes: ten minutes of 1080p through `deployments.video.deployment`.
 
-The file is drawn and encoded first, which takes a few minutes; a tenth of it with `--minutes 1`.
+Without HTTP and without Ray. The file is drawn and encoded first, which takes a few minutes, or seconds for
+`--minutes 1`.
 """
 
 import asyncio
@@ -31,7 +31,14 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class MemoryMeasurements:
-    """Of one video: its bytes, the frames that were looked at, seconds, and peaks of memory in bytes."""
+    """Of one video.
+
+    Attributes:
+        size: of the file in bytes.
+        frames: that were read out, in `seconds`.
+        reader: the peak of the reader process's memory in bytes.
+        growth: the peak of this process's memory above that before, in bytes.
+    """
 
     size: int
     frames: int
@@ -41,7 +48,7 @@ class MemoryMeasurements:
 
 
 class Watch:
-    """The largest resident set of this process's children, and of this process itself, while it is entered."""
+    """The peaks of the resident sets of this process and of its largest child while the context is entered."""
 
     def __init__(self) -> None:
         self._me, self._end = psutil.Process(), threading.Event()
@@ -63,12 +70,12 @@ class Watch:
             for child in self._me.children():
                 try:
                     self.child = max(self.child, child.memory_info().rss)
-                except psutil.NoSuchProcess:  # it ended between the two
+                except psutil.NoSuchProcess:  # it has ended since it was listed
                     continue
 
 
 def draw(path: Path, minutes: float) -> None:
-    """A gradient that moves, with noise that does not, as H.264."""
+    """Write a video in H.264: a gradient with noise, shifted from frame to frame."""
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     noise = np.random.default_rng(1).integers(0, 24, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     planes = np.stack([rows * 200 // HEIGHT, columns * 200 // WIDTH, (rows + columns) % 200], axis=2).astype(np.uint8)
@@ -83,7 +90,7 @@ def draw(path: Path, minutes: float) -> None:
 
 
 async def read(data: bytes) -> MemoryMeasurements:
-    """Look at the video as /video does."""
+    """Read the video's frames as /video does."""
     video = replica_class(Video)(read_entry("video", VideoEntry).threads, 601.0)
     frames, started = 0, time.perf_counter()
     with Watch() as watch:
@@ -94,7 +101,7 @@ async def read(data: bytes) -> MemoryMeasurements:
 
 
 def main() -> None:
-    """Measure, print the section and write it unless it is a trial."""
+    """Measure, print the section, and write it unless the video is shorter than ten minutes."""
     parser = cli.parser(__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="length of the video (default: 10)")
     options = parser.parse_args()

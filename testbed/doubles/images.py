@@ -1,4 +1,4 @@
-"""An image host that also behaves badly: redirects anywhere, never ends, never answers."""
+"""An image host that can misbehave: it redirects anywhere, sends without end, or never answers."""
 
 import time
 from urllib.parse import unquote
@@ -41,9 +41,9 @@ class _Handler(QuietHandler):
 
 
 class ImageServer(LoopbackServer):
-    """Serves `files` under /file/NAME; /redirect/URL, /endless and /hang are the bad habits.
+    """Serves `files` under /file/NAME, and misbehaves under /redirect/URL, /endless and /hang.
 
-    `cut` is set when a reader closed the endless body.
+    `cut` is set when a client closes the connection of an endless body.
     """
 
     def __init__(self, host: str) -> None:

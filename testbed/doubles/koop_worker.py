@@ -1,4 +1,4 @@
-"""The ingestion without Ray or a model: days in this process, and a classifier that draws lots."""
+"""The ingestion without Ray and without a model: days run in this process, and a double classifies their pictures."""
 
 import asyncio
 import sys
@@ -32,7 +32,7 @@ QUICK = Limits(tries=6, first_delay_s=0.01, longest_delay_s=0.1, timeout_s=10)
 
 
 def by_lot(pixels: Pixels) -> Classified:
-    """Embeddings are mean colours; the sum of a picture's pixels draws its category: always the same one."""
+    """Answers that follow from the pixels: embeddings are mean colours, and the sum of the pixels gives the category."""
     vectors = pixels.reshape(len(pixels), -1, 3).mean(axis=1, dtype=np.float64).astype(np.float32)
     drawn = pixels.reshape(len(pixels), -1).sum(axis=1, dtype=np.int64) % 3
     found = softmax(4 * np.eye(3, dtype=np.float32)[drawn])
@@ -40,18 +40,18 @@ def by_lot(pixels: Pixels) -> Classified:
 
 
 class Lots:
-    """A classifier that counts what it is asked; `asked` and `classify` may be replaced."""
+    """A double of the classifier, which counts its calls and their pictures; tests override `asked` and `classify`."""
 
     def __init__(self) -> None:
         self.calls = self.pictures = 0
         self.asked_for = ASKED
 
     async def asked(self) -> Asked:
-        """What is served."""
+        """What it says of its weights and prompts."""
         return self.asked_for
 
     async def classify(self, pixels: Pixels) -> Classified:
-        """As CLIP answers."""
+        """Decisions and embeddings (n, 3), in place of CLIP's."""
         self.calls += 1
         self.pictures += len(pixels)
         await asyncio.sleep(0.002)
@@ -68,7 +68,7 @@ async def ingest(
     force: bool = False,
     limits: Limits = QUICK,
 ) -> tuple[IngestionPlan, Run]:
-    """Do the days of a KOOP at `url` that are to be done."""
+    """Plan the days of a KOOP at `url`, and ingest those that the plan has to do."""
     options, lots = options or Options(), lots or Lots()
     endpoints = Endpoints(f"{url}/sru", url, f"{url}/externebijlagen")
     pace = LocalPace(TokenBucket(1e6, 1_000_000))
@@ -105,7 +105,7 @@ def rows(output: Output, table: str, day: date) -> list[dict[str, Any]]:
 
 
 def work(folder: str, url: str, days: Sequence[date]) -> None:
-    """What a process does that is killed: writes small parts, and exits with 0 when every day is complete."""
+    """The body of a process to be killed: writes small parts, and exits with 0 when every day is complete."""
     day_module.PART_PUBLICATIONS = 2
     _, run = asyncio.run(ingest(Output(folder), url, days))
     sys.exit(0 if run.ok else 1)

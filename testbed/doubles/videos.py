@@ -1,4 +1,4 @@
-"""Videos drawn for the tests: each second has its own colour, so that a picture tells when it was taken."""
+"""Videos drawn for the tests: each second has a colour of its own, so that a frame shows its time."""
 
 import io
 import tempfile
@@ -11,14 +11,14 @@ from PIL import Image
 
 from deployments.pictures.pixels import Pixels
 
-# By second; no two are alike with channels swapped, and all survive a codec's chroma.
+# One for each second in turn. They differ even with swapped channels, and codecs keep them apart
 COLOURS = ((200, 40, 40), (40, 160, 60), (50, 60, 200), (210, 190, 40), (40, 180, 190), (180, 50, 170))
 RATE = 10  # frames a second
 TIME_BASE = Fraction(1, 1000)
 
 
 def colour_at(second: float) -> Pixels:
-    """The colour that a video of `coloured` shows at a time in seconds, as (3,) RGB."""
+    """The colour, (3,) RGB, that a video of `coloured` shows at this time."""
     return np.array(COLOURS[int(second) % len(COLOURS)], np.uint8)
 
 
@@ -32,7 +32,7 @@ def coloured(
     flipped: bool = False,
     faststart: bool = False,
 ) -> bytes:
-    """A video whose upper left quarter is white and the rest the colour of its second.
+    """A video whose upper left quarter is white, while the rest has the colour of the second.
 
     Args:
         seconds: its length; 0 gives a stream without frames.
@@ -40,7 +40,7 @@ def coloured(
         size: of the frames as they are stored, (width, height).
         rotation: degrees counterclockwise by which a player turns them, after flipping them left to right.
         flipped: whether it flips them.
-        faststart: whether an MP4 begins with its index, so that it can be cut.
+        faststart: whether an MP4 begins with its index, so that a truncated file can still be read.
     """
     times = [number / RATE for number in range(round(seconds * RATE))]
     options = {"movflags": "faststart"} if faststart else {}
@@ -57,7 +57,7 @@ def encode(
     flipped: bool = False,
     options: dict[str, str] | None = None,
 ) -> bytes:
-    """The same with a frame at each of `times`, in seconds: any spacing makes a variable frame rate."""
+    """A video as `coloured` draws it, with a frame at each of `times` in seconds; uneven times vary the frame rate."""
     with tempfile.NamedTemporaryFile() as file:  # with a name, because `movflags=faststart` opens it again
         with av.open(file.name, "w", format=container, container_options=options or {}) as output:
             stream = output.add_stream(codec, rate=RATE)
@@ -93,7 +93,7 @@ def slideshow(pictures: Iterable[Image.Image], seconds_each: int = 2, size: tupl
 
 
 def picture(second: float, size: tuple[int, int]) -> Pixels:
-    """The frame at a time, (h, w, 3) RGB."""
+    """The frame at a time in seconds, (h, w, 3) RGB."""
     width, height = size
     image = np.full((height, width, 3), colour_at(second), np.uint8)
     image[: height // 2, : width // 2] = 255
@@ -101,7 +101,7 @@ def picture(second: float, size: tuple[int, int]) -> Pixels:
 
 
 def audio_only(container: str = "mp4", seconds: float = 1) -> bytes:
-    """A file without a picture."""
+    """A file with sound and without a picture."""
     file = io.BytesIO()
     with av.open(file, "w", format=container) as output:
         stream = output.add_stream("aac", rate=16000, layout="mono")

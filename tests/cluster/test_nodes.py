@@ -12,8 +12,8 @@ from PIL import Image
 from testbed.processes import within
 from tests.cluster.clients import Clients
 from tests.cluster.conftest import ON_CPUS, QUARTERS, Cluster
+from tests.contract.asking import statistics, upload
 from tests.contract.pictures import JPEG, inline
-from tests.contract.test_catalogue import statistics, upload
 from tests.unit.serving.test_images import encoded
 
 NVIDIA_DEVICE = Path("/dev/nvidia0")

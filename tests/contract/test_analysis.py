@@ -3,11 +3,9 @@
 import json
 import os
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,9 +15,8 @@ from PIL import Image, ImageFilter
 
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
+from tests.contract.asking import ask_llm, blobs, leave
 from tests.contract.pictures import JPEG, UNUSUAL, inline
-from tests.contract.test_cluster import blobs
-from tests.contract.test_vision_llm import ask
 from tests.unit.serving.test_images import encoded, png_header
 
 NAMES = ("blur", "quality", "emotion", "embedding", "classification", "caption", "tags", "objects")
@@ -160,11 +157,7 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
 
 
 def test_a_killed_analyzer_costs_nothing_but_its_own_part(panoptes: Application, api: httpx.Client) -> None:
-    def process() -> int:
-        titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
-        return next((pid for pid, title in titles.items() if b"ServeReplica:panoptes:Blur" in title), 0)
-
-    killed = process()
+    killed = panoptes.replicas("Blur")[0]
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 120
     while True:
@@ -175,7 +168,7 @@ def test_a_killed_analyzer_costs_nothing_but_its_own_part(panoptes: Application,
         assert result["error"].startswith("blur: ")
         assert time.monotonic() < deadline
         time.sleep(0.3)
-    assert process() not in {0, killed}
+    assert panoptes.replicas("Blur")[0] != killed
 
 
 def test_a_large_photo_goes_through_the_object_store(api: httpx.Client) -> None:
@@ -196,16 +189,6 @@ def test_a_line_is_a_picture(api: httpx.Client, size: tuple[int, int]) -> None:
     result = analyze(api, encoded(Image.new("RGB", size, "teal"), "PNG"))
     assert result["blur"]
     assert 1 <= result["aesthetic"]["nima_aesthetic_score"] <= 10
-
-
-def leave(panoptes: Application, route: str, body: dict[str, Any], headers: str = "") -> None:
-    """Send a request and go away a second later."""
-    data = json.dumps(body).encode()
-    host, port = panoptes.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        head = f"POST {route} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n{headers}"
-        connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
-        time.sleep(1)
 
 
 def test_clients_that_leave_hold_no_place(panoptes: Application, api: httpx.Client, image_server: ImageServer) -> None:
@@ -240,7 +223,7 @@ def test_200_mixed_requests_at_16_clients(panoptes: Application, api: httpx.Clie
             images = [inline(JPEG, "a"), inline(b"broken", "b")]
             return api.post("/v1/analyze/batch", json={"images": images, "run_emotion": False}).status_code
         if kind == 3:
-            return ask(api, "good").status_code
+            return ask_llm(api, "good").status_code
         return api.post("/v1/analyze", json={"image": inline(JPEG)} | ALL).status_code
 
     def round_of(count: int) -> int:

@@ -1,7 +1,6 @@
 """Family E over HTTP: uploads on their way through the served models, search and bad input."""
 
 import io
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,30 +8,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG
 from tests.unit.serving.test_images import encoded, png_header
-
-
-def upload(api: httpx.Client, data: bytes, name: str = "a.jpg") -> int:
-    answer = api.post("/api/images", files={"file": (name, data)})
-    assert answer.status_code == 202, answer.text
-    assert answer.json().keys() == {"image_id", "status"}
-    return int(answer.json()["image_id"])
-
-
-def finished(api: httpx.Client, image_id: int, seconds: float = 60) -> dict[str, Any]:
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = api.get(f"/api/images/{image_id}")
-        if answer.status_code != 503 and (body := answer.json())["status"] != "processing":
-            return body  # type: ignore[no-any-return]
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.1)
-
-
-def statistics(api: httpx.Client) -> dict[str, int]:
-    return api.get("/api/stats").json()["images"]  # type: ignore[no-any-return]
 
 
 def test_an_upload_is_processed_shown_found_and_deleted(catalogued: Catalogued, catalogue: httpx.Client) -> None:

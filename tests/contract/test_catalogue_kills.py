@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,8 +16,8 @@ from sqlalchemy import create_engine, text
 from deployments.catalogue.sql.database import database_url
 from testbed.application import Application
 from testbed.doubles.postgres import PostgresServer
+from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import ON_POSTGRES, Catalogued
-from tests.contract.test_catalogue import finished, statistics, upload
 from tests.unit.serving.test_images import encoded
 from training.clip.evaluation import labelled_scenes
 
@@ -29,19 +28,6 @@ KILLS = 15
 # Between two kills, in seconds: long enough for what was killed last to do some work in its new process.
 PAUSES = (2.0, 6.0)
 READY_S, PROCESSED_S = 240, 420
-
-
-def replicas(panoptes: Application, application: str, deployment: str) -> list[int]:
-    """The processes of a deployment."""
-    title = f"ServeReplica:{application}:{deployment}".encode()
-    return [pid for pid in panoptes.pids() if title in _title(pid)]
-
-
-def _title(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 class Killer:
@@ -64,7 +50,7 @@ class Killer:
         while self.killed.total() < KILLS:
             time.sleep(chance.uniform(*PAUSES))
             deployment = KILLED[self.killed.total() % len(KILLED)]
-            if found := replicas(self._panoptes, self._application, deployment):
+            if found := self._panoptes.replicas(deployment, self._application):
                 os.kill(chance.choice(found), signal.SIGKILL)
                 self.killed[deployment] += 1
 

@@ -1,18 +1,12 @@
 """POST /v1/cluster over HTTP: scikit-learn's labels, and what is no clustering."""
 
 import json
-from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from sklearn.cluster import DBSCAN
 
-
-def blobs(count: int, dimensions: int = 64) -> np.ndarray[Any, np.dtype[np.float64]]:
-    random = np.random.default_rng(7)
-    centres = random.normal(size=(8, dimensions))
-    return centres[random.integers(0, 8, count)] + random.normal(scale=0.35, size=(count, dimensions))
+from tests.contract.asking import blobs
 
 
 def test_clusters_are_scikit_learns(api: httpx.Client) -> None:

@@ -1,13 +1,10 @@
 """Faults: a client that leaves, a model that is killed. The service answers again, and says so meanwhile."""
 
-import json
 import os
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 
@@ -15,8 +12,8 @@ from testbed.application import Application
 from testbed.doubles.images import ImageServer
 from testbed.paths import SAMPLES
 from testbed.processes import within
+from tests.contract.asking import leave, sample
 from tests.contract.pictures import inline
-from tests.contract.test_operations import sample
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
 NOT_BLUR = {f"run_{name}": False for name in ("quality", "emotion", "embedding")}
@@ -27,25 +24,13 @@ def test_the_work_of_a_client_that_left_is_cancelled(
 ) -> None:
     cancelled = "ray_panoptes_requests_cancelled_total"
     before = sample(panoptes.metrics(), cancelled)
-    body = json.dumps({"image": {"url": f"{image_server.url}/hang"}, "labels": ["a"]}).encode()
-    host, port = panoptes.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
-        head = f"POST /v1/classify HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
-        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        time.sleep(1)
+    leave(panoptes, "/v1/classify", {"image": {"url": f"{image_server.url}/hang"}, "labels": ["a"]})
     assert api.post("/classify", files={"file": ("a.jpg", JPEG)}).status_code == 200
     deadline = time.monotonic() + 3 * panoptes.metrics_delay_s
     while sample(panoptes.metrics(), cancelled) == before:
         assert time.monotonic() < deadline, "the request was not cancelled"
         time.sleep(0.5)
     assert sample(panoptes.metrics(), cancelled) == before + 1
-
-
-def replica(panoptes: Application, deployment: str) -> int:
-    """The process of the one replica of the first application's deployment."""
-    titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
-    (found,) = [pid for pid, title in titles.items() if f"ServeReplica:panoptes:{deployment}".encode() in title]
-    return found
 
 
 def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api: httpx.Client) -> None:
@@ -55,7 +40,8 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
     with ThreadPoolExecutor(4) as pool:
         asked = pool.map(ask, range(40))
         assert next(asked) == 200
-        os.kill(replica(panoptes, "Clip"), signal.SIGKILL)
+        [clip] = panoptes.replicas("Clip")
+        os.kill(clip, signal.SIGKILL)
         statuses = set(asked)
     # Its successor has to load the model within the deadline of those that wait for it; a slow machine may not.
     assert statuses <= {200, 504}
@@ -76,14 +62,15 @@ def test_a_replica_that_hangs_is_replaced_and_its_successor_answers(panoptes: Ap
         return result["blur"] is not None
 
     assert ask()
-    hanging = replica(panoptes, "Blur")
+    [hanging] = panoptes.replicas("Blur")
     os.kill(hanging, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + 90
         while not ask():
             assert time.monotonic() < deadline
         assert within(60, lambda: hanging not in panoptes.pids())
-        assert replica(panoptes, "Blur") != hanging
+        [successor] = panoptes.replicas("Blur")
+        assert successor != hanging
     finally:
         with suppress(ProcessLookupError):
             os.kill(hanging, signal.SIGKILL)

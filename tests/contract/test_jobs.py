@@ -19,9 +19,8 @@ from PIL import Image
 
 from configs.project import PROJECT
 from testbed.application import Application
+from tests.contract.asking import finished, upload
 from tests.contract.pictures import JPEG, inline
-from tests.contract.test_catalogue import finished, upload
-from tests.contract.test_faults import replica
 from tests.unit.serving.test_images import encoded
 from training.clip.evaluation import fresh_scenes
 
@@ -157,7 +156,8 @@ def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.
     while not list((tmp_path / "out").glob("manifests/*")):
         assert running.poll() is None, running.communicate()
         time.sleep(0.05)
-    os.kill(replica(panoptes, "Clip"), signal.SIGKILL)
+    [clip] = panoptes.replicas("Clip")
+    os.kill(clip, signal.SIGKILL)
     status, out, err = ended(running)
     assert status == 0, out + err
     found = rows(tmp_path / "out")

@@ -1,7 +1,6 @@
 """What an operator sees: request ids, structured logs of every deployment, metrics, the schema."""
 
 import json
-import re
 import time
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from testbed.application import Application
 from testbed.paths import SAMPLES
+from tests.contract.asking import sample
 
 JPEG = (SAMPLES / "flower.jpg").read_bytes()
 
@@ -43,14 +43,6 @@ def test_a_request_without_an_id_gets_one(api: httpx.Client) -> None:
 
 def test_the_start_says_what_the_weights_are(panoptes: Application) -> None:
     assert "nothing else" in panoptes.log_path.read_text()
-
-
-def sample(text: str, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels."""
-    lines = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
-    return sum(
-        float(value) for found, value in lines if all(f'{key}="{label}"' in found for key, label in labels.items())
-    )
 
 
 def test_metrics_count_what_happened(panoptes: Application, api: httpx.Client) -> None:

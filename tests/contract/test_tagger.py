@@ -7,7 +7,6 @@ import signal
 import time
 from collections import Counter
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -161,11 +160,7 @@ def test_the_record_of_jobs(api: httpx.Client) -> None:
 
 
 def test_a_killed_tagger_comes_back_and_takes_nothing_else_with_it(panoptes: Application, api: httpx.Client) -> None:
-    def process_id() -> int:
-        titles = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in panoptes.pids()}
-        return next((pid for pid, title in titles.items() if b"ServeReplica:panoptes:Tagger" in title), 0)
-
-    killed = process_id()
+    killed = panoptes.replicas("Tagger")[0]
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 120
     while True:
@@ -178,4 +173,4 @@ def test_a_killed_tagger_comes_back_and_takes_nothing_else_with_it(panoptes: App
         assert time.monotonic() < deadline
         time.sleep(0.3)
     assert answer.json()["number_documents_treated"] == 1
-    assert process_id() not in {0, killed}
+    assert panoptes.replicas("Tagger")[0] != killed

@@ -1,7 +1,6 @@
 """POST /v1/analyze/llm over HTTP, with a double of the provider."""
 
 import json
-from typing import Any
 
 import httpx
 import pytest
@@ -9,17 +8,14 @@ import pytest
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
 from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
+from tests.contract.asking import ask_llm
 from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.pictures import JPEG, inline
 from tests.unit.serving.test_images import png_header
 
 
-def ask(api: httpx.Client, model: str, **more: Any) -> httpx.Response:
-    return api.post("/v1/analyze/llm", json={"image": inline(JPEG)["data"], "model": f"openai/{model}"} | more)
-
-
 def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image_server: ImageServer) -> None:
-    answer = ask(api, "good", ref_id="r1", language="Dutch")
+    answer = ask_llm(api, "good", ref_id="r1", language="Dutch")
     image_server.files["photo.jpg"] = JPEG
     assert answer.status_code == 200, answer.text
     assert answer.json()["analysis"]["overall_score"] == ANALYSIS["overall_score"]
@@ -42,12 +38,12 @@ def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image
     ],
 )
 def test_what_a_vision_model_may_do(api: httpx.Client, model: str, status: int, code: str | None) -> None:
-    answer = ask(api, model)
+    answer = ask_llm(api, model)
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
 
 
 def test_a_provider_that_is_busy_says_when_to_come_back(api: httpx.Client) -> None:
-    answer = ask(api, "limited")
+    answer = ask_llm(api, "limited")
     assert (answer.status_code, answer.headers["Retry-After"]) == (502, str(RETRY_AFTER_S))
 
 
@@ -62,7 +58,7 @@ def test_a_provider_without_a_key_is_503_and_an_unknown_one_422(api: httpx.Clien
 
 def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Client) -> None:
     for model in ("good", "leaky", "forbidden", "broken"):
-        assert PROVIDER_KEY not in ask(api, model).text
+        assert PROVIDER_KEY not in ask_llm(api, model).text
     logs = [panoptes.log_path, *(panoptes.ray_folder / "session_latest" / "logs").rglob("*")]
     leaks = [log.name for log in logs if log.is_file() and PROVIDER_KEY.encode() in log.read_bytes()]
     assert leaks == []

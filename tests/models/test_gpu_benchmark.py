@@ -15,9 +15,10 @@ from benchmarks.gpu.handles import measure
 from benchmarks.gpu.models import GpuMeasurements, lines
 from benchmarks.gpu.networks import Limit, limit, load, replica
 from benchmarks.gpu.pictures import pictures
-from benchmarks.gpu.scale import BUNDLED, REHEARSAL
+from benchmarks.gpu.scale import FOLDERS, REHEARSAL
 from benchmarks.gpu.serving import config
 from benchmarks.gpu.typed import typed
+from benchmarks.sections.sizing import ASKED
 from configs.registry import read_entries
 from deployments.runtime.devices import select
 from testbed.load import Load
@@ -25,7 +26,7 @@ from testbed.load import Load
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_a_raw_limit_and_a_replica_s_work(name: str) -> None:
     network = load(name, REHEARSAL.weights(name), CPU, torch.float32)
     with torch.inference_mode():
@@ -67,7 +68,7 @@ def test_the_config_serves_what_is_measured_and_serve_accepts_it() -> None:
 
 def test_every_model_with_a_share_of_the_gpu_has_a_route_and_together_they_fit() -> None:
     shares = packing.shares()
-    assert shares.keys() <= packing.ROUTES.keys()
+    assert shares.keys() <= ASKED.keys()
     assert 0.5 < sum(shares.values()) <= 1
 
 

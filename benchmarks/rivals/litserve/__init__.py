@@ -1,1 +1,1 @@
-"""LitServe, in an environment of its own."""
+"""The same model on LitServe, which runs in a virtual environment of its own."""

@@ -1,8 +1,8 @@
-"""The same model on LitServe, as its documentation and its source advise: what a good engineer would pick instead.
+"""The same model on LitServe, as its documentation and its source advise: what an engineer might choose instead.
 
 Batches of up to 32, decoding in `decode_request`, text embeddings computed once in `setup`, responses over its faster
-queue. LitServe decodes a batch photo by photo in the worker; here `decode_request` starts the decoding on a pool and
-`batch` gathers it, so that the second core can decode too (in `benchmarks.rivals.raw` that gave 8–10 %).
+queue. LitServe decodes a batch photo by photo in the worker; here `decode_request` starts the decoding in a thread pool
+and `batch` collects it, so that the second core decodes too (8–10 % faster in `benchmarks.rivals.raw`).
 """
 
 import argparse
@@ -15,9 +15,9 @@ from fastapi import Request
 
 from benchmarks.rivals.clip import MAX_BATCH, PROMPTS, THREADS, OpenClip
 
-# Seconds a batch waits to fill. A lone request pays it too: at 1 client, p50 was about 40 ms higher with 0.05. At 32
-# clients 0.01, 0.05 and decoding without the pool could not be told apart (10 s runs on 2 noisy cores, where one and
-# the same setting gave 11 to 20 images/s), so the choice rests on the lone request.
+# Seconds for which a batch waits to fill. A single request waits too: at 1 client p50 was about 40 ms higher with 0.05.
+# At 32 clients 0.01, 0.05 and decoding without the pool made no visible difference (10 s runs on 2 noisy cores, where
+# the same setting gave 11 to 20 images/s), so the value was chosen for the single request.
 BATCH_TIMEOUT = 0.01
 
 
@@ -35,7 +35,7 @@ class ClipAPI(litserve.LitAPI):  # type: ignore[misc]
         self._pool = ThreadPoolExecutor(THREADS)
 
     def decode_request(self, request: Request) -> Future[torch.Tensor]:
-        """Start decoding; LitServe hands over the parsed form, not the request."""
+        """Start decoding. LitServe passes the parsed form here and no request."""
         return self._pool.submit(self._clip.decode, request["file"].file.read())
 
     def batch(self, inputs: list[Future[torch.Tensor]]) -> torch.Tensor:
@@ -48,7 +48,7 @@ class ClipAPI(litserve.LitAPI):  # type: ignore[misc]
         return probabilities
 
     def unbatch(self, output: list[list[float]]) -> list[list[float]]:
-        """One row a request."""
+        """One row for each request."""
         return output
 
     def encode_response(self, output: list[float]) -> dict[str, float]:

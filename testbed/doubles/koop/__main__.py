@@ -1,4 +1,4 @@
-"""A KOOP to try the ingestion on: `python -m testbed.doubles.koop --port 8999 --days 2023-01-01:95,2023-01-02:0`."""
+"""A KOOP with which to try the ingestion: `python -m testbed.doubles.koop --days 2023-01-01:95,2023-01-02:0`."""
 
 import argparse
 import time
@@ -9,7 +9,7 @@ from testbed.doubles.koop.server import KoopServer
 
 
 def days(text: str) -> dict[date, int]:
-    """ "2023-01-01:95,2023-01-02:0" as the number of traffic decisions of each day."""
+    """ "2023-01-01:95,2023-01-02:0" -> the number of traffic decisions on each day."""
     pairs = (part.split(":") for part in text.split(","))
     return {date.fromisoformat(day): int(count) for day, count in pairs}
 
@@ -19,8 +19,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m testbed.doubles.koop", description=__doc__)
     parser.add_argument("--port", type=int, default=8999)
     parser.add_argument("--days", type=days, default="2023-01-01:95", help="DATE:DECISIONS, separated by commas")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other publications")
-    parser.add_argument("--pictures", type=int, default=3, help="the most that a decision has")
+    parser.add_argument("--seed", type=int, default=0, help="of the publications")
+    parser.add_argument("--pictures", type=int, default=3, help="the most pictures of a decision")
     parser.add_argument("--attached", type=float, default=1 / 3, help="the share of decisions with attachments, 0-1")
     parser.add_argument("--fail-rate", type=float, default=0, help="the share of requests that fail, 0-1")
     arguments = parser.parse_args()

@@ -1,10 +1,10 @@
-"""The query language of KOOP's search: CQL 1.2 with the relations and boolean operators that it takes.
+"""The query language of KOOP's search: CQL 1.2 with the relations and boolean operators that KOOP accepts.
 
-    query  := clause { (AND | OR | NOT) clause } [ sortBy key { key } ]      operators bind equally, from the left
+    query  := clause { (AND | OR | NOT) clause } [ sortBy key { key } ]      operators have equal precedence, from the left
     clause := "(" clause { … } ")" | index relation { "/" modifier } term
     key    := index [ "/" sort.ascending | "/" sort.descending ]
 
-Source: The OASIS standard searchRetrieve, part 5.
+Source: OASIS searchRetrieve 1.0, part 5: CQL.
 """
 
 import operator
@@ -19,11 +19,11 @@ Condition = Callable[[Fields], bool]
 
 
 class Searchable(Protocol):
-    """What a query selects from."""
+    """A record that a query can select."""
 
     @property
     def fields(self) -> Fields:
-        """Every value by the name of its index."""
+        """The values of every index, by its name."""
 
 
 Record = TypeVar("Record", bound=Searchable)
@@ -39,7 +39,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class QueryError(Exception):
-    """A query that is refused: the number of the diagnostic in info:srw/diagnostic/1/, and what it says."""
+    """A refused query: the number of the diagnostic in info:srw/diagnostic/1/, and its message."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -48,31 +48,31 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Index:
-    """A name that a query may ask for: text is searched by words, the others are compared whole."""
+    """A name that a query may search: texts are searched by words, dates and numbers are compared as a whole."""
 
     name: str
     kind: str = "text"  # "text", "date" or "number"
 
     def comparable(self, value: str) -> Any:
-        """What orders a value among others: dates and texts as they are written, numbers as numbers."""
+        """The value in a form that sorts: a number for numbers, the text itself for dates and texts."""
         return int(value) if self.kind == "number" else value
 
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of a query; a quoted one is always a value."""
+    """A token of a query; a quoted one is always a value."""
 
     text: str
     quoted: bool = False
 
     def is_word(self, *words: str) -> bool:
-        """Is it one of these key words, in any case?"""
+        """Whether it is one of these keywords, in upper or lower case."""
         return not self.quoted and self.text.lower() in words
 
 
 @dataclass(frozen=True)
 class Query:
-    """A condition that records meet, and how to sort them: (index, descending), the most important first."""
+    """The condition that records must meet, and the keys to sort them by: (index, descending), the first one first."""
 
     matches: Condition
     keys: tuple[tuple[Index, bool], ...]
@@ -86,10 +86,10 @@ class Query:
 
 
 def parse(text: str, indexes: Mapping[str, Index]) -> Query:
-    """Read a query that asks for these indexes.
+    """Parse a query over these indexes.
 
     Raises:
-        QueryError: it is no CQL, or asks for what is not there.
+        QueryError: it is not valid CQL, or uses an unknown index or relation.
     """
     parser = _Parser(list(_tokens(text)), indexes)
     condition = parser.conditions()
@@ -115,7 +115,7 @@ def _tokens(text: str) -> Sequence[Token]:
 
 
 class _Parser:
-    """Reads tokens from the left, one method for each rule of the grammar."""
+    """A recursive descent parser with one method for each rule of the grammar."""
 
     def __init__(self, tokens: list[Token], indexes: Mapping[str, Index]) -> None:
         self._tokens, self._indexes, self._at = tokens, indexes, 0
@@ -125,7 +125,7 @@ class _Parser:
         return self._tokens[self._at] if self._at < len(self._tokens) else None
 
     def take(self) -> Token:
-        """The next token, which has to be there."""
+        """Consume the next token; QueryError at the end of the query."""
         token = self.peek()
         if token is None:
             raise QueryError(10, "Query syntax error: unexpected end of the query")
@@ -133,7 +133,7 @@ class _Parser:
         return token
 
     def accept(self, *words: str) -> str | None:
-        """The next token in lower case if it is one of these words."""
+        """Consume the next token if it is one of these words; returns it in lower case, else None."""
         token = self.peek()
         return self.take().text.lower() if token is not None and token.is_word(*words) else None
 
@@ -163,7 +163,7 @@ class _Parser:
         return _comparison(index, relation, self.value())
 
     def index(self) -> Index:
-        """The name of an index, in any case."""
+        """The name of an index, in upper or lower case."""
         token = self.take()
         if token.quoted or token.is_word(*_OPERATORS, *_SYMBOLS, "(", ")", "/"):
             raise QueryError(10, f"Query syntax error: an index is missing before {token.text!r}")
@@ -173,7 +173,7 @@ class _Parser:
             raise QueryError(16, f"Unsupported index: {token.text}") from None
 
     def value(self) -> str:
-        """What is compared with; quoted unless it is one plain word."""
+        """The value to compare with, which is quoted unless it is a single plain word."""
         token = self.take()
         if token.is_word(*_OPERATORS, *_SYMBOLS, "(", ")", "/"):
             raise QueryError(10, f"Query syntax error: a value is missing before {token.text!r}")
@@ -223,7 +223,10 @@ def _ordered(index: Index, relation: str, value: str) -> Condition:
 
 
 def _worded(index: Index, relation: str, value: str) -> Condition:
-    """Words in any case, with * and ? for unknown letters: one of them, all of them, or one after the other."""
+    """A text search for words in upper or lower case, in which * and ? stand for any letters and for one.
+
+    `any` finds one of the words, `all` each of them, and the other relations the words in a row.
+    """
     wanted = [_masked(word) for word in _words(value, "*?")]
     if not wanted:
         raise QueryError(27, f"Empty term unsupported: {index.name}")

@@ -1,4 +1,4 @@
-"""The documents of a publication: its text as XML and as HTML, and its metadata in two forms."""
+"""The documents of a publication: its text as XML and as HTML, and its metadata in two formats."""
 
 from testbed.doubles.koop.publications import DrawnPicture, Publication
 from testbed.doubles.koop.records import DC, OP, OVERHEID, SITE
@@ -12,7 +12,7 @@ _ROOTS = {"stcrt": "staatscourant", "gmb": "gemeenteblad", "prb": "provinciaalbl
 
 
 def body(one: Publication) -> bytes:
-    """The text as XML; some files start with a byte order mark."""
+    """The text as XML, in some publications with a byte order mark."""
     about = E(
         "meta", name="OVERHEIDop.externMetadataRecord", scheme="", content=f"{SITE}/{one.identifier}/metadata.xml"
     )
@@ -61,7 +61,7 @@ def page(one: Publication) -> bytes:
 
 
 def metadata(one: Publication) -> bytes:
-    """The metadata as pairs of a name and a value."""
+    """The metadata as pairs of names and values."""
     pairs = [E("metadata", name=name, scheme=scheme, content=value) for name, scheme, value in _pairs(one)]
     for area in one.areas:
         marking = E("metadata", name="OVERHEIDop.gebiedsmarkering", scheme="OVERHEIDop.locatietype", content=area.kind)
@@ -94,7 +94,7 @@ def _pairs(one: Publication) -> list[tuple[str, str, str]]:
 
 
 def metadata_owms(one: Publication) -> bytes:
-    """The metadata as elements; `dcterms.modified` has a dot where the others have a colon, as KOOP writes it."""
+    """The metadata as elements; as at KOOP, `dcterms.modified` is written with a dot instead of a colon."""
     kern = E(
         "owmskern",
         DC("identifier", one.identifier),

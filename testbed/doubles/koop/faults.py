@@ -1,4 +1,4 @@
-"""How KOOP fails: rules that strike chosen requests, a share of all of them, and a bucket that runs empty."""
+"""How KOOP fails: by rules for chosen requests, at random, and when a bucket of allowed requests is empty."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from threading import Lock
 
 
 class Fault(StrEnum):
-    """What may happen to a request. The last five are of searches alone; any other request is answered well."""
+    """What may happen to a request. The last five affect only searches; other requests are answered normally."""
 
     EMPTY = "200 without a body"
     HTML = "200 with a page in HTML"
@@ -37,15 +37,14 @@ TRANSIENT = (Fault.EMPTY, Fault.HTML, Fault.LIMITED, Fault.BROKEN, Fault.UNAVAIL
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """A fault and the requests that it strikes.
+    """A fault, and the requests to which it happens.
 
     Attributes:
-        fault: what happens.
-        path: a regular expression that is searched in the path.
-        query: one that is searched in the decoded query string.
-        nth: which of the requests that fit, counted from 1; all of them when None.
-        seconds: of Retry-After, or of a slow answer.
-        location: where a redirect leads.
+        path: a regular expression to search for in the path.
+        query: one to search for in the decoded query string.
+        nth: which of the matching requests, counted from 1; None: all of them.
+        seconds: of Retry-After, or until a slow answer.
+        location: the target of a redirect.
     """
 
     fault: Fault
@@ -56,19 +55,19 @@ class Rule:
     location: str = ""
 
     def fits(self, path: str, query: str) -> bool:
-        """Is this request one of those that are counted?"""
+        """Whether the request matches `path` and `query`."""
         return bool(re.search(self.path, path) and re.search(self.query, query))
 
 
 class Bucket:
-    """Takes `size` requests at once, and `refill` more each second of `clock`."""
+    """A token bucket: allows `size` requests at once, and `refill` more each second of `clock`."""
 
     def __init__(self, size: float = 115, refill: float = 1, clock: Callable[[], float] = time.monotonic) -> None:
         self._size, self._refill, self._clock = size, refill, clock
         self._left, self._seen = size, clock()
 
     def take(self) -> bool:
-        """Is there room for one more?"""
+        """Take one token; False when none is left."""
         now = self._clock()
         self._left, self._seen = min(self._size, self._left + (now - self._seen) * self._refill), now
         if self._left < 1:
@@ -78,9 +77,13 @@ class Bucket:
 
 
 class Faults:
-    """Says for each request what happens to it: the first rule that strikes, then the bucket, then chance.
+    """Decides what happens to each request: by the first rule that applies, then by the bucket, then at random.
 
-    `rules`, `bucket`, `fail_rate` (0–1), `fail_with` and `latency_s` (of every answer) may be changed at any time.
+    Its attributes may be changed at any time.
+
+    Attributes:
+        fail_rate: the share (0–1) of requests that fail at random, each with one of `fail_with`.
+        latency_s: of every answer.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -92,7 +95,7 @@ class Faults:
         self._rng, self._lock, self._counts = random.Random(seed), Lock(), Counter[Rule]()
 
     def strike(self, path: str, query: str) -> Rule | None:
-        """The fault of a request, if any."""
+        """The rule that applies to a request, if any. Counts the request."""
         with self._lock:
             struck = [rule for rule in self.rules if rule.fits(path, query) and self._counted(rule)]
             if struck:
@@ -104,6 +107,6 @@ class Faults:
             return None
 
     def _counted(self, rule: Rule) -> bool:
-        """Count one more for the rule; is it one that is struck?"""
+        """Count a matching request; whether the rule applies to it."""
         self._counts[rule] += 1
         return rule.nth is None or self._counts[rule] in rule.nth

@@ -1,4 +1,4 @@
-"""The images and PDFs of publications: a few dozen scenes are drawn once, and every file has bytes of its own."""
+"""The images and PDFs of publications: made from a few dozen drawn scenes, yet with bytes that differ in every file."""
 
 import random
 import struct
@@ -20,12 +20,12 @@ DRAWN = (
 
 
 class Drawings:
-    """Scenes by number; what each shows is known, because it was drawn for it.
+    """Scenes by number. What each shows is known, since it is drawn.
 
     Args:
-        count: how many there are, at least one of each kind of DRAWN.
-        seed: another seed, other scenes.
-        side: the shorter side in pixels, from and to (not included). Pages of text are 230 wide or more.
+        count: the number of scenes, at least one for each entry of DRAWN.
+        seed: of the scenes.
+        side: the shorter side in pixels, from and to (not included); pages of text are at least 230 wide.
     """
 
     def __init__(self, count: int = 40, seed: int = 1, side: tuple[int, int] = (180, 300)) -> None:
@@ -38,26 +38,26 @@ class Drawings:
         self._bound = lru_cache(maxsize=64)(self._bind)
 
     def kind(self, number: int) -> str:
-        """Which of the project's scenes it is."""
+        """The kind of the scene, one of training.scenes.KINDS."""
         return DRAWN[number % len(DRAWN)]
 
     def category(self, number: int) -> Category:
-        """What /classify should say of it."""
+        """The right answer of /classify."""
         return KINDS[self.kind(number)].category
 
     def any(self, rng: random.Random) -> int:
-        """The number of a scene."""
+        """The number of a random scene."""
         return rng.randrange(self.count)
 
     def pages(self, rng: random.Random) -> tuple[int, ...]:
-        """The scenes on the pages of an attachment: text, and mostly a map or a view from above on the last page."""
+        """The scenes on the pages of an attachment: text, and on the last page mostly a map or an aerial view."""
         text = [number for number in range(self.count) if self.kind(number) == "page"]
         wanted = rng.random() < 0.7
         last = [number for number in range(self.count) if (self.category(number) != "miscellaneous") == wanted]
         return (*rng.choices(text, k=rng.randint(0, 3)), rng.choice(last))
 
     def image(self, number: int, format: str, name: str) -> bytes:
-        """The file of an image, "png" or "jpg": its name is written into it, so that no two files are the same."""
+        """The file of an image, "png" or "jpg". It holds its name as a comment, so that no two files are the same."""
         data, comment = self._encoded(number, format), name.encode()
         if format == "jpg":  # after the start of the image, a comment with its length
             return data[:2] + b"\xff\xfe" + struct.pack(">H", len(comment) + 2) + comment + data[2:]
@@ -66,11 +66,11 @@ class Drawings:
         return data[:-12] + chunk + data[-12:]  # before the end, which is a chunk of 12 bytes
 
     def pdf(self, numbers: tuple[int, ...], name: str) -> bytes:
-        """A PDF with a scene on each page, and its name in a comment at the end."""
+        """A PDF with a scene on each page, and its name as a comment at the end."""
         return self._bound(numbers) + f"%{name}\n".encode()
 
     def _scene(self, number: int) -> Image.Image:
-        """A copy, since Pillow leaves the settings of a PDF on its pages, and they would win over those of the next."""
+        """A copy of a scene: Pillow keeps a PDF's settings on its page images, where they would affect the next PDF."""
         with self._lock:
             if number not in self._drawn:
                 with canvas(*self._side):

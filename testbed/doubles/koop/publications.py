@@ -1,4 +1,4 @@
-"""What is published on a day: made from a seed and the date, so that every run and every process has the same."""
+"""What is published on a day: made from a seed and the date, so that it is the same in every process."""
 
 import random
 from collections.abc import Mapping
@@ -37,10 +37,12 @@ INDEXES: Mapping[str, Index] = {
 
 @dataclass(frozen=True)
 class DrawnPicture:
-    """An image of a publication: its name at the site, which drawing of the pool it is, and where it is named.
+    """An image of a publication.
 
-    `number` counts the drawings; what one shows is `Drawings.category(number)`. `modern`: the body names it in
-    an `Illustratie` of a namespace rather than an `illustratie` without one.
+    Attributes:
+        name: its file name at the site.
+        number: of the drawing that it shows; `Drawings.category(number)` says what that is.
+        modern: whether the body refers to it by a namespaced `Illustratie` instead of an `illustratie` without one.
     """
 
     name: str
@@ -55,7 +57,12 @@ class DrawnPicture:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A PDF beside a publication; `pages` are drawings of the pool, `suffix` the only one under which it is found."""
+    """A PDF beside a publication.
+
+    Attributes:
+        suffix: the only one under which it is found, `pdf` or `PDF`.
+        pages: the numbers of the drawings on its pages.
+    """
 
     filename: str
     exb: str
@@ -65,7 +72,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Area:
-    """A place that a publication is about; `points` are in RD (EPSG:28992), metres."""
+    """A place that a publication is about; its points are in metres of RD (EPSG:28992)."""
 
     kind: str
     points: tuple[tuple[int, int], ...]
@@ -73,14 +80,14 @@ class Area:
 
     @property
     def wkt(self) -> str:
-        """The geometry as the records have it."""
+        """The geometry as it stands in records."""
         corners = ", ".join(f"{x} {y}" for x, y in self.points)
         return {"Punt": "POINT({})", "Lijn": "LINESTRING({})", "Vlak": "POLYGON(({}))"}[self.kind].format(corners)
 
 
 @dataclass(frozen=True)
 class Publication:
-    """One publication, and all that is true of it."""
+    """One publication with all its facts."""
 
     identifier: str
     journal: str
@@ -104,12 +111,12 @@ class Publication:
 
     @property
     def folder(self) -> str:
-        """Where the documents lie at the repository."""
+        """The path of its documents in the repository."""
         return f"/frbr/{self.content_area}/{self.identifier}/1"
 
     @property
     def journal_name(self) -> str:
-        """What the journal is called."""
+        """The name of the journal."""
         return {"stcrt": "Staatscourant", "gmb": "Gemeenteblad", "prb": "Provinciaal blad"}[self.journal]
 
     @property
@@ -119,7 +126,7 @@ class Publication:
 
     @cached_property
     def fields(self) -> Fields:
-        """What the search finds it by."""
+        """The values by which the search finds it."""
         names = [creator.name for creator in self.creators]
         return {
             "dt.identifier": [self.identifier],
@@ -148,8 +155,13 @@ class Publication:
 
 @dataclass(frozen=True)
 class Richness:
-    """How much is in a day: `others` are publications of other types, `pictures` the most that a decision has,
-    `attached` the share of decisions with attachments, `corrected` of those that were modified later.
+    """How much is published on a day.
+
+    Attributes:
+        others: number of publications of other types.
+        pictures: the most pictures of a publication.
+        attached: the share (0–1) of decisions with attachments.
+        corrected: the share (0–1) of publications that were modified later.
     """
 
     others: int = 40
@@ -165,23 +177,23 @@ class Collection:
     """Every publication of some days.
 
     Args:
-        decisions: how many traffic decisions each day has; a day that is not named has no publication at all.
-        seed: another seed, other publications.
+        decisions: the number of traffic decisions on each day; other days have no publication at all.
+        seed: of the publications.
         drawings: the pictures to choose from.
-        richness: what a day holds beside the decisions.
+        richness: what the days hold in addition to the decisions.
     """
 
     def __init__(self, decisions: Mapping[date, int], seed: int, drawings: Drawings, richness: Richness) -> None:
         self._seed, self._drawings, self._richness = seed, drawings, richness
         self._days = {day: self._publish(day, count) for day, count in decisions.items()}
         self.all = [publication for publications in self._days.values() for publication in publications]
-        random.Random(seed).shuffle(self.all)  # the search sorts nothing that it was not asked to sort
+        random.Random(seed).shuffle(self.all)  # the search returns records unsorted unless a query asks for an order
         self.by_identifier = {publication.identifier: publication for publication in self.all}
         self.pictures = {picture.name: picture for publication in self.all for picture in publication.pictures}
         self.attachments = {a.exb: a for publication in self.all for a in publication.attachments}
 
     def decisions(self, day: date) -> list[Publication]:
-        """The traffic decisions of a day, which a right query finds."""
+        """The traffic decisions of a day, all of which a right query finds."""
         return [one for one in self._days.get(day, []) if {TYPE, OLDER_TYPE} & set(one.types)]
 
     def _publish(self, day: date, decisions: int) -> list[Publication]:
@@ -234,13 +246,13 @@ class Collection:
 
 
 def _types(rng: random.Random, day: date) -> tuple[str, ...]:
-    """Older decisions have the older name of the type; some have the other one, or both."""
+    """The types of a decision: before 2022 mostly the older name, later mostly the newer; some have the other or both."""
     usual, other = (OLDER_TYPE, TYPE) if day.year < 2022 else (TYPE, OLDER_TYPE)
     return rng.choices(((usual,), (other,), (usual, other)), (17, 2, 1))[0]
 
 
 def _areas(rng: random.Random, authority: Authority) -> tuple[Area, ...]:
-    """None to four places near the middle of the authority's area; the outline of a Vlak is closed."""
+    """Zero to four places near the middle of the authority's area; a Vlak ends where it begins."""
     areas = []
     for kind in rng.choices(("Punt", "Lijn", "Vlak"), (4, 1, 1), k=rng.choice((0, 1, 1, 1, 2, 4))):
         x, y = (centre + rng.randint(-2_000, 2_000) for centre in authority.centre)

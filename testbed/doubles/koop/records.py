@@ -1,4 +1,4 @@
-"""The record of a publication in the answer of the search."""
+"""The record of a publication in an answer of the search."""
 
 from pyproj import Transformer
 
@@ -16,7 +16,7 @@ _to_wgs84 = Transformer.from_crs("EPSG:28992", "EPSG:4326")
 
 
 def record(publication: Publication, position: int, repository: str) -> Element:
-    """A record of the search's answer; `repository` is where its documents are."""
+    """A record at `position` of an answer; `repository` is the scheme and host of its documents."""
     meta = W("meta", _kern(publication), _mantel(publication), _tpmeta(publication))
     return SRU(
         "record",
@@ -57,7 +57,7 @@ def _mantel(one: Publication) -> Element:
 
 def _tpmeta(one: Publication) -> Element:
     stamp = f"{one.modified}T09:21:22.096779+02:00"
-    attached = W if one.number % 2 else OP  # both are seen
+    attached = W if one.number % 2 else OP  # KOOP uses both
     return W(
         "tpmeta",
         C("product-area", "officielepublicaties"),
@@ -75,7 +75,7 @@ def _tpmeta(one: Publication) -> Element:
 
 
 def marking(area: Area) -> Element:
-    """The element of a place: its geometry in RD, and its first point in WGS84."""
+    """The element of a place: its geometry in RD, and its first point in WGS84 too."""
     latitude, longitude = _to_wgs84.transform(*area.points[0])
     place = W(
         area.kind,
@@ -89,7 +89,7 @@ def marking(area: Area) -> Element:
 
 
 def items(one: Publication) -> dict[str, str]:
-    """The path of every document, by its manifestation."""
+    """The paths of a publication's documents by their manifestation."""
     return {
         "html": f"{one.folder}/html/{one.identifier}.html",
         "metadata": f"{one.folder}/metadata/metadata.xml",

@@ -1,4 +1,4 @@
-"""The search: a request's parameters in, a page of records or a diagnostic out, as XML or as JSON."""
+"""The search: turns a request's parameters into a page of records or a diagnostic, as XML or as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ DIAG = Maker("diag")
 
 
 class Search:
-    """Answers `operation=searchRetrieve` over a collection; `repository` is where the documents are."""
+    """Answers `operation=searchRetrieve` over a collection; `repository` is the scheme and host of the documents."""
 
     def __init__(self, collection: Collection, repository: str) -> None:
         self._collection, self._repository = collection, repository
         self._found = lru_cache(maxsize=256)(self._find)
 
     def answer(self, parameters: Mapping[str, str], fault: Fault | None = None) -> Element:
-        """The answer, which is a diagnostic where the request is refused."""
+        """The answer to a request; a diagnostic where it is refused."""
         try:
             if fault is Fault.REFUSED:
                 raise QueryError(2, "System temporarily unavailable")
@@ -62,7 +62,7 @@ def _spoilt(page: Sequence[Publication], fault: Fault | None) -> Sequence[Public
 
 
 def _asked(parameters: Mapping[str, str]) -> tuple[str, int, int]:
-    """The query, the first record, and how many records are wanted: never more than are given."""
+    """The query, the number of the first record, and how many records to return: at most MOST_RECORDS."""
     if (operation := parameters.get("operation", "searchRetrieve")) != "searchRetrieve":
         raise QueryError(4, f"Unsupported operation: {operation}")
     if (version := parameters.get("version", "2.0")) != "2.0":
@@ -102,7 +102,7 @@ def _echo(query: str, start: int, most: int) -> Element:
 
 
 def as_json(answer: Element) -> bytes:
-    """The answer to any other client: names without namespaces, a list where a name comes more than once."""
+    """The answer as JSON: names without namespaces, and a list where a name occurs more than once."""
     return json.dumps({local_name(answer): _plain(answer)}).encode()
 
 

@@ -1,4 +1,4 @@
-"""The server that answers as KOOP's three hosts do: the search and documents, the site's images, the attachments."""
+"""A server in place of KOOP's three hosts: the search and the documents, the site's images, and the attachments."""
 
 import email.utils
 import re
@@ -33,7 +33,7 @@ STATUSES = {
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked: `parameters` are those of the query string; `at` is on the clock of time.monotonic, seconds."""
+    """A request that the server got: `parameters` are those of the query string, `at` is in seconds of monotonic time."""
 
     path: str
     parameters: Mapping[str, str]
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, a body and what says how to read it."""
+    """An HTTP answer."""
 
     body: bytes
     content_type: str
@@ -84,7 +84,7 @@ class _Handler(QuietHandler):
             self._mistreat(request, rule)
 
     def _mistreat(self, request: Request, rule: Rule) -> None:
-        """An answer that is late, cut or wrong."""
+        """Answer late, cut off or wrongly."""
         if rule.fault is Fault.SLOW:
             self.server.stop.wait(rule.seconds)
         self._send(self.server.answer(request, rule.fault), cut=rule.fault is Fault.TRUNCATED)
@@ -114,20 +114,23 @@ def _retry_after(rule: Rule) -> str | None:
 
 
 class KoopServer(LoopbackServer):
-    """KOOP on one address of this machine.
-
-    /sru searches; /frbr/… are documents, /{name} images, /externebijlagen/… attachments. `collection` tells what was
-    published, `shown` what its pictures show; `faults` is what goes wrong; `requests` are all that were asked; `cut`
-    is set when a client left an answer.
+    """KOOP on one address of this machine: /sru searches, /frbr/… are documents, /externebijlagen/… attachments, and
+    /{name} images.
 
     Args:
-        decisions: how many traffic decisions each day has.
-        seed: another seed, other publications.
-        richness: what the days hold beside them.
-        drawings: the pictures; 40 of 180 pixels or more by default.
+        decisions: the number of traffic decisions on each day.
+        seed: of the publications.
+        richness: what the days hold in addition to the decisions.
+        drawings: the pictures; None: 40 of at least 180 pixels.
         host: an address of this machine.
-        port: any free one by default.
-        documents_at: where the records say that the documents are, scheme and host; here by default.
+        port: 0: any free one.
+        documents_at: the scheme and host of the documents in the records; None: this server's.
+
+    Attributes:
+        collection: what was published.
+        faults: what goes wrong.
+        requests: all requests so far.
+        cut: set when a client closed the connection before the end of an answer.
     """
 
     request_queue_size = 128
@@ -154,7 +157,7 @@ class KoopServer(LoopbackServer):
         }
 
     def shown(self, publication: Publication) -> dict[str, Category]:
-        """What /classify should say of every image, and of every page: `exb-2023-1#2` is the second of an attachment."""
+        """The right answer of /classify for every image and every page; `exb-2023-1#2` is an attachment's second page."""
         numbers = {picture.name: picture.number for picture in publication.pictures} | {
             f"{attachment.exb}#{place}": number
             for attachment in publication.attachments
@@ -163,7 +166,7 @@ class KoopServer(LoopbackServer):
         return {name: self.drawings.category(number) for name, number in numbers.items()}
 
     def answer(self, request: Request, fault: Fault | None = None) -> Answer:
-        """What KOOP answers."""
+        """KOOP's answer to a request, with one of the faults that change answers."""
         if request.path == "/sru":
             return self._searched(request, fault)
         if request.path in self._documents:

@@ -1,4 +1,4 @@
-"""Who publishes, about what and where: names as KOOP writes them, and titles with every awkward letter."""
+"""Who publishes, about what and where: names as KOOP writes them, and titles with all sorts of special characters."""
 
 import random
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SIGN_CODES = ("A1", "A2", "B6", "C1", "C2", "C12", "D2", "E1", "E4", "E6", "E9",
 
 @dataclass(frozen=True)
 class Authority:
-    """A public body, its scheme in the records, and the middle of its area in RD (EPSG:28992), metres."""
+    """A public body, and the middle of its area in metres of RD (EPSG:28992)."""
 
     kind: str
     name: str
@@ -22,12 +22,12 @@ class Authority:
 
     @property
     def scheme(self) -> str:
-        """The list that the name is from."""
+        """The scheme in records, which names the list that the name is from."""
         return f"OVERHEID.{self.kind}"
 
     @property
     def journal(self) -> str:
-        """Where it publishes what does not go into the Staatscourant."""
+        """The journal in which it publishes what does not go into the Staatscourant."""
         return {"Gemeente": "gmb", "Provincie": "prb"}.get(self.kind, "stcrt")
 
 
@@ -81,5 +81,5 @@ def decision_title(rng: random.Random, authority: Authority) -> str:
 
 
 def other_title(rng: random.Random, authority: Authority) -> str:
-    """The title of any other publication; some speak of traffic decisions."""
+    """The title of any other publication; some mention a traffic decision."""
     return f"{rng.choice(OTHER_SUBJECTS)}, {rng.choice(STREETS)} {rng.randint(1, 300)}, {authority.name}"

@@ -1,4 +1,4 @@
-"""Builds and writes XML. The client reads with lxml; this is the standard library's, and quick with many namespaces."""
+"""Builds and writes XML with the standard library, which is fast with many namespaces; the client reads with lxml."""
 
 from xml.etree import ElementTree
 
@@ -23,13 +23,13 @@ for _prefix, _uri in NAMESPACES.items():
 
 
 class Maker:
-    """Makes elements in one of the namespaces, or in none: `DC("type", "Kamerstuk", scheme="OVERHEIDop.Parlementair")`."""
+    """Makes elements of one namespace, or of none: `DC("type", "Kamerstuk", scheme="OVERHEIDop.Parlementair")`."""
 
     def __init__(self, prefix: str | None = None) -> None:
         self._before = f"{{{NAMESPACES[prefix]}}}" if prefix else ""
 
     def __call__(self, name: str, /, *inside: Element | str, **attributes: str) -> Element:
-        """An element that holds a text or elements."""
+        """An element that contains a text or other elements."""
         element = Element(self._before + name, attributes)
         for part in inside:
             if isinstance(part, str):
@@ -40,7 +40,7 @@ class Maker:
 
 
 def written(element: Element, byte_order_mark: bool = False) -> bytes:
-    """The file of a document, in UTF-8."""
+    """The document as a file in UTF-8."""
     data: bytes = ElementTree.tostring(element, encoding="utf-8", xml_declaration=True)
     return BYTE_ORDER_MARK * byte_order_mark + data
 

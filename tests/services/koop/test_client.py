@@ -20,6 +20,7 @@ from jobs.koop.search.query import Selection, quoted
 from jobs.koop.search.records import Record
 from jobs.koop.search.sru import Sru
 from jobs.koop.search.xml import descendants
+from testbed.doubles.clock import Clock
 from testbed.doubles.koop import Bucket, Drawings, Fault, KoopServer, Rule
 from testbed.doubles.koop.faults import TRANSIENT
 from testbed.doubles.koop.publications import Publication
@@ -29,40 +30,24 @@ from tests.unit.koop.recorded import whole
 SMALL, LARGE = date(2023, 3, 2), date(2023, 3, 5)
 
 
-class FakeTime:
-    """A clock that stands still but for the sleeping; `waits` are the seconds of every sleep."""
-
-    def __init__(self) -> None:
-        self.now, self.waits = 1000.0, list[float]()
-
-    def clock(self) -> float:
-        """Seconds since some time."""
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Be later at once."""
-        self.now += seconds
-        self.waits.append(seconds)
-
-
 def endpoints(server: KoopServer) -> Endpoints:
     """All three services at the double."""
     return Endpoints(f"{server.address}/sru", server.address, f"{server.address}/externebijlagen")
 
 
-def opened(server: KoopServer, time: FakeTime, limits: Limits | None = None, rate: float = 1e9) -> Web:
+def opened(server: KoopServer, time: Clock, limits: Limits | None = None, rate: float = 1e9) -> Web:
     """The client of a double: it never waits in earnest."""
-    pace = LocalPace(TokenBucket(rate, 50, time.clock))
+    pace = LocalPace(TokenBucket(rate, 50, time))
     return Web(endpoints(server), pace, limits, sleep=time.sleep)
 
 
 @pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
+def time() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
-async def web(koop_server: KoopServer, time: FakeTime) -> AsyncIterator[Web]:
+async def web(koop_server: KoopServer, time: Clock) -> AsyncIterator[Web]:
     async with opened(koop_server, time) as web:
         yield web
 
@@ -168,7 +153,7 @@ def attached(server: KoopServer, number: str) -> bytes:
 
 
 async def test_every_file_of_a_day_arrives_though_a_quarter_of_the_requests_fail(
-    koop_server: KoopServer, time: FakeTime
+    koop_server: KoopServer, time: Clock
 ) -> None:
     koop_server.faults.fail_rate = 0.25
     async with opened(koop_server, time, Limits(tries=15)) as web:
@@ -183,9 +168,7 @@ async def test_every_file_of_a_day_arrives_though_a_quarter_of_the_requests_fail
 
 
 @pytest.mark.parametrize("fault", [*TRANSIENT, Fault.LIMITED_SECONDS, Fault.LIMITED_DATE, Fault.REFUSED, Fault.SLOW])
-async def test_a_fault_that_passes_loses_nothing(
-    koop_server: KoopServer, sru: Sru, time: FakeTime, fault: Fault
-) -> None:
+async def test_a_fault_that_passes_loses_nothing(koop_server: KoopServer, sru: Sru, time: Clock, fault: Fault) -> None:
     koop_server.faults.rules.append(Rule(fault, nth={1, 2}, seconds=0.01 if fault is Fault.SLOW else 40))
     found = await sru.find(Selection().cql(USUAL))
     assert names(found.records) == published(koop_server, USUAL)
@@ -215,7 +198,7 @@ async def test_a_server_that_wants_a_day_of_quiet_is_not_waited_for(koop_server:
     assert len(koop_server.requests) == 1
 
 
-async def test_an_answer_that_does_not_come_is_asked_for_again(koop_server: KoopServer, time: FakeTime) -> None:
+async def test_an_answer_that_does_not_come_is_asked_for_again(koop_server: KoopServer, time: Clock) -> None:
     picture = next(iter(koop_server.collection.pictures.values()))
     koop_server.faults.rules.append(Rule(Fault.SLOW, nth={1}, seconds=60))
     async with opened(koop_server, time, Limits(timeout_s=2)) as web:
@@ -284,7 +267,7 @@ async def test_a_picture_that_is_not_there_is_not_found(koop_server: KoopServer,
 
 
 async def test_another_host_is_not_asked_even_where_a_record_or_a_redirect_leads_there(
-    koop_server: KoopServer, web: Web, time: FakeTime
+    koop_server: KoopServer, web: Web, time: Clock
 ) -> None:
     day, few = {SMALL: 1}, Drawings(10, side=(64, 90))
     with (
@@ -320,17 +303,17 @@ async def test_a_wrong_variant_of_an_attachment_is_a_loop_and_is_asked_once(koop
     assert (await web.read(right, whole)).body == attached(koop_server, attachment.exb)
 
 
-async def test_a_body_has_a_limit(koop_server: KoopServer, time: FakeTime) -> None:
+async def test_a_body_has_a_limit(koop_server: KoopServer, time: Clock) -> None:
     async with opened(koop_server, time, Limits(most_bytes=20_000)) as web:
         with pytest.raises(BodyTooLarge):
             await Sru(web, f"{koop_server.address}/sru").find(Selection().cql(USUAL))
     assert len(koop_server.requests) == 1
 
 
-async def test_the_usual_pace_never_empties_the_bucket(koop_server: KoopServer, time: FakeTime) -> None:
-    koop_server.faults.bucket = Bucket(clock=time.clock)
+async def test_the_usual_pace_never_empties_the_bucket(koop_server: KoopServer, time: Clock) -> None:
+    koop_server.faults.bucket = Bucket(clock=time)
     started = time.now
-    async with Web(endpoints(koop_server), LocalPace(TokenBucket(clock=time.clock)), sleep=time.sleep) as web:
+    async with Web(endpoints(koop_server), LocalPace(TokenBucket(clock=time)), sleep=time.sleep) as web:
         for _ in range(200):
             with pytest.raises(NotFound):
                 await web.read(f"{koop_server.address}/nothing.png", whole)
@@ -338,8 +321,8 @@ async def test_the_usual_pace_never_empties_the_bucket(koop_server: KoopServer, 
     assert time.now - started == pytest.approx((200 - 50) / 0.85)
 
 
-async def test_who_asks_too_fast_is_slowed_down_and_loses_nothing(koop_server: KoopServer, time: FakeTime) -> None:
-    koop_server.faults.bucket = Bucket(size=5, clock=time.clock)
+async def test_who_asks_too_fast_is_slowed_down_and_loses_nothing(koop_server: KoopServer, time: Clock) -> None:
+    koop_server.faults.bucket = Bucket(size=5, clock=time)
     async with opened(koop_server, time, rate=1000) as web:
         for _ in range(40):
             with pytest.raises(NotFound):

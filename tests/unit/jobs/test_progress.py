@@ -5,14 +5,7 @@ import io
 import pytest
 
 from jobs.runtime.progress import LINE_EVERY_S, Progress
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from testbed.doubles.clock import Clock
 
 
 class Terminal(io.StringIO):

@@ -3,14 +3,7 @@
 import pytest
 
 from jobs.koop.fetching.pace import LocalPace, TokenBucket
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from testbed.doubles.clock import Clock
 
 
 def test_a_burst_is_free_and_the_rest_is_spread() -> None:
