@@ -34,10 +34,13 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@# Serve's HTTP server would believe X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that here.
 	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 
-test: $(STAMP) ## Run every test; the contract tests start the application themselves
+test: $(STAMP) ## Run every test and print the coverage; the contract tests start the application themselves
 	@# What runs no Ray runs two files at a time; the rest shares one running application after another.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
-	@$(BIN)/python -m pytest tests/cluster tests/contract tests/jobs tests/operations
+	@$(BIN)/python -m pytest --cov --cov-report= -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
+	@$(BIN)/python -m pytest --cov --cov-report= --cov-append tests/cluster tests/contract tests/jobs tests/operations
+	@echo "Lines that ran in the tests' own processes ($(BIN)/coverage report -m lists those that did not):"
+	@$(BIN)/coverage report | awk '$$2 ~ /^[0-9]+$$/ { sub("/.*", "", $$1); lines[$$1] += $$2; missed[$$1] += $$3 } \
+		END { for (name in lines) printf "  %-12s %3.0f %% of %d\n", name, 100 * (1 - missed[name] / lines[name]), lines[name] }' | sort
 
 test-gpu: $(STAMP) ## Rehearse the GPU benchmark on the CPU, part by part (not a part of `make test`)
 	@$(BIN)/python -m pytest tests/gpu
@@ -83,5 +86,5 @@ lock: ## Resolve pyproject.toml anew into requirements.lock
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## Remove the environment and everything that was generated
-	rm -rf $(VENV) .venv-litserve data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) .venv-litserve data .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
