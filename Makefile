@@ -7,10 +7,10 @@ UV := $(BIN)/uv
 # Serve's replicas are told to trace by the config, its proxies by these alone; both when an OTLP endpoint is set.
 TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
 # What pyproject.toml overrides away.
-OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
+OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-gpu unit check format evaluate train bench bench-koop bench-gpu lock clean
+.PHONY: help setup serve test test-gpu unit check hooks format evaluate train bench bench-koop bench-gpu lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ check: $(STAMP) ## Lint, format, types and the direction of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+hooks: $(STAMP) ## Have git run the checks before every commit (pre-commit)
+	@$(BIN)/pre-commit install
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix
