@@ -7,10 +7,10 @@ UV := $(BIN)/uv
 # Where an OTLP endpoint is set, these variables make Serve's proxies trace; the replicas learn it from the Serve config.
 TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
 # Packages that the overrides of pyproject.toml keep out.
-OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes pre-commit yapf
+OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes yapf
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test test-gpu unit check format docs evaluate train bench bench-koop bench-gpu lock clean
+.PHONY: help setup serve test test-gpu unit check hooks format docs evaluate train bench bench-koop bench-gpu lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,10 +34,13 @@ serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@# Otherwise Serve's HTTP server believes the X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that.
 	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 
-test: $(STAMP) ## Run every test; the contract tests start the application themselves
+test: $(STAMP) ## Run every test and print the coverage; the contract tests start the application themselves
 	@# Tests without Ray run two files at a time; the others start one application after another.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
-	@$(BIN)/python -m pytest tests/cluster tests/contract tests/jobs tests/operations
+	@$(BIN)/python -m pytest --cov --cov-report= -n 2 --dist loadfile tests/unit tests/services tests/models tests/e2e
+	@$(BIN)/python -m pytest --cov --cov-report= --cov-append tests/cluster tests/contract tests/jobs tests/operations
+	@echo "Lines that ran in the tests' own processes ($(BIN)/coverage report -m lists those that did not):"
+	@$(BIN)/coverage report | awk '$$2 ~ /^[0-9]+$$/ { sub("/.*", "", $$1); lines[$$1] += $$2; missed[$$1] += $$3 } \
+		END { for (name in lines) printf "  %-12s %3.0f %% of %d\n", name, 100 * (1 - missed[name] / lines[name]), lines[name] }' | sort
 
 test-gpu: $(STAMP) ## Rehearse the GPU benchmark on the CPU, part by part (not a part of `make test`)
 	@$(BIN)/python -m pytest tests/gpu
@@ -50,6 +53,9 @@ check: $(STAMP) ## Lint, format, types and the direction of imports
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+hooks: $(STAMP) ## Have git run the checks before every commit (pre-commit)
+	@$(BIN)/pre-commit install
 
 format: $(STAMP) ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix
@@ -87,5 +93,5 @@ lock: ## Resolve pyproject.toml again into requirements.lock
 		--custom-compile-command "make lock" --output-file requirements.lock
 
 clean: ## Remove the environment and everything that was generated
-	rm -rf $(VENV) .venv-litserve data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
+	rm -rf $(VENV) .venv-litserve data .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
