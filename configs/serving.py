@@ -17,6 +17,7 @@ from configs.settings import variables as settings_variables
 
 NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without what is switched off.\n"
 SOURCE = PROJECT / "serve_config.yaml"
+EVERYONE = "*"
 CLUSTER_SOURCE = PROJECT / "configs" / "serve_cluster.yaml"
 # The block of a RayService that holds its Serve config, as deep as `spec` has it.
 BLOCK = re.compile(r"^  serveConfigV2: \|\n(?:    .*\n)*", re.MULTILINE)
@@ -84,14 +85,18 @@ def cluster_config() -> dict[str, Any]:
 
 
 def _changed(value: Any, change: Any) -> Any:
-    """`value` with a change: mappings are merged key by key, lists of named things by name; the rest is replaced."""
+    """`value` with a change: mappings are merged key by key, lists of named things by name; the rest is replaced.
+
+    What a list says of the name `*` is for all things of the list, and weaker than what it says of one by its name.
+    """
     if isinstance(value, dict):
         return {**value, **{key: _changed(value.get(key), new) for key, new in change.items()}}
     if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
         by_name = {item["name"]: item for item in change}
+        everyone = {key: new for key, new in by_name.pop(EVERYONE, {}).items() if key != "name"}
         if unknown := by_name.keys() - {item["name"] for item in value}:
             raise SettingsError(f"{CLUSTER_SOURCE.name} changes what {SOURCE.name} has not: {', '.join(unknown)}")
-        return [_changed(item, by_name.get(item["name"], {})) for item in value]
+        return [_changed(_changed(item, everyone), by_name.get(item["name"], {})) for item in value]
     return change
 
 

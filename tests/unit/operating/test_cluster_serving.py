@@ -58,12 +58,15 @@ def test_ray_accepts_it() -> None:
 
 def test_it_names_nothing_that_the_laptop_has_not() -> None:
     changes = yaml.safe_load(serving.CLUSTER_SOURCE.read_text())
-    only_here = {place.partition("/deployments/")[2] for place in unknown(changes, SOURCE, "")}
-    pools = {f"{name}/ray_actor_options/label_selector" for name in DEPLOYMENTS}
-    assert only_here == pools | {f"{name}/max_surge_percent" for name in DEPLOYMENTS.keys() - {"Work", "Ingress"}}
+    everyone, *named = changes["applications"][0]["deployments"]
     laptop = {one["name"]: one for one in SOURCE["applications"][0]["deployments"]}
     assert list(DEPLOYMENTS) == list(laptop)
-    assert [one["name"] for one in changes["applications"][0]["deployments"]] == list(laptop)
+    assert [name for name in laptop if name in {one["name"] for one in named}] == [one["name"] for one in named]
+    model = laptop["Blur"]
+    assert everyone["name"] == "*"
+    assert set(unknown(everyone, model, "")) == {"/max_surge_percent", "/ray_actor_options/label_selector"}
+    only_here = {place.rpartition("/")[2] for one in named for place in unknown(one, laptop[one["name"]], "")}
+    assert only_here == {"max_surge_percent", "label_selector"}
 
 
 def unknown(changes: Any, source: Any, place: str) -> Iterator[str]:
