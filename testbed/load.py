@@ -67,9 +67,8 @@ class Clients:
 
     def run(self, clients: int) -> Load:
         """Send with so many clients; returns what they saw."""
-        threads = [threading.Thread(target=self._client) for _ in range(clients)]
         started = time.perf_counter()
-        self._deadline = started + self._seconds
+        threads = [threading.Thread(target=self._client, args=(started + self._seconds,)) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -79,9 +78,9 @@ class Clients:
         p50 = statistics.median(self.latencies) if self.latencies else math.nan
         return Load(clients, len(self.latencies), throughput, p50, percentile(self.latencies, 99), dict(self.errors))
 
-    def _client(self) -> None:
+    def _client(self, deadline: float) -> None:
         connection = HTTPConnection(self._host, self._port, timeout=TIMEOUT)
-        while time.perf_counter() < self._deadline:
+        while time.perf_counter() < deadline:
             started = time.perf_counter()
             try:
                 status = self._send(connection, self._body(next(self._turn)))

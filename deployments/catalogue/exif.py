@@ -1,4 +1,4 @@
-"""What a file's EXIF says, as plain values that fit into JSON."""
+"""Reads EXIF as plain values that can be stored as JSON."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -23,18 +23,18 @@ Json = str | int | float | bool | None | list[Any] | dict[str, Any]
 
 
 def read_exif(exif: Image.Exif, *, gps: bool = False) -> dict[str, Json]:
-    """The entries of a picture's EXIF by their names, at most 256.
+    """Read the entries of a picture's EXIF by their names, at most 256.
 
-    Text is at most 1,000 printable characters, a list at most 64 values; entries without a name or a readable value are
-    left out. A picture is good whatever its EXIF is: of a broken one as much is given as can be read.
+    Texts have at most 1,000 printable characters, lists at most 64 values. Entries without a name or a readable value
+    are left out. Broken EXIF is not an error: as much of it is returned as can be read.
 
     Args:
-        exif: as `deployments.pictures.decoding` finds it.
-        gps: give where the picture was taken too, under `GPSInfo` with `latitude` and `longitude` in degrees.
+        exif: EXIF as `deployments.pictures.decoding` returns it.
+        gps: include where the picture was taken, under `GPSInfo` with `latitude` and `longitude` in degrees.
     """
     try:
         entries = _plain(exif.items(), ExifTags.TAGS)
-    except Exception:  # Pillow's parsers raise whatever nonsense makes them raise
+    except Exception:  # Pillow's parsers raise errors of any type for broken EXIF
         return {}
     entries |= _part(exif, ExifTags.IFD.Exif, ExifTags.TAGS)
     if gps and (where := _part(exif, ExifTags.IFD.GPSInfo, ExifTags.GPSTAGS)):

@@ -1,4 +1,4 @@
-"""What a worker makes of an uploaded file before any model looks: it is opened once, and only small pictures stay."""
+"""Prepares an uploaded file for the models: it is decoded once, and only small pictures are kept."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from deployments.pictures.pixels import Pixels
 
 @dataclass(frozen=True)
 class CatalogueInputs:
-    """What is made of a file.
+    """What to prepare from a file.
 
     Attributes:
-        models: what each model that looks is given, by its deployment's name.
-        gps: whether the metadata say where a picture was taken.
+        models: the input of each model that is asked, by the name of its deployment.
+        gps: whether the metadata include where a picture was taken.
         max_pixels: larger pictures are refused.
     """
 
@@ -36,7 +36,11 @@ class Prepared:
 
 
 def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
-    """Decode a file, once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
+    """Decode a file once, a JPEG no larger than needed, and make the thumbnails and the models' inputs.
+
+    Raises:
+        PictureRefused: the file cannot be decoded, or has too many pixels.
+    """
     needed = shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
     decoded = decode_picture(data, wanted.max_pixels, needed)
     picture = decoded.image

@@ -56,18 +56,18 @@ class PictureBroken(PictureRefused):
 
 
 class PictureTooLarge(PictureRefused):
-    """The picture has more pixels than are accepted; none was allocated."""
+    """The picture has more pixels than are accepted; none were allocated."""
 
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """What is in a file, which was opened once.
+    """The contents of a file that was opened once.
 
     Attributes:
-        image: upright RGB, its pixels alone; that of a JPEG may be smaller than the original.
+        image: upright RGB without metadata; that of a JPEG may be smaller than the original.
         size: width and height of the upright original, in pixels.
-        format: as Pillow calls it, such as `PNG`; `MPO` is a JPEG with more pictures behind the first.
-        exif: empty where the file has none, or none that can be read.
+        format: Pillow's name of the format, such as `PNG`; `MPO` is a JPEG followed by more pictures.
+        exif: empty if the file has none or it cannot be read.
     """
 
     image: Image.Image
@@ -77,18 +77,18 @@ class DecodedPicture:
 
 
 def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
-    """The picture alone, as `decode_picture` decodes it."""
+    """Decode as `decode_picture` does, and return only the picture."""
     return decode_picture(data, max_pixels, shortest_side).image
 
 
 def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = None) -> DecodedPicture:
-    """Decode an image to upright RGB; of an animation the first frame, transparency on white.
+    """Decode an image to upright RGB. Of an animation it takes the first frame; transparency becomes white.
 
     Args:
-        data: the file's bytes.
-        max_pixels: refuse larger images, before their pixels are allocated.
-        shortest_side: when the caller will scale the image down to this many pixels, a JPEG may be decoded at a half,
-            a quarter or an eighth of its size, never below twice this.
+        data: the bytes of the file.
+        max_pixels: larger images are refused before their pixels are allocated.
+        shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
+            quarter or an eighth of its size, but never below twice this.
 
     Raises:
         PictureEmpty, PictureBroken, PictureTooLarge.
@@ -103,17 +103,17 @@ def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = Non
         turn = UPRIGHT.get(_orientation(exif))
         rgb = _to_rgb(image)
         upright = rgb if turn is None else rgb.transpose(turn)
-        upright.info = {}  # a comment would go into every JPEG that is made of it
+        upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
     return DecodedPicture(upright, size, str(image.format), exif)
 
 
 def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
-    """The width and height of a file of this format, which is decoded to its end and not kept; raises as `decode`."""
+    """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
     image = _open(data, max_pixels, (kind,))
     size = image.size
     with _refusing_broken_pixels():
-        image.draft(None, (1, 1))  # a JPEG at an eighth of its size: as much is read, and less allocated
+        image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
         image.load()
     return size
 
@@ -169,7 +169,7 @@ def _refusing_broken_pixels() -> Iterator[None]:
 def _exif(image: Image.Image) -> Image.Exif:
     try:
         return image.getexif()
-    except Exception:  # the EXIF of a good picture may be nonsense
+    except Exception:  # a valid picture may have broken EXIF
         return Image.Exif()
 
 

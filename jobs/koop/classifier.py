@@ -24,7 +24,7 @@ class ClassifiedPicture:
 
 
 class Classifier:
-    """Gathers the pictures that wait, up to `max_batch`, into one call of `ask`; one call at a time."""
+    """Classifies waiting pictures with one call of `ask` for up to `max_batch` of them, one call at a time."""
 
     def __init__(self, ask: Classify, max_batch: int) -> None:
         self._classify, self._max_batch = ask, max_batch
@@ -32,7 +32,7 @@ class Classifier:
         self._asking: asyncio.Task[None] | None = None
 
     async def classify(self, pixels: Pixels) -> ClassifiedPicture:
-        """Ask about one picture, (size, size, 3); raises what `ask` raises for its batch."""
+        """Classify one picture, (size, size, 3). Raises what `ask` raises for its batch."""
         future: asyncio.Future[ClassifiedPicture] = asyncio.get_running_loop().create_future()
         self._waiting.append((pixels, future))
         if self._asking is None or self._asking.done():

@@ -47,7 +47,7 @@ class Job:
 
 
 class ServedClip:
-    """The application's CLIP through its handle; every call may raise what `Asker.ask` raises."""
+    """Calls the application's CLIP through its handle. All calls may raise what `Asker.ask` raises."""
 
     def __init__(self, application: str, prompt_set: str) -> None:
         self._prompt_set, prompts = prompt_set, load_prompts().classifier[prompt_set]
@@ -58,12 +58,12 @@ class ServedClip:
         self._asker = Asker()
 
     async def asked(self) -> Asked:
-        """What is asked now."""
+        """The weights that CLIP serves now, and the prompts of this run."""
         [weights] = await self._asker.ask("Clip", self._handle.weights.remote)
         return Asked(weights.id, weights.source == "bundled", weights.image.size, self._prompts)
 
     async def classify(self, pixels: Pixels) -> Classified:
-        """Decisions by the map rule, and embeddings."""
+        """Classify pictures by the map rule, and embed them."""
         ask = self._handle.classify.remote
         found: Classified = await self._asker.ask("Clip", lambda: ask(pixels, self._prompt_set, vectors=True))
         return found

@@ -76,12 +76,14 @@ def is_over(day: date, moment: datetime) -> bool:
 async def run_day(
     day: date, options: Options, services: Services, output: Output, tell: Callable[[Counts], None]
 ) -> Manifest:
-    """Do what is not done yet of a day; the manifest, which is written. `tell` hears how far it is.
+    """Process what is not done yet of a day, and write and return its manifest.
+
+    `tell` is called with the progress after each publication.
 
     Raises:
-        DayFailed: the weights changed on the way.
-        KoopError: the search did not answer.
-        JobRefused: the output failed.
+        DayFailed: the weights changed while the day was processed.
+        KoopError: the search failed.
+        JobRefused: the output cannot be read or written.
     """
     started = utc_now()
     asked = await services.asked()
@@ -111,7 +113,7 @@ async def run_day(
 
 
 class Pipeline:
-    """Takes the publications of a day from the search's record to the rows of its parts."""
+    """Processes the publications of a day, from the records of the search to the rows of the parts."""
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class Pipeline:
         files: DayFiles,
         tell: Callable[[Counts], None],
     ) -> None:
-        """`asked`: what the classifier serves. `tell` hears how far the day is, after each publication."""
+        """`asked` is the classifier of the run. `tell` is called with the progress after each publication."""
         self._day, self._options, self._services, self._asked = day, options, services, asked
         self._files, self._tell = files, tell
         self._counts = Counts()
@@ -132,13 +134,13 @@ class Pipeline:
         self._room = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     async def run(self, records: Sequence[Record], done: pa.Table) -> None:
-        """Put aside the rows of those publications that are not among `done`, the table of those that are."""
+        """Process the publications that are not in the table `done`, and write their rows as parts."""
         known = set(done["identifier"].to_pylist())
         self._add(Counts(done.num_rows, sum(done["images"].to_pylist()), sum(done["kept"].to_pylist())))
         left = iter([record for record in records if record.identifier not in known])
 
         async def work() -> None:
-            for record in left:  # shared: each takes the next one
+            for record in left:  # the workers share the iterator
                 await self._do(record)
 
         try:
@@ -189,7 +191,7 @@ class Pipeline:
             self._room.release()
 
     def _done(self, picture: PublishedPicture, classified: ClassifiedPicture) -> Row:
-        """What a classified picture adds to its row; one that is kept is put aside. For a thread of its own."""
+        """The fields of a classified picture's row. Stores a picture that is kept. Blocks: call it in a thread."""
         decision = classified.decision
         keep = self._options.keeps(decision.category, decision.is_map_or_aerial)
         sha256 = hashlib.sha256(picture.data).hexdigest()

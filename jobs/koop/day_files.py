@@ -72,7 +72,10 @@ class DayFiles:
         self._output.write_table(part + PUBLICATIONS_END, table(publications, PUBLICATIONS))
 
     def gather(self, identifiers: set[str]) -> Tables:
-        """What is done of these publications: publications by identifier, images by publication and position."""
+        """The rows of these publications as far as they are done.
+
+        Publications are sorted by identifier, images by publication, position and page.
+        """
         wanted = pa.array(sorted(identifiers), pa.string())
         publications, images = [PUBLICATIONS.empty_table()], [IMAGES.empty_table()]
         for done, images_path in self._done():
@@ -107,7 +110,7 @@ class DayFiles:
         return f"{self._beginning}kept.{name}"
 
     def _done(self) -> Iterator[tuple[pa.Table, str]]:
-        """Publications that are done, each once, and where the table is that has their images."""
+        """Yield the publications that are done, each once, with the path of the table of their images."""
         seen = pa.array([], pa.string())
         for publications, images_path in self._sources():
             new = publications.filter(pc.invert(pc.is_in(publications["identifier"], seen)))
@@ -115,7 +118,7 @@ class DayFiles:
             yield new, images_path
 
     def _sources(self) -> Iterator[tuple[pa.Table, str]]:
-        """The parts, then what an earlier run completed of a day that it could not complete."""
+        """Yield the parts, and then the completed publications of an incomplete day of an earlier run."""
         parts = {path for path in _parts(self._output, [self._day]) if path.startswith(self._beginning)}
         for path in sorted(parts):
             images_path = path.removesuffix(PUBLICATIONS_END) + IMAGES_END

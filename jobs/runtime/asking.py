@@ -29,11 +29,11 @@ class Asker:
     def __init__(
         self, policy: CallPolicy | None = None, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     ) -> None:
-        """`policy`: that of jobs unless another is given."""
+        """`policy` is by default that of jobs."""
         self._policy, self._sleep, self._unanswered = policy or JOBS, sleep, 0
 
     async def ask(self, deployment: str, ask: Callable[[], Call[Any]]) -> Any:
-        """The answer of a deployment; `ask` makes the call.
+        """Return the answer of a deployment; `ask` makes the call.
 
         Raises:
             Refused: the model refused the input.

@@ -65,7 +65,7 @@ class Decoder:
         self._max_pixels = max_pixels
 
     async def inputs(self, data: bytes, *wanted: PictureInput) -> tuple[Decoded, ...]:
-        """Decode an image once and make each of these inputs from it; a JPEG no larger than they need.
+        """Decode an image once, a JPEG no larger than needed, and make each of these inputs from it.
 
         Raises:
             EmptyFile, InvalidImage, ImageTooLarge: it cannot be decoded.

@@ -53,7 +53,10 @@ async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
     responses=UPLOAD_ERRORS | MODEL_ERRORS | {200: {"content": {NDJSON: {"schema": LINE}}}},
 )
 async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
-    """Each image on its own. With `Accept: application/x-ndjson` each result is a line, sent as soon as it is there."""
+    """Run the requested analysers on each image; an image that fails does not affect the others.
+
+    With `Accept: application/x-ndjson`, each result is a line that is sent as soon as it is ready.
+    """
     most = services.settings.analysis.max_images
     if len(request.images) > most:
         message = f"{len(request.images)} images, at most {most}: send several requests."

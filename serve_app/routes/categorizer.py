@@ -43,7 +43,7 @@ def _form(required: list[str]) -> dict[str, Any]:
 
 
 async def read_form(request: Request, services: Wired) -> AsyncIterator[FormData]:
-    """The multipart form of a request; its large files are on disk until the answer is made."""
+    """The multipart form of a request. Large files are spooled to disk until the answer is made."""
     most = services.settings.limits.max_files
     try:
         form = await request.form(max_files=most + 1, max_fields=10)

@@ -120,7 +120,7 @@ def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[flo
 
 @router.post("/classify", summary="Classify one image by your own labels", responses=JSON_ERRORS)
 async def classify(request: ClassifyRequest, services: Wired) -> ClassifyResponse:
-    """Zero-shot: one softmax over the labels, each put into the template."""
+    """Classify one image zero-shot: a softmax over the labels, each inserted into the template."""
     if len(request.labels) > services.settings.limits.max_categories:
         raise TooLarge(f"At most {services.settings.limits.max_categories} labels at once: send several requests.")
     labels = list(dict.fromkeys(request.labels))

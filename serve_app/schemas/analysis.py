@@ -41,7 +41,7 @@ LLM_EXAMPLE: dict[str, JsonValue] = {
 
 
 class _Flags(BaseModel):
-    """Which analyses look at an image. One that is left out runs where its model is switched on."""
+    """Which analyses run on an image. An analysis whose flag is left out is skipped if its model is switched off."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,7 +50,7 @@ class _Flags(BaseModel):
         return bool(getattr(self, f"run_{analysis}"))
 
     def asked(self, analysis: str) -> bool:
-        """Whether a client asked for an analysis itself, and not by leaving its flag out."""
+        """Whether the request explicitly sets the flag of an analysis to true."""
         return self.wants(analysis) and f"run_{analysis}" in self.model_fields_set
 
 
@@ -99,9 +99,9 @@ class BatchAnalyzeRequest(AnalysisFlags):
 
 
 class _ImageOfAnalysis(BaseModel):
-    """What was found out about one image.
+    """The results of all analyses of one image.
 
-    A null field was not asked for, is switched off, or has its reason in `error`.
+    A field is null if its analysis was not requested, is switched off, or failed; `error` says why one failed.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [RESULT_EXAMPLE]})

@@ -11,7 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from training.cards import most_frequent, table_rows
-from training.emotion.crops import bgr, demography, drawn_square
+from training.emotion.crops import bgr, deepface_modules, drawn_square
 from training.emotion.evaluation import drawn_faces
 from training.emotion.network import WEIGHTS
 
@@ -71,6 +71,7 @@ def measure(folder: Path, seed: int, count: int) -> EmotionAccuracy:
         weights = Path(home, ".deepface", "weights")
         weights.mkdir(parents=True)
         shutil.copy(folder / WEIGHTS, weights)
+        deepface_modules()
         # DeepFace reads this when it loads the network, which it does once in a process
         before, os.environ["DEEPFACE_HOME"] = os.environ["DEEPFACE_HOME"], home
         for face in drawn_faces(count, seed):
@@ -88,7 +89,7 @@ def measure(folder: Path, seed: int, count: int) -> EmotionAccuracy:
 
 
 def _ask(pixels: NDArray[Any], detector: str) -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = demography.analyze(
+    answers: list[dict[str, Any]] = deepface_modules().demography.analyze(
         pixels, actions=("emotion",), detector_backend=detector, enforce_detection=False, silent=True
     )
     return answers

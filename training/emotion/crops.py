@@ -1,10 +1,9 @@
-"""Faces as DeepFace cuts them out and shows them to its emotion network.
-
-Import DeepFace only through this module, which sets the environment that DeepFace reads when it is imported.
-"""
+"""Faces as DeepFace cuts them out and shows them to its emotion network."""
 
 import os
 import tempfile
+from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,15 +14,21 @@ from training.drawing.chance import Rng, between
 from training.drawing.faces import Face
 from training.emotion.network import SIDE
 
-# At its import, DeepFace chooses its engine and makes a folder for its weights
-os.environ.setdefault("DEEPFACE_HOME", tempfile.gettempdir())
-os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")
-
-from deepface.modules import demography, detection, preprocessing
-
-__all__ = ["Grey", "as_seen", "bgr", "demography", "detected", "drawn_square", "loose"]
-
 Grey = NDArray[np.float32]
+
+
+@cache
+def deepface_modules() -> Any:
+    """DeepFace's modules. Import DeepFace only here.
+
+    When it is imported it reads the environment, chooses its engine and makes a folder for its weights.
+    """
+    os.environ.setdefault("DEEPFACE_HOME", tempfile.gettempdir())
+    os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "onnx")
+    from deepface import modules
+    from deepface.modules import demography, detection, preprocessing  # noqa: F401 - attributes of `modules`
+
+    return modules
 
 
 def bgr(face: Face) -> Pixels:
@@ -33,13 +38,15 @@ def bgr(face: Face) -> Pixels:
 
 def as_seen(face: NDArray[np.floating]) -> Grey:
     """A face that was cut out, BGR (h, w, 3), 0–1, as the network takes it: grey (SIDE, SIDE, 1)."""
-    square = preprocessing.resize_image(img=face, target_size=(224, 224))[0]
+    square = deepface_modules().preprocessing.resize_image(img=face, target_size=(224, 224))[0]
     return np.asarray(cv2.resize(cv2.cvtColor(square, cv2.COLOR_BGR2GRAY), (SIDE, SIDE)), np.float32)[..., None]
 
 
 def detected(face: Face) -> Grey | None:
     """The widest face that DeepFace's OpenCV detector finds, turned so that its eyes are level; None without one."""
-    found = detection.extract_faces(bgr(face), detector_backend="opencv", enforce_detection=False, color_face="bgr")
+    found = deepface_modules().detection.extract_faces(
+        bgr(face), detector_backend="opencv", enforce_detection=False, color_face="bgr"
+    )
     found = [one for one in found if one["confidence"] > 0]
     if not found:
         return None

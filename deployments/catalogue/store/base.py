@@ -1,4 +1,4 @@
-"""Files by key, in a local folder or wherever fsspec reaches. Nothing here blocks the event loop."""
+"""Stores files by key, in a local folder or at any URL of fsspec, without blocking the event loop."""
 
 import asyncio
 import errno
@@ -27,44 +27,55 @@ Value = TypeVar("Value")
 
 
 def original_key(sha256: str) -> str:
-    """Where the uploaded file with this hash is."""
+    """The key of the uploaded file with this hash."""
     return f"originals/{sha256[:2]}/{sha256[2:4]}/{sha256}"
 
 
 def thumbnail_key(sha256: str, size: ThumbnailSize) -> str:
-    """Where a thumbnail of that file is. Beside others, so that no folder has to go with it."""
+    """The key of a thumbnail of that file. Files share folders, so that no folder has to be removed with a file."""
     return f"thumbnails/{sha256[:2]}/{sha256[2:4]}/{sha256}-{size}.jpg"
 
 
 def keys_of(sha256: str) -> tuple[str, ...]:
-    """Every key that belongs to an uploaded file, itself first."""
+    """All keys that belong to an uploaded file, its own first."""
     return (original_key(sha256), *(thumbnail_key(sha256, size) for size in THUMBNAIL_SIZES))
 
 
 class Store:
-    """A file appears under its key whole or not at all, and once `put` returns it stays.
+    """Stores files. A file appears under its key complete or not at all, and is durable once `put` returns.
 
-    Every operation may raise StoreUnavailable.
+    All operations may raise StoreUnavailable.
     """
 
     def __init__(self, folder: Folder, timeout_s: float = TIMEOUT_S) -> None:
-        """`timeout_s`: how long one operation may take, but for a removal."""
+        """`timeout_s`: how long an operation may take, except a removal."""
         self._folder, self._timeout_s = folder, timeout_s
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="store")
         self._tidied = False
 
     async def put(self, key: str, data: bytes) -> None:
-        """Keep `data`; raises StoreFull when there is no room."""
+        """Store `data`, replacing an existing file.
+
+        Raises:
+            StoreFull: there is no room.
+        """
         await self._run(partial(self._put, key, data), self._timeout_s)
 
     async def get(self, key: str) -> bytes:
-        """The whole file; ContentMissing without one."""
+        """The whole file.
+
+        Raises:
+            ContentMissing: there is no such file.
+        """
         return await self._run(partial(self._read, key), self._timeout_s)
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The file's bytes from `start` until before `end`, at most 1 MiB at a time; ContentMissing without a file.
+        """Yield the bytes of a file from `start` to `end`, exclusive, at most 1 MiB at a time.
 
-        A caller that knows the file's size gives it as `end`, which is never more; without it the store is asked.
+        `end` is at most the size of the file. Without it, the store is asked for the size.
+
+        Raises:
+            ContentMissing: there is no such file.
         """
         if end is None and (end := await self.size(key)) is None:
             raise ContentMissing(MISSING)
@@ -72,23 +83,23 @@ class Store:
             yield await self._run(partial(self._read, key, at, min(at + CHUNK_BYTES, end)), self._timeout_s)
 
     async def size(self, key: str) -> int | None:
-        """The file's bytes, None when there is none."""
+        """The size of a file in bytes; None if it does not exist."""
         return await self._run(partial(self._folder.size, key), self._timeout_s)
 
     async def delete(self, key: str) -> None:
-        """Remove the file; nothing to do without one.
+        """Remove a file, if it exists.
 
-        This waits for the library however long it takes: a removal that is given up here would still happen later,
-        when the file may be wanted again.
+        There is no timeout: a removal that is given up here would still happen later, when the file may have been added
+        again.
         """
         await self._run(partial(self._folder.delete, key), None)
 
     def path(self, key: str) -> Path | None:
-        """The file on this machine, None when the store is elsewhere."""
+        """The path of a file on this machine; None if the store is remote."""
         return Path(self._folder.place(key)) if self._folder.local else None
 
     async def close(self) -> None:
-        """Let go of the store's threads."""
+        """Shut down the store's threads."""
         self._threads.shutdown(wait=False)
 
     async def _run(self, work: Callable[[], Value], timeout_s: float | None) -> Value:
@@ -116,7 +127,7 @@ class Store:
 
 
 def _is_full(error: BaseException | None) -> bool:
-    """Whether an error, or one that caused it, says that there is no room."""
+    """Whether an error, or one of its causes, says that there is no room."""
     while error is not None:
         answer = getattr(error, "response", None)
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(answer, dict) else None

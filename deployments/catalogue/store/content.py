@@ -1,9 +1,9 @@
-"""The files of the images, each once however many images share it, and gone with the last of them.
+"""The files of the images: each is stored once, however many images share it, and removed with the last of them.
 
-Whoever adds an image and whoever removes a file hold the file's row in `blobs` meanwhile, so that one waits for the
-other, and a file that an image has is never removed. The store is asked for the file before an image is added and once
-more afterwards, because it may have been removed in between; not meanwhile, because a slow store would then keep every
-other writer waiting for the database.
+Adding an image and removing a file both lock the file's row in `blobs`, so that one waits for the other and a file
+that an image has is never removed. The store is asked for the file before the transaction that adds the image and again
+after it, because the file may have been removed in between. It is not asked within the transaction, because a slow
+store would then block all other writers of the database.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class Content:
         self._removals: set[asyncio.Task[None]] = set()
 
     async def keep(self, data: bytes) -> str:
-        """Bring a file into the store, unless it is there; its SHA-256 in hexadecimal.
+        """Store a file, unless it is there, and return its SHA-256 in hexadecimal.
 
         Raises:
             StoreFull, StoreUnavailable.
@@ -36,19 +36,20 @@ class Content:
         return sha256
 
     async def hold(self, session: AsyncSession, sha256: str, size_bytes: int) -> None:
-        """Hold a file's row until the transaction ends; whoever else holds it is waited for.
+        """Lock a file's row until the transaction ends, waiting for other transactions that lock it.
 
-        The row is created where there is none; one that is there keeps its size.
+        The row is created if it does not exist; an existing one keeps its size.
         """
         insert = self._database.insert(BlobRow).values(sha256=sha256, size_bytes=size_bytes)
         unchanged = {"sha256": insert.excluded.sha256}
         await session.execute(insert.on_conflict_do_update(index_elements=["sha256"], set_=unchanged))
 
     async def restore(self, sha256: str, data: bytes) -> None:
-        """Bring a file again that was removed after `keep` and before an image had it.
+        """Store a file again if it was removed after `keep` and before an image had it.
 
         Raises:
-            StoreFull, StoreUnavailable: it does not fit again, or nobody knows whether it is there.
+            StoreFull: it does not fit again.
+            StoreUnavailable: it is not known whether the file is there.
         """
         if await self._ensure(sha256, data):
             await self.collect(sha256)  # the image may have been deleted since
@@ -79,7 +80,7 @@ class Content:
             await session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256))
 
     async def _ensure(self, sha256: str, data: bytes) -> bool:
-        """Whether a file had to be brought."""
+        """Store a file unless it is there, and return whether it had to be stored."""
         key = original_key(sha256)
         if await self._store.size(key) == len(data):
             return False

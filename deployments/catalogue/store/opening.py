@@ -1,4 +1,4 @@
-"""The store that a URL means."""
+"""Opens the store at a URL."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +14,9 @@ def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s:
     """The store at a URL. Some libraries, FTP's and SFTP's, connect at once: call this off the event loop.
 
     Args:
-        url: a path, `file:///…`, or any URL that fsspec knows and whose library is installed: `s3://bucket/prefix`.
-        options: what fsspec's file system is made with, `{"endpoint_url": …}`; for S3 the `AWS_…` variables hold too.
-        timeout_s: how long one operation may take, but for a removal.
+        url: a path, `file:///…`, or any URL that fsspec supports and whose library is installed: `s3://bucket/prefix`.
+        options: arguments of fsspec's file system, `{"endpoint_url": …}`; S3 also reads the `AWS_…` variables.
+        timeout_s: how long an operation may take, except a removal.
 
     Raises:
         ValueError: no library for this URL is installed, or it does not know the options.

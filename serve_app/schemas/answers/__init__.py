@@ -1,4 +1,4 @@
-"""What a model said of a picture, on the wire: one module for each analysis, with its types and its renderer.
+"""The wire format of a model's answer about a picture: one module per analysis, with its types and its renderer.
 
 A module is found by the analysis's name (`deployments.specs.analyses`) and has a `VIEW`.
 """
@@ -11,12 +11,12 @@ from serve_app.schemas.answers.view import AnswerView
 
 
 def view(analysis: str) -> AnswerView:
-    """How this analysis looks on the wire."""
+    """The wire format of an analysis, by its name."""
     found: AnswerView = import_module(f"{__name__}.{analysis}").VIEW
     return found
 
 
 @cache
 def views() -> dict[str, AnswerView]:
-    """Every view, by the analysis's name."""
+    """All views, by the names of their analyses."""
     return {name: view(name) for name in analyses()}

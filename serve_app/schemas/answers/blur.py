@@ -7,8 +7,10 @@ from serve_app.schemas.answers.view import Answered, AnswerView, Rendered
 
 
 class BlurResult(BaseModel):
-    laplacian_variance: float = Field(description="Of the image as it is; higher is sharper.")
-    normalized_laplacian_variance: float = Field(description="At a long side of 512 pixels: comparable between sizes.")
+    laplacian_variance: float = Field(description="At the image's own size; higher is sharper.")
+    normalized_laplacian_variance: float = Field(
+        description="With the long side scaled to 512 pixels: comparable between images of different sizes."
+    )
     is_blurry: bool = Field(description="laplacian_variance < blur_threshold.")
     blur_threshold: float
 

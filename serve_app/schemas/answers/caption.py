@@ -38,7 +38,7 @@ VIEW = AnswerView(
     route=PictureRoute(
         path="/caption",
         summary="Describe one image in a sentence",
-        description="BLIP, the most probable word at each place.",
+        description="Describe one image with BLIP, decoded greedily.",
         response=CaptionResponse,
         fields=lambda answered: {"caption": answered.value},
     ),

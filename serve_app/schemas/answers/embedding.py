@@ -6,7 +6,7 @@ from serve_app.schemas.answers.view import Answered, AnswerView, Rendered
 
 
 class EmbeddingResult(BaseModel):
-    model: str = Field(description="The exact weights: vectors of two of them do not compare.")
+    model: str = Field(description="The exact weights; vectors of different weights cannot be compared.")
     dimensions: int
     vector: list[float] = Field(description="L2-normalised.")
 

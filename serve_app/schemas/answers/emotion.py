@@ -11,9 +11,9 @@ HAPPY: dict[str, JsonValue] = {
 
 class EmotionEntry(BaseModel):
     dominant_emotion: str
-    scores: dict[str, float] = Field(description="Per emotion 0–100; they sum to 100.")
-    face_confidence: float = Field(description="The detector's, 0–1.")
-    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
+    scores: dict[str, float] = Field(description="Score of each emotion, 0–100; the scores sum to 100.")
+    face_confidence: float = Field(description="Confidence of the face detector, 0–1.")
+    region: dict[str, int] = Field(description="x, y, w, h of the face in pixels of the upright image.")
 
 
 class EmotionResult(BaseModel):

@@ -21,20 +21,20 @@ EXAMPLE: dict[str, JsonValue] = {
 
 class DetectedObject(BaseModel):
     label: str
-    region: dict[str, int] = Field(description="x, y, w, h in pixels of the upright image.")
+    region: dict[str, int] = Field(description="x, y, w, h of the object in pixels of the upright image.")
 
 
 class ObjectsResult(BaseModel):
     model: str
     objects: list[DetectedObject]
-    counts: dict[str, int] = Field(description="How many there are of each label.")
+    counts: dict[str, int] = Field(description="How many objects have each label.")
 
 
 class ObjectsResponse(PictureResponse):
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": FLORENCE, **SEEN_EXAMPLE, **EXAMPLE}]})
 
     objects: list[DetectedObject]
-    counts: dict[str, int] = Field(description="How many there are of each label.")
+    counts: dict[str, int] = Field(description="How many objects have each label.")
 
 
 def render(answered: Answered) -> Rendered:
@@ -61,8 +61,8 @@ VIEW = AnswerView(
     examples={"objects": {"model": FLORENCE, **EXAMPLE}},
     route=PictureRoute(
         path="/objects",
-        summary="The things in one image, with their places",
-        description="Florence-2's object detection.",
+        summary="The objects in one image, with their regions",
+        description="Detect objects with Florence-2, and count them by label.",
         response=ObjectsResponse,
         fields=lambda answered: {"objects": _detected(answered), "counts": counts(answered.value)},
     ),

@@ -27,7 +27,7 @@ EXAMPLE: list[JsonValue] = [
 
 class TagScore(BaseModel):
     label: str
-    probability: float = Field(description="0–1, among all the labels of the model.")
+    probability: float = Field(description="0–1; the probabilities of all labels of the model sum to 1.")
 
 
 class TagsResult(BaseModel):
@@ -36,7 +36,7 @@ class TagsResult(BaseModel):
 
 
 class TagsRequest(PictureRequest):
-    """One image and how many labels it gets."""
+    """One image and the number of labels to return."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"image": IMAGE_EXAMPLE, "num_labels": 2}]})
 
@@ -70,7 +70,7 @@ VIEW = AnswerView(
     route=PictureRoute(
         path="/tags",
         summary="The most probable labels of one image",
-        description="An image classifier's labels, ImageNet's with the default weights.",
+        description="The most probable labels of an image classifier. The default weights have the labels of ImageNet.",
         request=TagsRequest,
         response=TagsResponse,
         fields=lambda answered: {"tags": tag_scores(answered.value)},

@@ -1,4 +1,4 @@
-"""How an analysis looks on the wire: in an image's result of /v1/analyze, and on its own route where it has one."""
+"""The wire format of an analysis: its part of an image's result in /v1/analyze, and its own route if it has one."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ SEEN_EXAMPLE: dict[str, JsonValue] = {"image_id": "p1", "width_px": 640, "height
 
 @dataclass(frozen=True)
 class Answered:
-    """A model's answer on a picture.
+    """A model's answer about a picture.
 
     Attributes:
-        value: what the deployment's `analyze` gave.
+        value: what the deployment's `analyze` returned.
         model: the id of the weights that answered.
         width, height: of the upright picture, in pixels.
     """
@@ -32,7 +32,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Rendered:
-    """The fields of an image's result that an answer fills, and what is to be said of a field that it cannot fill."""
+    """The fields of an image's result that an answer fills, and the problem if it cannot fill one."""
 
     fields: Mapping[str, BaseModel]
     problem: str | None = None
@@ -46,26 +46,26 @@ class PictureRequest(BaseModel):
     image: ImageInput
 
     def arguments(self) -> tuple[object, ...]:
-        """Of the deployment's `analyze`, after the picture."""
+        """The arguments of the deployment's `analyze` after the picture."""
         return ()
 
 
 class PictureResponse(BaseModel):
-    """What every answer about one image says."""
+    """The fields of every answer about one image."""
 
     model: str = Field(description="The exact weights that answered.")
     image_id: str | None
-    width_px: int = Field(description="Of the upright image.")
+    width_px: int = Field(description="Width of the upright image in pixels.")
     height_px: int
 
 
 @dataclass(frozen=True)
 class PictureRoute:
-    """POST /v1/<path> for one picture and one model.
+    """The route POST /v1/<path> for one picture and one model.
 
     Attributes:
-        summary, description: for /docs.
-        fields: what the response says beside `PictureResponse`.
+        summary, description: the texts in /docs.
+        fields: makes the fields of the response that `PictureResponse` does not have.
     """
 
     path: str
@@ -78,13 +78,13 @@ class PictureRoute:
 
 @dataclass(frozen=True)
 class AnswerView:
-    """One analysis on the wire.
+    """The wire format of one analysis.
 
     Attributes:
-        results: the type of each field of an image's result that it fills, and the field's description or "".
-        examples: their examples for /docs.
-        render: from an answer to these fields.
-        route: where it has one of its own.
+        results: the type and the description (or "") of each field of an image's result that it fills.
+        examples: examples of these fields for /docs.
+        render: makes these fields of an answer.
+        route: its own route, if it has one.
     """
 
     results: Mapping[str, tuple[type[BaseModel], str]]
