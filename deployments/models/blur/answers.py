@@ -1,4 +1,4 @@
-"""What Blur answers. The ingress and the jobs read this without OpenCV."""
+"""The answer of Blur. The ingress and the jobs import it without OpenCV."""
 
 from dataclasses import dataclass
 

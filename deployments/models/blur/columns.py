@@ -1,4 +1,4 @@
-"""What Blur fills in a job's table."""
+"""The columns of Blur in a job's table."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is configured of Blur: the settings, and the entry of models.yaml."""
+"""The configuration of Blur: its settings and its entry in models.yaml."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""What Blur is, read without its libraries."""
+"""The spec of Blur, importable without its libraries."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

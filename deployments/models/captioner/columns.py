@@ -1,4 +1,4 @@
-"""What the captioner fills in a job's table."""
+"""The columns of the captioner in a job's table."""
 
 from typing import Any
 

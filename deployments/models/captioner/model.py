@@ -9,7 +9,7 @@ from deployments.runtime.pretrained.model import GeneratingModel
 
 
 class CaptionerModel(GeneratingModel[str]):
-    """One sentence a picture, the most probable word at each place (greedy)."""
+    """One sentence per picture, decoded greedily."""
 
     MODEL: ClassVar[Any] = BlipForConditionalGeneration
     PROCESSOR: ClassVar[Any] = AutoProcessor

@@ -1,4 +1,4 @@
-"""What the captioner is, read without its libraries."""
+"""The spec of the captioner, importable without its libraries."""
 
 from deployments.models.captioner.settings import CaptionerSettings
 from deployments.pictures.inputs import Reduced

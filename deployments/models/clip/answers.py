@@ -1,4 +1,4 @@
-"""What CLIP answers. The ingress and the jobs read this without torch and without Ray."""
+"""The answers of CLIP. The ingress and the jobs import them without torch and without Ray."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TextEmbeddings:
-    """`vectors`: (n, d), L2-normalised; `tokens`: of all texts together."""
+    """`vectors`: (n, d), L2-normalised; `tokens`: the number of tokens of all texts together."""
 
     vectors: Floats
     tokens: int
@@ -20,7 +20,7 @@ class TextEmbeddings:
 
 @dataclass(frozen=True)
 class Classified:
-    """The decision on each of n images, and where they were asked for their embeddings, (n, d), L2-normalised."""
+    """The decisions on n images. `vectors`: their embeddings (n, d), L2-normalised; None unless requested."""
 
     decisions: list[Decision]
     vectors: Floats | None

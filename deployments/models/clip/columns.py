@@ -1,4 +1,4 @@
-"""What CLIP fills in a job's table."""
+"""The columns of CLIP in a job's table."""
 
 from typing import Any
 

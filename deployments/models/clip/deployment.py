@@ -1,4 +1,4 @@
-"""The CLIP deployment: classification, categories, embeddings and video frames all ask this one model."""
+"""The CLIP deployment: one model for classification, categories, embeddings and video frames."""
 
 import asyncio
 from collections import OrderedDict
@@ -38,7 +38,7 @@ class Clip(ModelReplica[Pixels, Floats]):
             (text, (embedding, self._model.count_tokens(text)))
             for text, embedding in zip(served_texts, self._model.encode_texts(served_texts), strict=True)
         )
-        # The (3, d) classes of `CATEGORIES` by prompt set: the same for every image.
+        # The class embeddings (3, d) of `CATEGORIES` by prompt set, kept because they are the same for every image.
         self._categories: dict[str, Floats] = {}
 
     async def embed_images(self, pixels: Pixels) -> Floats:
@@ -52,7 +52,7 @@ class Clip(ModelReplica[Pixels, Floats]):
             PromptTooLong: a text does not fit; nothing was computed.
         """
         if not all(text in self._texts for text in texts):
-            # One at a time, so that texts that many requests ask for at once are computed once.
+            # Under a lock, so that a text that several requests need at the same time is computed once.
             async with self._encoding:
                 await self._encode_missing(list(dict.fromkeys(texts)))
         known = {text: self._texts[text] for text in texts}
@@ -74,12 +74,12 @@ class Clip(ModelReplica[Pixels, Floats]):
         return np.asarray(self._model.logit_scale * images @ means.T, dtype=np.float32)
 
     async def classify(self, pixels: Pixels, prompt_set: str, *, vectors: bool = False) -> Classified:
-        """Decide by the map rule what each image is.
+        """Classify each image by the map rule.
 
         Args:
             pixels: (n, size, size, 3).
-            prompt_set: of configs/prompts.yaml.
-            vectors: whether the answer has the images' embeddings.
+            prompt_set: its name in configs/prompts.yaml.
+            vectors: whether to return the images' embeddings as well.
         """
         if prompt_set not in self._categories:
             prompts = load_prompts().classifier[prompt_set]
@@ -89,18 +89,18 @@ class Clip(ModelReplica[Pixels, Floats]):
         return Classified([decide(row) for row in found.tolist()], images if vectors else None)
 
     async def _ensembles(self, classes: list[list[str]]) -> Floats:
-        """(k, d) of k classes."""
+        """The embeddings (k, d) of k classes."""
         texts = (await self.embed_texts([prompt for prompts in classes for prompt in prompts])).vectors
         ends = np.cumsum([len(prompts) for prompts in classes])
         return np.stack([ensemble(texts[end - len(prompts) : end]) for end, prompts in zip(ends, classes, strict=True)])
 
     async def _encode_missing(self, texts: list[str]) -> None:
-        # What is known already becomes the newest, so that the missing ones do not push it out.
+        # Mark the cached texts as the newest, so that the missing ones do not evict them.
         self._remember({text: self._texts[text] for text in texts if text in self._texts})
         missing = [text for text in texts if text not in self._texts]
         count = self._model.count_tokens
         lengths = await asyncio.to_thread(lambda: [count(text) for text in missing])
-        # Chunk by chunk, so that images get their turn in between and a caller that left costs one chunk at most.
+        # In chunks, so that images are computed in between and a cancelled request costs one more chunk at most.
         for start in range(0, len(missing), TEXT_CHUNK):
             chunk = missing[start : start + TEXT_CHUNK]
             embeddings = await self._worker.run(partial(self._model.encode_texts, chunk))

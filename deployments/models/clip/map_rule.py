@@ -1,6 +1,6 @@
 """The rule of the map classifier: from the probabilities of three categories to a decision.
 
-CLIP's replica applies it, so that the route, the analysis and the jobs are told the decision and cannot differ in it.
+It is applied in CLIP's replica, so that the route, the analysis and the jobs get the same decision.
 """
 
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ from deployments.runtime.model import Model
 from deployments.runtime.packed import pack
 from deployments.runtime.weights import cached_checkpoint
 
-TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: no batch needs more memory than one of images
+TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: they need no more memory than a batch of images
 LONGEST_TEXT = 2_000  # characters
 
 
@@ -35,7 +35,7 @@ class ClipModel(Model[Pixels, Floats]):
         """Load and warm up.
 
         Raises:
-            WeightsNotFound: the checkpoint is neither cached nor reachable, or has another shape than it says.
+            WeightsNotFound: the checkpoint is neither cached nor reachable, or its input size is not as in models.yaml.
         """
         started = time.perf_counter()
         self.weights, self.device, self.device_name = weights, device, device.name
@@ -58,7 +58,7 @@ class ClipModel(Model[Pixels, Floats]):
         self.encode_texts(["a photo"])
 
     def results(self, items: list[Pixels]) -> list[Floats]:
-        """As `encode_images`, one by one."""
+        """The embedding (d,) of each image, as `encode_images` computes them."""
         return list(self.encode_images(items))
 
     def encode_images(self, images: list[Pixels]) -> Floats:
@@ -71,7 +71,7 @@ class ClipModel(Model[Pixels, Floats]):
             (n, d) float32, L2-normalised.
 
         Raises:
-            ValueError: an image of another shape.
+            ValueError: an image has another shape.
             ModelFailed: the forward pass failed or gave values that are not finite.
         """
         expected = (self.weights.image.size, self.weights.image.size, 3)
@@ -87,12 +87,12 @@ class ClipModel(Model[Pixels, Floats]):
         return self._forward(encode)
 
     def count_tokens(self, text: str) -> int:
-        """The tokens of a text, its start and end included.
+        """The number of tokens of a text, including the start and end tokens.
 
         Raises:
-            PromptTooLong: there are more than the model reads; nothing is ever cut off silently.
+            PromptTooLong: the text has more tokens than the model reads; it is never truncated.
         """
-        # The tokenizer's time grows with the square of a word's length: what cannot fit is not even tokenized.
+        # The tokenizer's time grows with the square of a word's length: a text that cannot fit is not tokenized at all.
         tokens = len(self._tokenizer.encode(text)) + 2 if len(text) <= LONGEST_TEXT else math.inf
         if tokens > self._context:
             raise PromptTooLong(text[:60], self._context)
@@ -134,7 +134,8 @@ def _load(weights: ClipWeights) -> open_clip.CLIP:
 
 def _download(repository: str, revision: str | None) -> str:
     """The path of a checkpoint in the local cache, downloaded when it is not there."""
-    # A cached checkpoint is taken as it is: a start must not depend on the hub, nor two replicas on its newest commit.
+    # A cached checkpoint is used without asking the hub: a start must not depend on the hub, and all replicas must
+    # serve the same commit.
     if cached := cached_checkpoint(repository, revision):
         return cached
     try:

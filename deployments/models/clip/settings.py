@@ -1,4 +1,4 @@
-"""What is configured of CLIP: the settings, and the entry of models.yaml."""
+"""The configuration of CLIP: its settings and its entry in models.yaml."""
 
 from collections.abc import Collection
 

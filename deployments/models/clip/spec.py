@@ -1,4 +1,4 @@
-"""What CLIP is, read without its libraries."""
+"""The spec of CLIP, importable without its libraries."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast

@@ -6,7 +6,7 @@ from deployments.models.clip.answers import Floats
 
 
 def ensemble(prompt_embeddings: Floats) -> Floats:
-    """One class embedding from those of its prompts: their mean, normalised again. (prompts, d) -> (d,)."""
+    """The embedding of a class: the mean of its prompts' embeddings, L2-normalised. (prompts, d) -> (d,)."""
     mean = prompt_embeddings.mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)
 

@@ -1,4 +1,4 @@
-"""What the detector answers. The ingress and the jobs read this without torch."""
+"""The answer of the detector. The ingress and the jobs import it without torch."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FoundObject:
-    """`box` is (left, top, right, bottom) in shares of the picture's width and height, 0–1."""
+    """`box` is (left, top, right, bottom) as fractions of the picture's width and height, 0–1."""
 
     label: str
     box: tuple[float, float, float, float]
 
 
 def counts(found: Iterable[FoundObject]) -> dict[str, int]:
-    """How many objects there are of each label, by label."""
+    """The number of objects of each label, sorted by label."""
     return dict(sorted(Counter(thing.label for thing in found).items()))

@@ -1,4 +1,4 @@
-"""What the detector fills in a job's table."""
+"""The columns of the detector in a job's table."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Detector deployment: the things in pictures and videos, by name and place."""
+"""The Detector deployment: the objects in pictures and videos, with labels and boxes."""
 
 from functools import partial
 
@@ -22,9 +22,9 @@ class Detector(PretrainedReplica[list[FoundObject]]):
         super().__init__(partial(DetectorModel, weights, max_tokens=max_tokens), dtypes, threads, max_batch)
 
     async def analyze(self, image: Pixels) -> list[FoundObject]:
-        """The things in an image, in the model's order."""
+        """The objects in an image, in the model's order."""
         return (await self._look_at([image]))[0]
 
     async def analyze_frames(self, frames: Pixels) -> list[list[FoundObject]]:
-        """The things in each of the frames (n, h, w, 3) of a video."""
+        """The objects in each of the frames (n, h, w, 3) of a video."""
         return await self._look_at(list(frames))

@@ -12,18 +12,18 @@ from deployments.runtime.pretrained.model import GeneratingModel
 Objects = list[FoundObject]
 
 TASK = "<OD>"
-UNIT = (1_000, 1_000)  # the size of a picture in the model's own coordinates
+UNIT = (1_000, 1_000)  # a picture's size in the model's coordinates
 
 
 class DetectorModel(GeneratingModel[Objects]):
-    """The things in a picture with their boxes: Florence-2's task `<OD>`, greedy."""
+    """The objects in a picture with their boxes: Florence-2's task `<OD>`, decoded greedily."""
 
     MODEL: ClassVar[Any] = Florence2ForConditionalGeneration
     PROCESSOR: ClassVar[Any] = AutoProcessor
-    SKIP_SPECIAL: ClassVar[bool] = False  # the processor reads them
+    SKIP_SPECIAL: ClassVar[bool] = False  # the processor parses them
 
     def _loaded(self) -> None:
-        # The task's words and the places of the image are the same for every picture.
+        # The prompt, with its placeholders for the image, is the same for every picture.
         blank = torch.zeros(3, 8, 8, dtype=torch.uint8)
         self._prompt: Tensor = self._processor(text=TASK, images=blank, return_tensors="pt")["input_ids"]
 

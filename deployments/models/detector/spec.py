@@ -1,4 +1,4 @@
-"""What the detector is, read without its libraries."""
+"""The spec of the detector, importable without its libraries."""
 
 from deployments.models.detector.settings import DetectorSettings
 from deployments.pictures.inputs import Reduced

@@ -1,11 +1,17 @@
-"""What Emotion answers. The ingress and the jobs read this without DeepFace."""
+"""The answer of Emotion. The ingress and the jobs import it without DeepFace."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face: `scores` by emotion sum to 100, `confidence` is the detector's, 0–1, `region` is x, y, w, h in pixels."""
+    """A face.
+
+    Attributes:
+        scores: by emotion; they sum to 100.
+        confidence: of the face detector, 0–1.
+        region: x, y, w, h in pixels.
+    """
 
     dominant_emotion: str
     scores: dict[str, float]

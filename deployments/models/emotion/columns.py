@@ -1,4 +1,4 @@
-"""What Emotion fills in a job's table."""
+"""The columns of Emotion in a job's table."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -22,10 +22,10 @@ class EmotionModel(Model[Pixels, list[Face]]):
     """DeepFace on its onnx engine, with one face detector."""
 
     def __init__(self, weights: FileWeights, detector: str, threads: int, max_side: int) -> None:
-        """Load and warm up. Faces are looked for in a picture of at most `max_side` pixels on its long side.
+        """Load and warm up. Pictures with a side of more than `max_side` pixels are scaled down before detection.
 
         Raises:
-            WeightsNotFound: a file of the network or of the detector is neither there nor reachable.
+            WeightsNotFound: a file of the network or of the detector is neither on the disk nor downloadable.
         """
         started = time.perf_counter()
         self._weights, self._detector, self._threads, self._max_side = weights, detector, threads, max_side
@@ -38,7 +38,7 @@ class EmotionModel(Model[Pixels, list[Face]]):
 
             self._deepface: Any = DeepFace
             self._no_face: type[Exception] = FaceNotDetected
-            # DeepFace's own session takes every core, and its file is always the one in its home.
+            # DeepFace's own session uses every core and reads only the file in DEEPFACE_HOME.
             network.build_session = self._session
             DeepFace.build_model(task="facial_attribute", model_name="Emotion")
             self.warm_up()
@@ -51,7 +51,7 @@ class EmotionModel(Model[Pixels, list[Face]]):
         self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def warm_up(self) -> None:
-        """One search for faces and one pass of the network; raises when either is broken."""
+        """Run the face detector and the network once; raises when either is broken."""
         self.faces(np.zeros((64, 64, 3), np.uint8))
         self._analyze(np.zeros((64, 64, 3), np.uint8), "skip")
 
@@ -60,7 +60,7 @@ class EmotionModel(Model[Pixels, list[Face]]):
         return [self.faces(image) for image in items]
 
     def faces(self, image: Pixels) -> list[Face]:
-        """The faces of an RGB image (h, w, 3) of 0–255, regions in its own pixels; an empty list when there is none.
+        """The faces of an RGB image (h, w, 3) of 0–255, regions in its pixels; an empty list when there is none.
 
         Raises:
             ModelFailed: the detector failed, or a score is not finite.
@@ -80,7 +80,7 @@ class EmotionModel(Model[Pixels, list[Face]]):
         return [_face(entry, scale) for entry in found]
 
     def _session(self, file_name: str, source_url: list[str]) -> Any:
-        """The network's session: of our file, or of the one in DeepFace's home, downloaded when it is not there."""
+        """The network's session, on the configured file or the one in DEEPFACE_HOME, downloaded if missing."""
         import onnxruntime
         from deepface.commons.weight_utils import download_weights_if_necessary
 
@@ -102,6 +102,6 @@ def _face(entry: dict[str, Any], scale: float) -> Face:
     if not np.isfinite(list(scores.values())).all():
         raise ModelFailed("the emotion network gave a score that is not finite")
     region = {side: round(entry["region"][side] / scale) for side in ("x", "y", "w", "h")}
-    # Haar cascades give a weight that is not bounded, DeepFace passes it on.
+    # Haar cascades give an unbounded weight, which DeepFace returns as the confidence.
     confidence = min(1.0, max(0.0, float(entry["face_confidence"])))
     return Face(str(entry["dominant_emotion"]), scores, confidence, region)

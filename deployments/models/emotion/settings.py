@@ -1,4 +1,4 @@
-"""What is configured of Emotion: the settings, and the entry of models.yaml."""
+"""The configuration of Emotion: its settings and its entry in models.yaml."""
 
 from typing import Literal
 

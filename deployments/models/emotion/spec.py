@@ -1,4 +1,4 @@
-"""What Emotion is, read without its libraries."""
+"""The spec of Emotion, importable without its libraries."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a language model is told to say of a photograph, and how its answer is read."""
+"""The prompt that asks a language model to assess a photograph, and the parser of its answer."""
 
 import base64
 import json
@@ -59,9 +59,13 @@ class LlmPhotoAnalysis(BaseModel):
 
 @dataclass(frozen=True)
 class LlmQuestion:
-    """`jpeg`: an image that was checked and shrunk already. `model` None: the configured one.
+    """One photograph to assess.
 
-    `prompt` takes the place of ours. `language` None: English in our prompt, whatever `prompt` says in another.
+    Attributes:
+        jpeg: the image, already validated and reduced.
+        model: None: the configured one.
+        prompt: replaces the default prompt.
+        language: of the answer. None: English with the default prompt, otherwise what `prompt` asks for.
     """
 
     jpeg: bytes = field(repr=False)
@@ -73,7 +77,7 @@ class LlmQuestion:
 
 @dataclass(frozen=True)
 class LlmAnswer:
-    """`model_used` is the provider's word for it; `tokens_used` counts every call that this answer took."""
+    """`model_used` is the model's name as the provider reports it; `tokens_used` is the total over all calls."""
 
     analysis: LlmPhotoAnalysis
     model_used: str
@@ -82,7 +86,7 @@ class LlmAnswer:
 
 
 def schema() -> dict[str, Any]:
-    """The analysis as every provider takes it: OpenAI wants all fields required, Anthropic no bounds of numbers."""
+    """A JSON schema that every provider accepts: OpenAI requires all fields, Anthropic refuses bounds of numbers."""
     kept = ("type", "anyOf", "items", "description")
     fields = LlmPhotoAnalysis.model_json_schema()["properties"]
     properties = {name: {word: part[word] for word in kept if word in part} for name, part in fields.items()}
@@ -90,7 +94,7 @@ def schema() -> dict[str, Any]:
 
 
 def first_message(question: LlmQuestion, in_words: bool) -> dict[str, Any]:
-    """The question as OpenAI's chat message; `in_words`: with the schema, where nothing else enforces it."""
+    """The question as an OpenAI chat message; `in_words` adds the schema to the prompt if nothing else enforces it."""
     if question.prompt is None:
         fields = "\n".join(f"- {name}: {part.description}" for name, part in LlmPhotoAnalysis.model_fields.items())
         text = PROMPT.format(fields=fields, language=question.language or "English")
@@ -115,7 +119,7 @@ def find_object(text: str) -> dict[str, Any] | None:
         except ValueError:
             position = start + 1
             continue
-        except RecursionError:  # no answer of ours is deep; to go on would cost the square of its length
+        except RecursionError:  # a valid answer is never that deep, and going on would take quadratic time
             break
         if position - start > longest:
             longest, found = position - start, value
@@ -127,10 +131,10 @@ def parse(text: str, cut_off: bool) -> LlmPhotoAnalysis:
 
     Args:
         text: the answer.
-        cut_off: whether it ended because it may be no longer, which is then said too.
+        cut_off: whether it ended at max_tokens; the error then says so.
 
     Raises:
-        LlmAnswerInvalid: it has none.
+        LlmAnswerInvalid: it contains no valid analysis.
     """
     answer = find_object(text)
     problems = ["there is no JSON object in it"]

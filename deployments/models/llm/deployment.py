@@ -16,11 +16,11 @@ logger = logging.getLogger("ray.serve.panoptes.llm")
 
 @serve.deployment
 class Llm:
-    """One replica: it computes nothing and waits for providers, so one serves many questions at a time."""
+    """One replica. It only waits for providers, so it serves many questions at a time."""
 
     def __init__(self, config: LlmConfig) -> None:
         started = time.perf_counter()
-        # LiteLLM takes seconds and 300 MB, for nothing where no provider can be asked.
+        # Importing LiteLLM takes seconds and 300 MB, so it is skipped when no provider is configured.
         self._llm = VisionLlm(config) if config.base_url or any(config.api_keys.values()) else None
         self._load_time_ms = (time.perf_counter() - started) * 1000
         self._metrics = ModelMetrics("llm")
@@ -35,10 +35,10 @@ class Llm:
             return await self._llm.analyze(question)
 
     async def status(self) -> tuple[ModelStatus, ...]:
-        """How this replica is: `items` are its answers, `batches` its calls of providers."""
+        """The status of this replica: `items` counts its answers, `batches` its calls of providers."""
         questions, calls = (self._llm.questions, self._llm.calls) if self._llm else (0, 0)
         error = self._llm.problem() if self._llm else NO_KEY
         return (ModelStatus("llm", "provider", self._load_time_ms, 0, questions, calls, error),)
 
     async def check_health(self) -> None:
-        """Always well: a provider that fails is not mended by another replica."""
+        """Always healthy: another replica would not repair a provider that fails."""

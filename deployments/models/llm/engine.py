@@ -1,4 +1,4 @@
-"""A vision language model at its provider assesses a photograph; LiteLLM speaks to it. No Ray in here."""
+"""Photo assessment by a vision language model at its provider, called through LiteLLM. No Ray in here."""
 
 import asyncio
 import logging
@@ -25,21 +25,21 @@ from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModel
 
 logger = logging.getLogger("ray.serve.panoptes.llm")
 
-# The providers that can be asked, and where each one's key comes from. LiteLLM knows many more, but some of them are
-# addresses of this machine or its network, which must not be a client's to choose.
+# The supported providers and the environment variables of their keys. LiteLLM knows many more, but some of them are
+# addresses of this machine or its network, which a client must not be able to choose.
 KEY_VARIABLES = {provider: f"{provider.upper()}_API_KEY" for provider in LLM_PROVIDERS}
 
 NO_KEY = f"No provider can be asked: set one of {', '.join(KEY_VARIABLES.values())}, or LLM_BASE_URL"
 
-# Segments begin with a letter or digit: a name becomes a part of the provider's URL and must not climb out of it.
+# Each segment begins with a letter or digit: a name becomes part of the provider's URL, and `..` would leave its path.
 MODEL_NAME = re.compile(r"[a-z0-9][\w.:@-]*(/[a-z0-9][\w.:@-]*)*", re.ASCII | re.IGNORECASE)
 LONGEST_MODEL_NAME = 200
 
 LONGEST_ANSWER = 20_000  # characters of an answer that are read: more than 2,000 tokens
-LONGEST_REASON = 300  # characters of a provider's own words that are passed on
+LONGEST_REASON = 300  # characters of a provider's error message that are passed on
 LONGEST_WAIT_S = 3600
 
-# What litellm puts before a provider's words, often more than once.
+# The prefixes that litellm puts before a provider's message, often several.
 LITELLM_NAMES = re.compile(r"^((litellm\.)?\w+(Error|Exception|Timeout)(: | - ))*")
 
 # Read by litellm while it is imported: no lists from the network, no `.env` of the working directory, no advertising in
@@ -50,13 +50,13 @@ LITELLM_ENVIRONMENT = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_DISABLE_BUG_REPORT_LINK": "True",
 }
-# These log requests, some with their headers or URLs, where a key may stand.
+# These loggers write requests, some with headers or URLs that may contain a key.
 TALKATIVE = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai._base_client", "httpx")
 
 
 @dataclass(frozen=True)
 class LlmConfig:
-    """What an operator decides. Models are named as LiteLLM names them: `provider/name`, or a well-known name alone.
+    """The operator's configuration. Models have LiteLLM's names: `provider/name`, or a well-known name alone.
 
     `api_keys` is by provider (`KEY_VARIABLES`). `base_url` replaces OpenAI's own address for `openai/…` models, which
     then need no key; `timeout_s` is for one call of a provider, from its start to the last byte of the answer.
@@ -87,16 +87,18 @@ class _Reply:
 
 
 class VisionLlm:
-    """Asks the chosen model, and when its provider fails the configured fallbacks in their order.
+    """Asks the chosen model and, when its provider fails, the configured fallbacks in order.
 
-    `questions` were answered in `calls` of providers.
+    Attributes:
+        questions: how many questions were answered.
+        calls: how many calls of providers were made.
     """
 
     def __init__(self, config: LlmConfig) -> None:
         """Import litellm, which takes seconds.
 
         Raises:
-            LlmModelUnknown: a configured model that cannot be asked.
+            LlmModelUnknown: a configured model has no supported provider.
         """
         self._config = config
         self._litellm = _import_litellm()
@@ -104,13 +106,13 @@ class VisionLlm:
         self.questions = self.calls = 0
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
-        """Have one photograph assessed.
+        """Assess one photograph.
 
         Raises:
-            LlmModelUnknown: of the question's own model; nothing was sent.
-            LlmKeyMissing: of the chosen model's provider; nothing was sent.
-            LlmProviderFailed: neither the chosen model nor a fallback that has a key could be asked.
-            LlmAnswerInvalid: the model did not answer as it should, not even when told what is wrong.
+            LlmModelUnknown: the question's model has no supported provider; nothing was sent.
+            LlmKeyMissing: the chosen model's provider has no key; nothing was sent.
+            LlmProviderFailed: the chosen model failed, and so did every fallback that has a key.
+            LlmAnswerInvalid: the model's answer was invalid, and so was its repaired answer.
         """
         started = time.perf_counter()
         chosen = self._resolve(question.model) if question.model else self._default
@@ -132,7 +134,7 @@ class VisionLlm:
         raise LlmProviderFailed("; ".join(map(str, failures)), min(waits, default=None))
 
     async def _ask(self, model: _Model, question: LlmQuestion, tokens: list[int]) -> tuple[LlmPhotoAnalysis, str]:
-        """The analysis and the model that made it, after one repair if need be; `tokens` grows with each call."""
+        """The analysis and the model that made it, after at most one repair; each call appends to `tokens`."""
         response_format, in_words = self._response_format(model)
         messages = [first_message(question, in_words)]
         reply = await self._call(model, messages, response_format, question.max_tokens)
@@ -162,7 +164,7 @@ class VisionLlm:
                     max_tokens=max_tokens,
                     api_key=self._key(model),
                     api_base=self._config.base_url or None if model.provider == "openai" else None,
-                    # Fallbacks are ours to choose, and waiting is the client's.
+                    # This class chooses the fallbacks, and the client decides whether to wait.
                     num_retries=0,
                     max_retries=0,
                     drop_params=True,
@@ -181,13 +183,13 @@ class VisionLlm:
                 getattr(used, "total_tokens", None) or 0,
                 choice.finish_reason == "length",
             )
-        # Not where litellm's error is being handled: it holds the request, and would hang on ours as its context.
+        # Raised outside the `except`: litellm's error holds the request and would be chained to ours as its context.
         raise failure
 
     def _failure(self, model: _Model, error: Exception) -> LlmProviderFailed:
         status = getattr(error, "status_code", None)
         if status in (401, 403):
-            # Providers repeat the key in these, or parts of it.
+            # The provider's message may repeat the key or parts of it.
             return LlmProviderFailed(
                 f"{model} refused to answer ({status}): check {KEY_VARIABLES[model.provider]} and what it may use"
             )
@@ -204,7 +206,7 @@ class VisionLlm:
             provider, name = "", model
         if len(model) <= LONGEST_MODEL_NAME and MODEL_NAME.fullmatch(name):
             if not slash:
-                with suppress(Exception):  # litellm's way to say that it does not know it
+                with suppress(Exception):  # litellm raises for a model that it does not know
                     provider = self._litellm.get_llm_provider(name)[1]
             if provider in KEY_VARIABLES:
                 return _Model(provider, name)
@@ -212,7 +214,7 @@ class VisionLlm:
         raise LlmModelUnknown(f"There is no provider for the model {model[:LONGEST_MODEL_NAME]!r}: use one of {known}")
 
     def problem(self) -> str | None:
-        """Why the configured model cannot be asked."""
+        """Why the configured model cannot be asked; None when it can."""
         return self._missing_key(self._default)
 
     def _missing_key(self, model: _Model) -> str | None:
@@ -223,25 +225,25 @@ class VisionLlm:
 
     def _key(self, model: _Model) -> str:
         key = self._config.api_keys.get(model.provider, "")
-        # A server of one's own may want no key, but OpenAI's client wants one.
+        # A self-hosted server may need no key, but OpenAI's client requires one.
         return key or ("none" if model.provider == "openai" and self._config.base_url else "")
 
     def _response_format(self, model: _Model) -> tuple[dict[str, Any] | None, bool]:
-        """How the model is held to the schema, and whether the prompt has to say it in words."""
+        """The response format to request, and whether the prompt has to contain the schema."""
         if self._litellm.supports_response_schema(model=model.name, custom_llm_provider=model.provider):
             named = {"name": "photo_analysis", "schema": schema(), "strict": True}
             return {"type": "json_schema", "json_schema": named}, False
-        # OpenAI's servers and those like them have a mode for JSON; elsewhere litellm would imitate it with a tool.
+        # OpenAI-compatible servers have a JSON mode; for other providers litellm would imitate it with a tool.
         return ({"type": "json_object"} if model.provider == "openai" else None), True
 
 
 def _import_litellm() -> Any:
-    """LiteLLM without its network access at import, its prints, its logs and its telemetry."""
+    """Import LiteLLM without its network access at import, its prints, its logs and its telemetry."""
     os.environ.update(LITELLM_ENVIRONMENT)
     litellm: Any = import_module("litellm")
     litellm.suppress_debug_info = litellm.turn_off_message_logging = litellm.drop_params = True
     litellm.telemetry = litellm.set_verbose = False
-    # Plain httpx: one kind of client, which a cancelled call leaves closed.
+    # Plain httpx, whose client is closed when a call is cancelled.
     litellm.disable_aiohttp_transport = True
     for name in TALKATIVE:
         logging.getLogger(name).disabled = True
@@ -249,7 +251,7 @@ def _import_litellm() -> Any:
 
 
 def _retry_after_s(error: Exception) -> int | None:
-    """The whole seconds of a provider's Retry-After, within reason."""
+    """A provider's Retry-After in whole seconds, clipped to 1–3,600; None without a valid one."""
     response = getattr(error, "response", None)
     headers = getattr(error, "litellm_response_headers", None) or getattr(response, "headers", None) or {}
     try:

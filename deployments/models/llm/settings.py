@@ -1,4 +1,4 @@
-"""The settings of the vision language models, which are asked at their providers."""
+"""The settings of the vision language models."""
 
 from typing import Annotated
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What the vision language model is, read without LiteLLM."""
+"""The spec of the vision language model, importable without LiteLLM."""
 
 from collections.abc import Mapping
 from typing import Any

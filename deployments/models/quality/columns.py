@@ -1,4 +1,4 @@
-"""What Quality fills in a job's table."""
+"""The columns of Quality in a job's table."""
 
 from dataclasses import asdict
 from typing import Any

@@ -24,7 +24,7 @@ from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
-# Below this BRISQUE's second scale has no neighbourhoods left.
+# In pixels. A smaller picture has no neighbourhoods left on BRISQUE's second scale.
 SMALLEST_SIDE = 16
 LONGEST_RATIO = 2
 NETWORKS = 2
@@ -39,11 +39,11 @@ class QualityModel(Model[Pixels, QualityMeasures]):
         """Load and warm up. A picture of more than `max_pixels` is scaled down first.
 
         Raises:
-            WeightsNotFound: a file is neither there nor reachable, or is not what it should be.
+            WeightsNotFound: a file is neither on the disk nor downloadable, or is no checkpoint of its model.
         """
         cv2.setNumThreads(device.threads)
-        # The measures run side by side, on a half of the threads each: two networks at once keep the cores busier than
-        # one after the other on all of them.
+        # The two networks run in parallel on half of the threads each: that keeps the cores busier than running one
+        # after the other on all threads.
         torch.set_num_threads(max(1, device.threads // NETWORKS))
         self._side_by_side = ThreadPoolExecutor(NETWORKS, thread_name_prefix="measure")
         self.device, self.device_name, self._max_pixels = device, device.name, max_pixels
@@ -56,7 +56,7 @@ class QualityModel(Model[Pixels, QualityMeasures]):
         keep_freed_memory()
 
     def warm_up(self) -> None:
-        """One pass of each; raises ModelFailed when the model or its device is broken."""
+        """Run each measure once; raises ModelFailed when the model or its device is broken."""
         self.measure(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
 
     def results(self, items: list[Pixels]) -> list[QualityMeasures]:
@@ -94,21 +94,21 @@ class QualityModel(Model[Pixels, QualityMeasures]):
             return None
         try:
             score = self._score(self._brisque, tensor)
-        except AssertionError:  # pyiqa's way to say that all pixels are the same
+        except AssertionError:  # pyiqa raises it when all pixels are the same
             return None
         return score if math.isfinite(score) else None
 
     def _bounded(self, image: Pixels) -> Pixels:
         height, width = image.shape[:2]
         if height * width <= self._max_pixels:
-            return np.require(image, requirements="W")  # torch wants memory that it could write
+            return np.require(image, requirements="W")  # torch requires writable memory
         scale = math.sqrt(self._max_pixels / (height * width))
         size = (max(1, int(width * scale)), max(1, int(height * scale)))
         return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _centre(tensor: torch.Tensor) -> torch.Tensor:
-    """The middle of a long picture: NIMA scales the shorter side up to its own, and only then cuts out the square."""
+    """The middle of a long picture: NIMA scales the whole of it before it crops the centre, so the rest is wasted."""
     height, width = tensor.shape[-2:]
     longest = LONGEST_RATIO * min(height, width)
     top, left = max(0, (height - longest) // 2), max(0, (width - longest) // 2)
@@ -122,7 +122,7 @@ def _timed(load: Callable[[], Any]) -> tuple[Any, float]:
 
 def _load_brisque(weights: FileWeights) -> BRISQUE:
     path = _fetch(weights)
-    _read_tensors(weights, path)  # pyiqa reads with pickle: what is more than tensors is refused before
+    _read_tensors(weights, path)  # pyiqa unpickles the file: anything but tensors is refused first
     return BRISQUE(pretrained_model_path=path)
 
 

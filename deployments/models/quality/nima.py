@@ -12,7 +12,7 @@ from pyiqa.archs import nima_arch
 def build_nima(base_model_name: str, num_classes: int) -> torch.nn.Module:
     """The network with random weights, in training mode.
 
-    It takes (n, 3, h, w) RGB in 0–1 and, in evaluation, looks at the centre at the size its backbone was made for.
+    It takes (n, 3, h, w) RGB in 0–1. In evaluation mode it scales a picture and crops its centre to the input size.
 
     Args:
         base_model_name: timm's name of the backbone.

@@ -1,4 +1,4 @@
-"""What is configured of Quality: the settings, and the entry of models.yaml."""
+"""The configuration of Quality: its settings and its entry in models.yaml."""
 
 from pydantic import Field
 

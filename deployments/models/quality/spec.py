@@ -1,4 +1,4 @@
-"""What Quality is, read without its libraries."""
+"""The spec of Quality, importable without its libraries."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast

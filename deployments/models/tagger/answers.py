@@ -1,4 +1,4 @@
-"""What the tagger answers. The ingress and the jobs read this without torch."""
+"""The answer of the tagger. The ingress and the jobs import it without torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Tag:
-    """`probability` 0–1, among all the labels that the model knows."""
+    """`probability`: 0–1, over all labels of the model."""
 
     label: str
     probability: float

@@ -1,4 +1,4 @@
-"""What the tagger fills in a job's table."""
+"""The columns of the tagger in a job's table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

@@ -28,5 +28,5 @@ class Tagger(PretrainedReplica[NDArray[np.float32]]):
         return best(self._labels, (await self._look_at([image]))[0], count)
 
     async def analyze_frames(self, frames: Pixels, count: int) -> list[Tag]:
-        """As `analyze` for the frames (n, h, w, 3) of a video: by the mean of their probabilities."""
+        """The `count` most probable labels of the frames (n, h, w, 3) of a video, by their mean probabilities."""
         return best(self._labels, np.mean(await self._look_at(list(frames)), axis=0), count)

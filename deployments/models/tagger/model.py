@@ -15,7 +15,7 @@ Probabilities = NDArray[np.float32]
 
 
 class TaggerModel(PretrainedModel[Probabilities]):
-    """Probabilities (k,) of the model's own labels, in its order; without ImageNet's background, less than 1 together.
+    """Probabilities (k,) of the model's labels, in its order. Without ImageNet's background they sum to less than 1.
 
     Attributes:
         labels: the k names.
@@ -26,15 +26,15 @@ class TaggerModel(PretrainedModel[Probabilities]):
 
     def _loaded(self) -> None:
         names = self._model.config.id2label
-        # ImageNet's names are lists of synonyms.
+        # ImageNet's names are lists of synonyms; the first one is kept.
         self.labels = [str(names[index]).split(",", maxsplit=1)[0].strip() for index in range(len(names))]
-        # The first of 1,001 is nothing that a picture shows.
+        # A model with 1,001 classes has a background class first, which is no label.
         self._background = len(names) == 1001 and self.labels[0] == "background"
         if self._background:
             del self.labels[0]
 
     def prepare(self, image: Pixels) -> Tensor:
-        """As `PretrainedModel.prepare`; of a very long picture the middle, which is all that would be left of it."""
+        """As `PretrainedModel.prepare`; a very long picture is cut to its middle, which contains the centre crop."""
         return super().prepare(image[middle(*image.shape[:2])])
 
     def _compute(self, pixels: Tensor) -> list[Probabilities]:

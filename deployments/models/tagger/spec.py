@@ -1,4 +1,4 @@
-"""What the tagger is, read without its libraries."""
+"""The spec of the tagger, importable without its libraries."""
 
 from deployments.models.tagger.settings import TaggerSettings
 from deployments.pictures.inputs import Reduced
