@@ -34,26 +34,26 @@ Handles = Mapping[str, DeploymentHandle[Any]]
 
 
 class ServedModels(Looker):
-    """The models that are switched on, each its own deployment, looking side by side."""
+    """The enabled models, each a deployment of its own, called in parallel."""
 
     def __init__(self, handles: Handles, clip: ClipWeights | None) -> None:
         """`handles`: by the deployment's name."""
         self._handles, self._clip = handles, clip
 
     async def look(self, prepared: Prepared) -> Result:
-        """What the models say."""
+        """The models' answers on an upload."""
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = {name: group.create_task(self._ask(name, pixels)) for name, pixels in prepared.inputs.items()}
         except ExceptionGroup as failures:
-            # What one model says against the image weighs more than that another one is away.
+            # A failure that is charged to the image takes precedence over an unavailable model.
             raise min(failures.exceptions, key=lambda error: isinstance(error, LookerAway)) from None
         said = {name: task.result() for name, task in tasks.items()}
         vectors = {self._clip.id: said["Clip"][0]} if self._clip and "Clip" in said else {}
         return Result(0.0, caption=said.get("Captioner"), tags=tuple(said.get("Tagger", ())), vectors=vectors)
 
     def _call(self, name: str, pixels: Pixels) -> Call[Any]:
-        """What each model is asked about an upload."""
+        """Call a model with its input of an upload."""
         handle = self._handles[name]
         if name == "Clip":
             asked: Call[Any] = handle.embed_images.remote(pixels[np.newaxis])
@@ -72,17 +72,17 @@ class ServedModels(Looker):
             raise LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).") from error
 
     async def _charged(self, name: str, error: Exception) -> LookerAway | LookFailed:
-        """Whether an attempt of the image is charged for a call that came to no answer."""
+        """The error for a call without an answer: LookFailed counts as an attempt of the image, LookerAway does not."""
         failure = failure_of(error)
         if failure is Failure.BUSY:
             return LookerAway(f"{name} has no room or is not there.")
         if failure is Failure.LATE:
-            # A handle waits for as long as no replica runs; one that is there and still silent is the image's doing.
+            # A handle waits while no replica runs. If a replica runs and still gives no answer, the image is the cause.
             if not await self._is_there(name):
                 return LookerAway(f"{name} is not there.")
             return LookFailed(f"{name} gave no answer within {CATALOGUE.timeout_s:g} s.")
         if failure is Failure.ENDED:
-            # One replica that ends says nothing against the image; as many in a row as `CATALOGUE` asks do.
+            # One replica that ends is no sign of a bad image; as many in a row as `CATALOGUE` has attempts are.
             return LookFailed(f"{CATALOGUE.attempts} replicas of {name} ended while they looked at the image.")
         return LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).")
 
@@ -97,19 +97,19 @@ class ServedModels(Looker):
 
 @serve.deployment
 class Cataloguer:
-    """One worker. It takes no requests but to wake it: its work is in the database."""
+    """One worker. Its work comes from the database; the only request that it takes is `wake`."""
 
     def __init__(
         self, config: CatalogueConfig, handles: Handles, clip: ClipWeights | None, wanted: CatalogueInputs, pace: Pace
     ) -> None:
-        """Begin to work.
+        """Start the worker.
 
         Args:
             config: where the catalogue is.
             handles: the models that are switched on.
-            clip: what CLIP serves, None when it is switched off.
-            wanted: what the worker makes of a file: an input for each of `handles`.
-            pace: how it works.
+            clip: the weights that CLIP serves; None when it is switched off.
+            wanted: what to prepare from a file: an input for each of `handles`.
+            pace: its parallelism and its times.
         """
         stages = metrics.Counter(
             "panoptes_catalogue_stage_seconds_total",
@@ -129,11 +129,11 @@ class Cataloguer:
         logger.info("The catalogue's worker %s begins; models: %s", name, ", ".join(sorted(handles)) or "none")
 
     async def wake(self) -> None:
-        """There is an upload."""
+        """Tell the worker that there is an upload."""
         self._worker.wake()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
-        """What `scaling.by_backlog` decides from: images that are due or under way. Measured while it is known."""
+        """The input of `scaling.by_backlog`: how many images are due or in progress. Empty when that is not known."""
         try:
             backlog = await self._worker.backlog()
         except CatalogueError:
@@ -143,7 +143,7 @@ class Cataloguer:
         return {BACKLOG: float(backlog.ready + backlog.leased)}
 
     async def check_health(self) -> None:
-        """Raises when the worker has ended, so that Serve replaces the replica; a database that is away is not that."""
+        """Raises when the worker has ended, so that Serve replaces the replica; it survives a missing database."""
         if self._running.done():
             error = None if self._running.cancelled() else self._running.exception()
             raise RuntimeError("The catalogue's worker has ended.") from error

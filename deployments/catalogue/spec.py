@@ -1,4 +1,4 @@
-"""What the catalogue's worker is, read without its libraries."""
+"""The spec of the catalogue's worker, importable without its libraries."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +16,7 @@ CATALOGUER = Weights("cataloguer", "processing of the catalogue's uploads", "pan
 
 
 def catalogue_config(settings: Settings) -> CatalogueConfig:
-    """Where the catalogue of these settings is."""
+    """The catalogue's configuration, from the settings."""
     own = settings.catalogue
     return CatalogueConfig(own.database, own.store, own.max_attempts)
 
@@ -41,7 +41,7 @@ def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mappi
 
 
 def _check(config: CatalogueConfig) -> None:
-    """SettingsError for a database or a store that there cannot be; one that does not answer now may do so later."""
+    """Raise SettingsError for an invalid database or store URL; a store that does not answer now may do so later."""
     from deployments.catalogue.errors import StoreUnavailable
     from deployments.catalogue.sql.database import database_url
     from deployments.catalogue.store.opening import open_store

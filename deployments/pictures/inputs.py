@@ -1,7 +1,7 @@
-"""What a model is given of a picture: fitted into a square, reduced, or whole.
+"""The kinds of input that a model takes of a picture: fitted to a square, reduced, or whole.
 
-Whoever decodes a picture for several models (the ingress, the catalogue's worker, a job) makes each model's input from
-one decoded image, and a JPEG is decoded no larger than the largest of them needs.
+The ingress, the catalogue's worker and the jobs decode a picture once for several models and make each model's input
+from it. A JPEG is decoded no larger than the largest input needs.
 """
 
 from collections.abc import Iterable
@@ -35,8 +35,8 @@ class Fitted:
 class Reduced:
     """(h, w, 3): reduced by whole factors while no side gets shorter than `least` pixels.
 
-    With `crop` both sides are reduced alike, and of a very long picture the middle is taken: for a model that keeps a
-    picture's shape and looks at its centre.
+    With `crop` both sides are reduced by the same factor, and a very long picture is cut to its middle: for a model
+    that keeps the aspect ratio and crops the centre.
     """
 
     least: int
@@ -44,7 +44,7 @@ class Reduced:
 
     @property
     def shortest_side(self) -> int:
-        """As `Fitted.shortest_side`: `decode` gives at least twice as much as it is asked for."""
+        """As `Fitted.shortest_side`. Half of `least`, because `decode` gives at least twice what it is asked for."""
         return self.least // 2
 
     def of(self, image: Image.Image) -> Pixels:
@@ -67,6 +67,6 @@ PictureInput = Fitted | Reduced | Whole
 
 
 def shortest_side(inputs: Iterable[PictureInput]) -> int | None:
-    """The shorter side in pixels that suffices for all of these inputs; None where one of them wants every pixel."""
+    """The shorter side in pixels that suffices for all of these inputs; None where one of them needs every pixel."""
     sides = [one.shortest_side for one in inputs]
     return None if None in sides else max((side for side in sides if side is not None), default=1)

@@ -1,6 +1,6 @@
-"""How a deployment's handle is called: with a deadline, and again where its replica ended or had no room.
+"""Calls of deployment handles, with a deadline and with retries.
 
-The ingress, the catalogue's workers and the jobs all call through `call`; what they differ in is their `CallPolicy`.
+The ingress, the catalogue's workers and the jobs all use `call`, each with its own `CallPolicy`.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ from deployments.runtime.errors import ModelError, ModelFailed
 
 logger = logging.getLogger("ray.serve.panoptes.calls")
 
-# An argument goes into the message itself, which costs less than the object store, up to half of gRPC's limit (bytes).
+# In bytes, half of gRPC's limit. An argument up to this size travels in the message, cheaper than by the object store.
 LARGEST_VALUE = 2 * 1024 * 1024
-# What a call raises when it comes to no answer. Anything else is a mistake of the caller's own code.
+# The errors of a call that got no answer. Any other error is a bug in the calling code.
 CALL_ERRORS = (
     RayError, BackPressureError, DeploymentUnavailableError, ModelError, AioRpcError, TimeoutError,
 )  # fmt: skip
@@ -34,37 +34,37 @@ Value_co = TypeVar("Value_co", covariant=True)
 
 
 class Call(Protocol[Value_co]):
-    """What a handle's `remote` gives."""
+    """The response that a handle's `remote` returns."""
 
     def __await__(self) -> Generator[None, None, Value_co]: ...
     def cancel(self) -> None: ...
 
 
 class Failure(Enum):
-    """Why a call came to no answer."""
+    """Why a call got no answer."""
 
     ENDED = auto()  # the replica, or the node that kept its answer, ended
-    BUSY = auto()  # there is no room, or no replica
+    BUSY = auto()  # every queue is full, or there is no replica
     LATE = auto()  # no answer within the policy's time
     BROKEN = auto()  # the model or its device failed; Serve replaces the replica
     REFUSED = auto()  # the model answered that it cannot do this
     OTHER = auto()
 
 
-# What may pass when somebody waits.
+# The failures after which a later call may succeed.
 PASSING = frozenset({Failure.ENDED, Failure.BUSY, Failure.LATE, Failure.BROKEN, Failure.OTHER})
 
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """How a caller deals with calls that come to no answer.
+    """When and how often a call that got no answer is made again.
 
     Attributes:
-        attempts: calls at most.
-        retried: the failures after which it calls again.
-        timeout_s: time for one call; None where the caller's own deadline bounds it.
-        pause_s: before the second call, on average; doubled before each further one.
-        longest_pause_s: no pause is longer, on average.
+        attempts: most calls, the first one included.
+        retried: the failures after which the call is made again.
+        timeout_s: of one call; None where the caller has its own deadline.
+        pause_s: average pause before the second call; doubled before each further call.
+        longest_pause_s: largest average pause.
     """
 
     attempts: int
@@ -74,18 +74,18 @@ class CallPolicy:
     longest_pause_s: float
 
     def pause_before(self, attempt: int) -> float:
-        """Seconds before the call number `attempt` (from 1), spread so that many callers do not return as one."""
+        """Seconds to wait after the failed call number `attempt` (from 1), randomised so that callers spread out."""
         pause: float = min(self.longest_pause_s, self.pause_s * 2.0 ** (attempt - 1))
         return pause * random.uniform(0.5, 1.5)
 
 
 ENDED_ONLY = frozenset({Failure.ENDED})
-# A request that makes every replica end which looks at it ends three of them and no more.
+# A request that crashes every replica it reaches crashes three of them at most.
 INGRESS = CallPolicy(attempts=3, retried=ENDED_ONLY, timeout_s=None, pause_s=0.2, longest_pause_s=0.2)
 # For calls that cost money or must not be made twice.
 INGRESS_ONCE = CallPolicy(attempts=1, retried=frozenset(), timeout_s=None, pause_s=0, longest_pause_s=0)
 CATALOGUE = CallPolicy(attempts=3, retried=ENDED_ONLY, timeout_s=60, pause_s=0.2, longest_pause_s=2)
-# A slow model's queue is part of the time; a replica that hangs is replaced long before.
+# The timeout includes the wait in a slow model's queue; a replica that hangs is replaced long before it is over.
 JOBS = CallPolicy(attempts=6, retried=PASSING, timeout_s=600, pause_s=0.5, longest_pause_s=10)
 
 
@@ -97,17 +97,17 @@ async def call(
     retrying: Callable[[], None] | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> Value:
-    """The answer of a deployment.
+    """Call a deployment and return its answer.
 
     Args:
         deployment: its name in the Serve config.
-        ask: makes the call. It is made again, so what it asks for must be the same however often it is done.
-        policy: when and how often it is made again.
-        retrying: hears of every further call.
-        sleep: waits for so many seconds.
+        ask: makes the call. It may be made several times, so it must be idempotent if the policy retries.
+        policy: when and how often the call is made again.
+        retrying: called before every retry.
+        sleep: waits for the given seconds.
 
     Raises:
-        The last call's error, one of CALL_ERRORS, as it came; `failure_of` says what it means.
+        The last call's error, one of CALL_ERRORS, unchanged; `failure_of` classifies it.
     """
     for attempt in range(1, policy.attempts + 1):
         try:
@@ -127,19 +127,19 @@ async def _within(made: Call[Value], timeout_s: float | None) -> Value:
         async with asyncio.timeout(timeout_s):
             return await made
     except (TimeoutError, asyncio.CancelledError):
-        # A call that went by reference is not cancelled with its caller: the model would compute for nobody.
+        # A call by reference is not cancelled with its caller: the model would compute an answer that nobody reads.
         made.cancel()
         raise
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """What a model raised: Ray hands it over inside an error of its own, which prints a stack trace."""
+    """The error that a model raised. Ray wraps it in an error of its own, whose text contains a stack trace."""
     return getattr(error, "cause", None) or error
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Why a call came to no answer, from what it raised."""
-    # A replica that is stopped while it works cancels what came by value; the handle passes gRPC's own error on.
+    """Why a call got no answer, from the error that it raised."""
+    # A replica that is stopped while it works cancels its calls by value; the handle then raises gRPC's own error.
     stopped = isinstance(error, AioRpcError) and error.code() is StatusCode.CANCELLED
     cause = cause_of(error)
     if stopped or isinstance(error, RayActorError | ObjectLostError):
@@ -154,5 +154,7 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def in_object_store(pixels: Pixels) -> Any:
-    """What several deployments are called with: a large array's place in the object store, a small one itself."""
+    """The argument for calls of several deployments: the reference of a large array that is put into the object store,
+    or a small array itself.
+    """
     return ray.put(pixels) if pixels.nbytes > LARGEST_VALUE else pixels

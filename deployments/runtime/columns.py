@@ -1,4 +1,4 @@
-"""What an analysis fills in a job's table. Needs the extra `jobs`."""
+"""The columns of an analysis in a job's table. Needs the extra `jobs`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Columns:
 
     Attributes:
         fields: their names and types.
-        values: from the model's answer on a picture to the columns' values.
+        values: makes the columns' values from the model's answer on a picture.
     """
 
     fields: tuple[pa.Field, ...]

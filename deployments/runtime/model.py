@@ -1,4 +1,4 @@
-"""What every model's plain class has in common, so that one kind of replica serves all of them. No Ray in here."""
+"""The base class of all models, so that one kind of replica serves all of them. No Ray in here."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Model(ABC, Generic[Item, Result]):
 
     Attributes:
         parts: the weights that are loaded; several where one deployment serves several models.
-        load_times_s: seconds from nothing to warmed up, for each part.
+        load_times_s: seconds to load and warm up each part.
         device_name: `cpu`, or the GPU's own name.
     """
 

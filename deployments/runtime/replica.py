@@ -1,4 +1,4 @@
-"""What every model's replica has in common: requests gathered into batches, metrics, status and health."""
+"""The base class of all model replicas: batches, metrics, status and health."""
 
 import logging
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ Result = TypeVar("Result")
 
 
 class ModelReplica(Generic[Item, Result]):
-    """A model in its replica. A deployment adds the methods that its callers ask."""
+    """A model in its replica. A deployment adds the methods that its callers call."""
 
     def __init__(self, model: Model[Item, Result], max_batch: int = 1) -> None:
-        """`max_batch`: most items of one pass; 1 where a batch gains nothing, as with pictures of many sizes."""
+        """`max_batch`: most items of one pass; 1 where batches gain nothing, such as for pictures of many sizes."""
         self._served = model
         self._metrics = ModelMetrics(" + ".join(part.id for part in model.parts))
         self._worker: Worker[Item, Result] = Worker(self._measured, model.warm_up, max_batch)

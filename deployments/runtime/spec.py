@@ -1,7 +1,7 @@
-"""What the rest of the house knows of a deployment and of a model, in plain values.
+"""The spec of a deployment or a model: what the other packages know about it.
 
-A spec is read without torch, without Ray and without any model's library: what it builds or loads is imported when it
-is asked to. `deployments.specs` finds all of them.
+A spec is importable without torch, without Ray and without any model's library; these are imported only when it builds
+or loads something. `deployments.specs` collects all specs.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class Deployed:
     models: tuple[Weights, ...]
 
 
-# From the settings, the chosen weights, and the deployments that it asks and that are switched on.
+# Takes the settings, the chosen weights, and the enabled deployments that this one calls.
 Arguments = Callable[[Settings, tuple[Weights, ...], Mapping[str, Deployed]], tuple[Any, ...]]
 
 
@@ -37,16 +37,16 @@ class DeploymentSpec:
     """A deployment that can be switched on.
 
     Attributes:
-        name: in the Serve config.
-        purpose: a phrase for people.
+        name: its name in the Serve config.
+        purpose: a short description for people.
         library: the module that it needs.
         extra: the extra of pyproject.toml that installs the library; empty where it comes with Panoptes itself.
-        models: the names of its models, which stand in /health even when it is switched off; none for a deployment
-            that is no model.
-        weights: what it serves with these settings; nothing is loaded.
-        package: its folder: `deployment.py` has the Serve deployment, a class with this name.
-        arguments: what the deployment is built with.
-        asks: which of the deployments that are bound before it it calls.
+        models: the names of its models, listed in /health even when it is switched off; empty for a deployment
+            without a model.
+        weights: chooses what it serves, from the settings; loads nothing.
+        package: its package; the module `deployment` has the Serve deployment, a class called `name`.
+        arguments: makes the arguments of the deployment's constructor.
+        asks: whether it calls the given deployment, which must be bound before it.
     """
 
     name: str
@@ -60,7 +60,7 @@ class DeploymentSpec:
     asks: "Callable[[DeploymentSpec], bool]" = lambda spec: False
 
     def deployment(self) -> Any:
-        """The Serve deployment, which is imported now."""
+        """Import and return the Serve deployment."""
         return getattr(import_module(f"{self.package}.deployment"), self.name)
 
     @property
@@ -71,15 +71,15 @@ class DeploymentSpec:
 
 @dataclass(frozen=True)
 class AnalysisSpec:
-    """Something that a model says of a picture: `run_<name>` in /v1/analyze, `--analyses <name>` in jobs.analyze.
+    """One analysis of a picture by a model: `run_<name>` in /v1/analyze, `--analyses <name>` in jobs.analyze.
 
-    Its wire types and its renderer are `serve_app/schemas/answers/<name>.py`, its columns in a job's table are in the
-    model's `columns.py`.
+    Its wire types and its renderer are in `serve_app/schemas/answers/<name>.py`, its columns in a job's table are in
+    the model's `columns.py`.
 
     Attributes:
         description: of the flag `run_<name>`.
-        default: whether /v1/analyze runs it unless it is told.
-        job_default: whether jobs.analyze does.
+        default: whether /v1/analyze runs it by default.
+        job_default: whether jobs.analyze runs it by default.
         arguments: of the deployment's `analyze`, after the picture.
     """
 
@@ -95,10 +95,10 @@ class ModelSpec(DeploymentSpec):
     """A deployment that looks at pictures.
 
     Attributes:
-        takes: what it is given of a picture, with these weights.
-        load: the plain model on the CPU, without Ray, from the settings and the chosen weights.
-        analyses: what it says of a picture.
-        catalogue: whether it looks at every upload of the catalogue.
+        takes: the input that it needs of a picture, for the chosen weights.
+        load: loads the plain model on the CPU, without Ray, from the settings and the chosen weights.
+        analyses: its analyses.
+        catalogue: whether the catalogue's workers send it every upload.
     """
 
     takes: Callable[[tuple[Weights, ...]], PictureInput]

@@ -1,4 +1,4 @@
-"""A model at work in its process: what waits for it is gathered into batches, and its health is watched."""
+"""Runs a model in its replica: gathers requests into batches and checks the model's health."""
 
 import asyncio
 import math
@@ -19,16 +19,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Value = TypeVar("Value")
 
-# A model that has not finished a batch for this long is asked to prove itself at the next health check.
+# A model that has not finished a batch for this long is probed by the next health check.
 PROBE_AFTER_S = 30.0
 PROBE_TIMEOUT_S = 25.0
-# A check itself is answered sooner, so that Serve need not wait long for a process that hangs.
+# One health check waits this long at most, so that Serve soon notices a process that hangs.
 PROBE_WAIT_S = 5.0
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """A replica's word on a model. `queue`: items that wait for a batch; `items` were computed in `batches`.
+    """The status of a model in a replica. `queue`: items that wait for a batch; `items` were computed in `batches`.
 
     `error` says why a replica that runs cannot do its work.
     """
@@ -43,7 +43,7 @@ class ModelStatus:
 
 
 class Worker(Generic[Item, Result]):
-    """A model at work in its replica."""
+    """Runs the batches of one model in its replica."""
 
     def __init__(
         self, compute: Callable[[list[Item]], Sequence[Result]], probe: Callable[[], object], max_batch: int = 1
@@ -65,7 +65,7 @@ class Worker(Generic[Item, Result]):
         return await self._batcher.run(partial(self._watched, function))
 
     def status(self, name: str, device: str, load_time_s: float) -> ModelStatus:
-        """How this replica is; answers while the model computes."""
+        """The status of this replica; available while the model computes."""
         batcher = self._batcher
         return ModelStatus(name, device, load_time_s * 1000, batcher.waiting, batcher.items, batcher.batches)
 
@@ -79,12 +79,12 @@ class Worker(Generic[Item, Result]):
         if (await asyncio.wait({proof}, timeout=PROBE_WAIT_S))[0]:
             self._proof = None
             proof.result()
-        # Otherwise it may only be busy: batches that end are a proof too.
+        # Otherwise the model may only be busy: a batch that succeeds counts as a probe.
         elif time.monotonic() - max(self._asked, self._last_success) > PROBE_TIMEOUT_S:
             raise TimeoutError(f"The model has not finished anything for {PROBE_TIMEOUT_S:g} s.")
 
     def _watched(self, compute: Callable[[], Value]) -> Value:
-        """Run a pass and keep in mind whether the model works: a failure makes the next check probe it."""
+        """Run a pass and remember whether it succeeded: after a failure the next health check probes the model."""
         try:
             value = compute()
         except ModelFailed:

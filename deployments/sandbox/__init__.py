@@ -1,1 +1,1 @@
-"""Processes that read one file of a stranger with native code, and what they may do."""
+"""Restricted processes, each of which parses one untrusted file with native code."""

@@ -1,4 +1,4 @@
-"""For processes that parse one untrusted file with native code: they limit themselves and answer in messages.
+"""For processes that parse one untrusted file with native code: they limit themselves and send messages.
 
 A message is a line of JSON, followed by as many bytes of payload as its field `bytes` says.
 """

@@ -1,4 +1,4 @@
-"""Processes that read one untrusted file, seen from the process that starts them. `sandbox` is their own side."""
+"""The parent's side of processes that parse one untrusted file: starts them and reads their messages."""
 
 import asyncio
 import json
@@ -37,8 +37,8 @@ async def start(
         module: calls `child.enter` and sends by `child.messages`.
         job: what it is to do, as JSON.
         stdin: its standard input.
-        descriptors: of files that stay open in it.
-        buffer_bytes: it may be ahead of `receive` by twice as many bytes, and by what fits into a pipe.
+        descriptors: file descriptors that stay open in it.
+        buffer_bytes: it may run ahead of `receive` by twice this size, plus the capacity of a pipe.
     """
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     return await asyncio.create_subprocess_exec(
@@ -58,7 +58,7 @@ async def receive(process: Process, largest: int, stalled_s: float) -> tuple[dic
     Nothing in a message is to be trusted: the file may have taken control of the process.
 
     Raises:
-        Crashed: there is no such message, or none within `stalled_s` seconds.
+        Crashed: the message is invalid or too large, the process ended, or nothing came within `stalled_s` seconds.
     """
     assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     try:
@@ -79,7 +79,7 @@ async def receive(process: Process, largest: int, stalled_s: float) -> tuple[dic
 
 
 async def end(process: Process) -> None:
-    """Kill the process, if it still runs, and take what is left in its pipe: with a full one `wait` would never end."""
+    """Kill the process, if it still runs, and drain its pipe: with a full pipe `wait` would never return."""
     with suppress(ProcessLookupError):
         process.kill()
     await process.communicate()

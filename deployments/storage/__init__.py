@@ -1,1 +1,1 @@
-"""Files that are there complete or not at all: on this machine, or wherever fsspec reaches."""
+"""Atomic writes of files, on this machine or on any file system of fsspec."""

@@ -30,7 +30,7 @@ def write(target: Path, part: Path, data: bytes | memoryview) -> None:
 
 
 def move(targets: Mapping[Path, Path]) -> None:
-    """Move files, each to its target, where they are on the disk afterwards; one that is not there is no error."""
+    """Move files to their targets durably; a file that does not exist is no error."""
     for place, target in targets.items():
         make_folder(target.parent)
         with suppress(FileNotFoundError):

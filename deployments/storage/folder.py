@@ -1,7 +1,7 @@
-"""Files below a folder of this machine or of any store that fsspec reaches; each is there complete or not at all.
+"""Files below a folder of this machine or of any file system of fsspec, written atomically.
 
 In a folder of this machine a file is written under another name, synchronised, and renamed; an object store shows an
-object when it has all of it. fsspec itself is not imported here.
+object only when it is complete. fsspec itself is not imported here.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Folder:
     """
 
     def __init__(self, file_system: Any, root: str) -> None:
-        """`file_system`: of fsspec, with the folder `root` in it; one of this machine is made by the first write."""
+        """`root`: a folder in `file_system`, which is one of fsspec. On this machine the first write creates it."""
         self._files, self._root = file_system, root
         protocol = file_system.protocol
         self.local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
@@ -36,8 +36,8 @@ class Folder:
 
         Args:
             path: of the file.
-            part: a new path, under which a file of this machine is written before it gets its name.
-            data: all of it.
+            part: a new path for the temporary file, used on this machine only.
+            data: its whole content.
         """
         if self.local:
             files.write(Path(self.place(path)), Path(self.place(part)), data)
@@ -54,19 +54,19 @@ class Folder:
         return self._files.open(self.place(path), "rb")
 
     def size(self, path: str) -> int | None:
-        """A file's bytes; None where there is none."""
+        """A file's size in bytes; None where there is none."""
         try:
             return int(self._files.info(self.place(path))["size"])
         except FileNotFoundError:
             return None
 
     def delete(self, path: str) -> None:
-        """Delete a file; one that is not there is no error."""
+        """Delete a file; a file that does not exist is no error."""
         with suppress(FileNotFoundError):
             self._files.rm_file(self.place(path))
 
     def find(self, folder: str = "") -> list[str]:
-        """Every file below a folder of it, as paths, sorted; none where there is no such folder."""
+        """The sorted paths of all files below `folder`; empty where there is no such folder."""
         self._files.invalidate_cache()
         try:
             found = self._files.find(self.place(folder) if folder else self._root)
@@ -75,7 +75,7 @@ class Folder:
         return sorted(place[len(self._root) :].lstrip("/") for place in found)
 
     def move(self, targets: Mapping[str, str]) -> None:
-        """Move files, each to its target, replacing what is there; one that is not there is no error."""
+        """Move files to their targets, replacing existing files; a file that does not exist is no error."""
         places = {self.place(path): self.place(target) for path, target in targets.items()}
         if self.local:
             files.move({Path(place): Path(target) for place, target in places.items()})
@@ -86,12 +86,12 @@ class Folder:
                 self._files.rm_file(place)
 
     def remove_abandoned(self, pattern: str) -> None:
-        """On this machine, remove parts that killed processes left an hour ago or earlier, by a pattern of `glob`."""
+        """Remove the temporary files of killed processes after an hour, by a `glob` pattern; on this machine only."""
         if self.local:
             files.remove_abandoned(Path(self._root).glob(pattern))
 
     def place(self, path: str) -> str:
-        """Where a file is in the file system; NotBelow for a path that leads elsewhere."""
+        """The path of a file in the file system; NotBelow for a path that leads out of the folder."""
         if not path or path.startswith("/") or ".." in path.split("/"):
             raise NotBelow(f"{path!r} is not a path below the folder")
         return f"{self._root.rstrip('/')}/{path}"

@@ -1,4 +1,4 @@
-"""The record of the jobs of /process: one replica keeps it, so that every ingress replica tells the same."""
+"""The record of the jobs of /process, kept by one replica, so that all ingress replicas report the same."""
 
 import time
 from collections import OrderedDict
@@ -8,14 +8,14 @@ from typing import Literal
 from ray import serve
 
 MOST_JOBS = 1_000
-LATE_S = 10.0  # after its deadline a job that is still running is one whose ingress replica is gone
+LATE_S = 10.0  # a job that still runs this long after its deadline has lost its ingress replica
 
 
 @dataclass(frozen=True)
 class Job:
-    """One request of /process; times are Unix seconds. `treated` and `not_treated` are known when it is finished.
+    """One request of /process; times are Unix seconds. `treated` and `not_treated` are set when it is finished.
 
-    `id` is its own; `request_id` is the client's word for it, which several may share.
+    `id` is unique; `request_id` comes from the client, and several jobs may share it.
     """
 
     id: str
@@ -32,20 +32,20 @@ class Job:
 
 @serve.deployment
 class Work:
-    """The one replica. What it remembers ends with its process."""
+    """The only replica. It keeps the jobs in memory and loses them with its process."""
 
     def __init__(self, most: int = MOST_JOBS) -> None:
         self._most = most
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     async def record(self, job: Job) -> None:
-        """Remember a job as it is now; the oldest is forgotten when there are too many."""
+        """Store a job's current state; the oldest job is dropped when there are too many."""
         self._jobs[job.id] = job
         while len(self._jobs) > self._most:
             self._jobs.popitem(last=False)
 
     async def jobs(self) -> list[Job]:
-        """Every remembered job, the newest first."""
+        """All stored jobs, the newest first."""
         return [_as_of(job, time.time()) for job in reversed(self._jobs.values())]
 
 

@@ -1,4 +1,4 @@
-"""What the record of jobs is."""
+"""The spec of the record of jobs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -22,7 +22,7 @@ from deployments.runtime.weights import PRETRAINED_FILES, PretrainedWeights, cac
 Result = TypeVar("Result")
 Value = TypeVar("Value")
 
-LONGEST_REASON = 300  # characters of another library's words
+LONGEST_REASON = 300  # characters of another library's error message
 
 
 class PretrainedModel(Model[Tensor, Result]):
@@ -39,14 +39,14 @@ class PretrainedModel(Model[Tensor, Result]):
         """Load and warm up.
 
         Raises:
-            WeightsNotFound: they are not there, cannot be reached, or are not all of the model's.
+            WeightsNotFound: the weights are neither on the disk nor reachable, or are incomplete.
         """
         started = time.perf_counter()
         self.weights, self.device, self.device_name = weights, device, device.name
         self._processor = _pretrained(self.PROCESSOR, weights)
         self._image_processor = getattr(self._processor, "image_processor", self._processor)
         model, report = _pretrained(self.MODEL, weights, dtype=torch.float32, output_loading_info=True)
-        if report["missing_keys"]:  # transformers would make them up and warn
+        if report["missing_keys"]:  # transformers would only warn and use random values
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise WeightsNotFound(f"{weights.id} is no {self.MODEL.__name__}, it lacks {missing}. {_remedy(weights)}")
         self._model = model.eval().requires_grad_(False).to(device.torch_device, device.dtype)
@@ -58,16 +58,16 @@ class PretrainedModel(Model[Tensor, Result]):
         self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def _loaded(self) -> None:
-        """What a model reads off its configuration."""
+        """Hook for subclasses, called between loading and warm-up."""
 
     def warm_up(self) -> None:
-        """One small picture from pixels to result; raises ModelFailed when the model or its device is broken."""
+        """Compute the result of one small picture; raises ModelFailed when the model or its device is broken."""
         self.results([self.prepare(np.zeros((32, 32, 3), np.uint8))])
 
     def prepare(self, image: Pixels) -> Tensor:
-        """What the processor makes of an image (h, w, 3), RGB: (3, rows, columns) float32. Safe in any thread."""
-        # A copy, because what Ray hands over must not be written to. The layout is said, because a picture of three
-        # rows has two that could be meant.
+        """Preprocess an image (h, w, 3), RGB, to (3, rows, columns) float32. Thread-safe."""
+        # A copy, because arrays from Ray are read-only. The layout is given, because it is ambiguous for a picture of
+        # three rows.
         planes = torch.tensor(image).permute(2, 0, 1)
         made = self._image_processor(planes, return_tensors="pt", input_data_format="channels_first")
         pixels: Tensor = made["pixel_values"][0]
@@ -98,16 +98,16 @@ class PretrainedModel(Model[Tensor, Result]):
 
 
 class GeneratingModel(PretrainedModel[Result]):
-    """A model that writes: the most probable token at each place (greedy), until it ends or has `max_tokens`."""
+    """A model that generates text by greedy decoding, at most `max_tokens` tokens."""
 
-    SKIP_SPECIAL: ClassVar[bool] = True  # whether its texts come without the tokenizer's special tokens
+    SKIP_SPECIAL: ClassVar[bool] = True  # whether the tokenizer's special tokens are left out of the texts
 
     def __init__(self, weights: PretrainedWeights, device: Device, max_tokens: int) -> None:
         self._max_tokens = max_tokens
         super().__init__(weights, device)
 
     def warm_up(self) -> None:
-        """As `PretrainedModel.warm_up`, two tokens long: a model at work must find the time to prove itself."""
+        """As `PretrainedModel.warm_up`, but only two tokens: a health check must be quick on a busy model."""
         blank = self.prepare(np.zeros((32, 32, 3), np.uint8))
         self._guarded(lambda pixels: self._write(pixels, 2), [blank])
 
@@ -126,7 +126,7 @@ class GeneratingModel(PretrainedModel[Result]):
 
 
 class _Finite(LogitsProcessor):
-    """Raises ModelFailed for scores that are not numbers, of which generation would make words; -inf forbids a word."""
+    """Raises ModelFailed for NaN scores, which generation would accept silently; -inf is valid and forbids a token."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -138,7 +138,7 @@ class _Finite(LogitsProcessor):
 
 
 def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
-    # As for CLIP: what is cached is taken as it is, without asking the hub; what of it is missing is then fetched.
+    # As for CLIP, cached files are used without asking the hub; if some are missing, the hub is asked after all.
     cached = weights.source != "hub" or cached_checkpoint(weights.location, weights.revision, PRETRAINED_FILES)
     options |= {"revision": weights.revision or "main"}
     # Read at each load: without it transformers asks the hub to convert a checkpoint that has no safetensors.
@@ -151,7 +151,7 @@ def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
             if weights.source != "hub" or not cached:
                 raise
             return kind.from_pretrained(weights.location, **options)
-    except Exception as error:  # transformers and safetensors raise whatever a wrong file makes them raise
+    except Exception as error:  # transformers and safetensors raise errors of many types for a broken file
         reason = " ".join(str(error).split())[:LONGEST_REASON]
         raise WeightsNotFound(f"{weights.location} cannot be loaded ({reason}). {_remedy(weights)}") from error
 

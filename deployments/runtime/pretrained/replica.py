@@ -1,4 +1,4 @@
-"""What the deployments of transformers' models share: pictures prepared side by side and computed in batches."""
+"""The base class of replicas with a model of transformers: pictures are prepared in parallel, computed in batches."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class PretrainedReplica(ModelReplica[Any, Result], Generic[Result]):
         self._preparing = ThreadPoolExecutor(device.threads, thread_name_prefix="prepare")
 
     async def _look_at(self, images: Sequence[Pixels]) -> list[Result]:
-        """The results of pictures (h, w, 3); of many, those of a batch are prepared while others wait as they are."""
+        """The results of pictures (h, w, 3). They are prepared one batch at a time, to bound the memory."""
         run, results = asyncio.get_running_loop().run_in_executor, list[Result]()
         for start in range(0, len(images), self._max_batch):
             batch = images[start : start + self._max_batch]

@@ -26,9 +26,9 @@ def pretrained_spec(
 
     Args:
         purpose, analyses, catalogue: as in ModelSpec.
-        takes: what it is given of a picture: more pixels than the largest input of a known checkpoint, since what is
-            scaled down twice must not lose by it.
-        options: what the model's class takes after weights and device, from its settings.
+        takes: the input that it needs of a picture: larger than the largest input of a known checkpoint, so that
+            scaling down twice costs no quality.
+        options: makes the arguments of the model's class after weights and device, from its settings.
     """
     name, package = group.name.capitalize(), f"deployments.models.{group.name}"
 
