@@ -1,7 +1,7 @@
 """The one place where deployments are bound together: `serve run serve_config.yaml` calls `build`.
 
-What can be bound stands in the deployments' specs. A deployment's module is imported when it is switched on: what is
-off needs neither its library nor its extra.
+The specs say which deployments there are. Only the modules of enabled deployments are imported: a disabled one needs
+neither its library nor its extra.
 """
 
 from importlib.util import find_spec
@@ -22,10 +22,10 @@ def build(args: dict[str, Any]) -> Application:
     """Bind the application.
 
     Args:
-        args: settings by their names in lower case, as in `.env.example`; the environment is stronger.
+        args: settings by their names in lower case, as in `.env.example`; the environment takes precedence.
 
     Raises:
-        SettingsError: a setting is unknown or impossible, contradicts the running Serve, or needs an extra that is not
+        SettingsError: a setting is unknown or invalid, contradicts the running Serve, or needs an extra that is not
             installed.
     """
     settings = load_settings(args)

@@ -1,4 +1,4 @@
-"""The ingress deployment: HTTP in, handles out. Its FastAPI app is made once a replica, by `make_api`."""
+"""The ingress deployment: answers HTTP requests by calls of the other deployments. `make_api` makes its FastAPI app."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,15 +44,15 @@ def make_api(services: Services) -> FastAPI:
     api: FastAPI = FastAPIOffline(
         title="Panoptes", version=VERSION, description=DESCRIPTION, lifespan=lifespan,
         redoc_url=None, static_url=DOCS_FOLDER,
-        telemetry={"tracing": False},  # Serve's span of the request is there; FastAPI's would begin a trace of its own
+        telemetry={"tracing": False},  # Serve makes the request's span; FastAPI would start a second trace
     )  # fmt: skip
     api.state.services = services
-    # The middleware asks for the key; the dependency makes /docs able to send it.
+    # The middleware checks the key; the dependency lets /docs send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
     for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router, dependencies=[key])
     errors.install(api)
-    # The last one added is the outermost: ids first, then the key, then the rate, the room, the size, the deadline.
+    # The last one added is the outermost. A request passes ids, key, rate limit, concurrency, body size and deadline.
     by_route = {"/video": settings.video.timeout_s, "/process": settings.tagging.timeout_s}
     api.add_middleware(DeadlineMiddleware, seconds=settings.ingress.request_timeout_s, by_route=by_route)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
@@ -67,7 +67,7 @@ def make_api(services: Services) -> FastAPI:
 @serve.deployment
 @serve.ingress()
 class Ingress:
-    """One replica of the front door. `deployed` holds what is switched on, by the deployment's name."""
+    """One replica of the ingress. `deployed` holds the enabled deployments by name."""
 
     def __init__(self, settings: Settings, deployed: dict[str, Deployed]) -> None:
         self._services = Services(

@@ -1,4 +1,4 @@
-"""What the routes of one ingress replica work with."""
+"""The objects that the routes of one ingress replica share."""
 
 import asyncio
 import time
@@ -29,14 +29,13 @@ Value = TypeVar("Value")
 
 
 class Services:
-    """Settings, the doors for bytes and pixels, and the models.
+    """Settings, decoder, fetcher, the models' clients, and limits on concurrent work.
 
     Attributes:
-        pictures: whole pictures are large, so that only so many are under way at a time in a replica.
-        arrivals: their files are smaller, and one that is still fetched must not keep the others waiting.
-        documents, videos: of /process; however many documents come, other routes find the models at work for them no
-            more than this.
-        uploads: into the catalogue; a database or a store that is slow keeps nobody else waiting.
+        pictures: limits decoded pictures, which are large.
+        arrivals: limits image files; they are smaller, so more are admitted, and a slow fetch does not block others.
+        documents, videos: limit the work of /process, so that other routes get their share of the models.
+        uploads: limits uploads to the catalogue, so that a slow database or store does not block other requests.
     """
 
     def __init__(self, settings: Settings, models: Models, decoder: Decoder, fetcher: Fetcher) -> None:
@@ -55,18 +54,18 @@ class Services:
         return self.models.clip
 
     def check_size(self, size_bytes: int) -> None:
-        """TooLarge for a file that is larger than an image may be."""
+        """Raise TooLarge for a file that is larger than an image may be."""
         if size_bytes > self.settings.limits.max_image_bytes:
             raise TooLarge(f"An image may have at most {self.settings.limits.max_image_mb:g} MB: send a smaller one.")
 
     async def fit_for_clip(self, data: bytes) -> Decoded:
-        """An image as CLIP takes it; TooLarge, EmptyFile, InvalidImage or ImageTooLarge for one that cannot be."""
+        """Decode an image to CLIP's input; raises TooLarge, EmptyFile, InvalidImage or ImageTooLarge."""
         self.check_size(len(data))
         [image] = await self.decoder.inputs(data, Fitted(self.clip.weights.image.size))
         return image
 
     async def read(self, image: ImageInput) -> bytes:
-        """The bytes of an image that came in JSON."""
+        """The bytes of an image that a JSON request gives by its URL or in base64."""
         if image.url is not None:
             return await self.fetcher.get(image.url)
         try:
@@ -77,7 +76,7 @@ class Services:
 
 @asynccontextmanager
 async def counted(route: str, images: int = 1) -> AsyncIterator[None]:
-    """Count images by the outcome of what happens inside."""
+    """Count images in the metrics by the outcome of the `with` block."""
     outcome = "ok"
     try:
         yield

@@ -1,4 +1,4 @@
-"""The ingress's calls of deployments: `deployments.runtime.calls` makes them, and their errors become ours here."""
+"""The ingress's calls of deployments, made by `deployments.runtime.calls`, with their errors translated into ours."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,11 +23,11 @@ from deployments.runtime.errors import (
 from serve_app.http import errors
 from serve_app.http.metrics import retries_total
 
-# What the call of a deployment raises for a reason that a client is told; anything else is our own mistake.
+# The errors of a call that are reported to the client; any other error is a bug of ours.
 CALL_ERRORS = (BackPressureError, ModelError, DeploymentUnavailableError, RayActorError, ObjectLostError, AioRpcError)
-# What the call of a deployment that does not answer raises, for those who can do without the answer.
+# The errors of a call that got no answer, for callers that can do without the answer.
 NO_ANSWER = (TimeoutError, RayError, BackPressureError, DeploymentUnavailableError, AioRpcError)
-# What a model says of its input, by what the client is told.
+# The models' errors about their input, each with the error that the client gets.
 OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
     PromptTooLong: errors.InvalidPrompt,
     LlmModelUnknown: errors.LlmUnknown,
@@ -42,15 +42,15 @@ Value = TypeVar("Value")
 
 
 async def answer(deployment: str, ask: Callable[[], Call[Value]], policy: CallPolicy | None = None) -> Value:
-    """The answer of a deployment. The deadline of the request bounds it.
+    """Call a deployment and return its answer, within the request's deadline.
 
     Args:
         deployment: its name in the Serve config.
         ask: makes the call, as for `calls.call`.
-        policy: when it is made again; that of the ingress unless another is given.
+        policy: when the call is made again; None for INGRESS.
 
     Raises:
-        PanoptesError: as `ours` has it.
+        PanoptesError: translated by `ours`.
     """
     try:
         return await call(deployment, ask, policy or INGRESS, retrying=lambda: count_retry(deployment))
@@ -59,14 +59,14 @@ async def answer(deployment: str, ask: Callable[[], Call[Value]], policy: CallPo
 
 
 def count_retry(deployment: str) -> None:
-    """A call of this deployment is made again."""
+    """Count a retry of a call of this deployment."""
     retries_total().inc(tags={"called": deployment})
 
 
 def ours(error: Exception) -> Exception:
-    """What the client is told about an error of CALL_ERRORS; a mistake of the ingress is returned as it is."""
+    """Translate an error of CALL_ERRORS for the client; a bug of the ingress is returned unchanged."""
     if type(error) is AioRpcError and failure_of(error) is not Failure.ENDED:
-        return error  # such as a message that is larger than gRPC takes
+        return error  # such as a message above gRPC's limit
     cause = cause_of(error)
     if isinstance(cause, BackPressureError):
         return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)

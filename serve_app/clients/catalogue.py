@@ -1,4 +1,4 @@
-"""The catalogue's workers as the ingress asks them."""
+"""The ingress's client of the catalogue's workers."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ class CataloguerClient(ModelClient):
     """The catalogue's workers."""
 
     async def wake(self) -> None:
-        """Say that there is an upload. A worker that does not hear it finds it a little later."""
+        """Tell a worker that there is an upload. If the call fails, a worker finds the upload a little later."""
         with contextlib.suppress(*NO_ANSWER):
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 await self._use().wake.remote()

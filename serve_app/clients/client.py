@@ -1,4 +1,4 @@
-"""The ingress's view of one deployment: whether it is there, what it serves, and how a picture reaches it."""
+"""The ingress's clients of deployments: their state, their weights, and calls with pictures."""
 
 import asyncio
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class ModelState:
-    """What /health and /v1/models say of a deployment's models, in their order.
+    """The state of a deployment's models for /health and /v1/models, in their order.
 
-    `statuses` is None when it does not answer; `error` then says why.
+    `statuses` is None when the deployment does not answer; `error` then says why.
     """
 
     statuses: tuple[ModelStatus, ...] | None
@@ -34,11 +34,11 @@ class ModelState:
 
 
 class ModelClient:
-    """The ingress's view of a deployment.
+    """The ingress's client of a deployment.
 
     Attributes:
-        spec: what it is.
-        models: what it serves; empty when it is switched off.
+        spec: the deployment's spec.
+        models: the weights that it serves; empty when it is switched off.
     """
 
     def __init__(self, spec: DeploymentSpec, deployed: Deployed | None) -> None:
@@ -59,13 +59,13 @@ class ModelClient:
         return bool(self.models)
 
     def announce(self) -> None:
-        """Say in the weights header that these models help to answer; ModelDisabled when they are switched off."""
+        """Add these models to the response's weights header; ModelDisabled when they are switched off."""
         if not self.enabled:
             raise errors.ModelDisabled(f"{self._off}: ask the operator to enable it.")
         weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.has_weights)
 
     async def state(self) -> ModelState:
-        """How the models are, within a few seconds even when they are not there."""
+        """The models' state, within a few seconds even when they do not answer."""
         if self._handle is None:
             return ModelState(None, 0, self._off)
         replicas = 0
@@ -90,7 +90,7 @@ class ModelClient:
 
 
 class SharedPicture:
-    """A decoded image on its way to several models: it goes into the object store once, however many look at it.
+    """A decoded image for several models, put into the object store once.
 
     Attributes:
         width, height: of `pixels`, (h, w, 3) uint8, RGB, upright.
@@ -103,7 +103,7 @@ class SharedPicture:
         self._putting = asyncio.Lock()
 
     async def hand_over(self) -> Any:
-        """What a deployment is called with, as `in_object_store`."""
+        """The argument for calls of deployments, as `in_object_store` returns it."""
         async with self._putting:
             if isinstance(self._pixels, np.ndarray):
                 self._pixels = await asyncio.to_thread(in_object_store, self._pixels)
@@ -114,7 +114,7 @@ class AnalyzerClient(ModelClient, Generic[Value]):
     """A model that looks at one picture."""
 
     async def analyze(self, picture: SharedPicture, *arguments: object) -> Value:
-        """What it says of the picture; `arguments` as its deployment's `analyze` takes them."""
+        """The model's answer on the picture; `arguments` of the deployment's `analyze` after the picture."""
         handle, pixels = self._use(picture.nbytes), await picture.hand_over()
         return await answer(self.deployment, lambda: handle.analyze.remote(pixels, *arguments))
 
@@ -123,6 +123,6 @@ class FramesClient(AnalyzerClient[Value]):
     """A model that looks at the frames of videos, too."""
 
     async def analyze_frames(self, frames: Pixels, *arguments: object) -> Any:
-        """What it says of a video's frames (n, h, w, 3), as its deployment's `analyze_frames` does."""
+        """The model's answer on a video's frames (n, h, w, 3), from the deployment's `analyze_frames`."""
         handle, pixels = self._use(frames.nbytes), await asyncio.to_thread(in_object_store, frames)
         return await answer(self.deployment, lambda: handle.analyze_frames.remote(pixels, *arguments))

@@ -1,4 +1,4 @@
-"""CLIP as the ingress asks it. Pixels are (n, size, size, 3) that `Decoder` made."""
+"""The ingress's client of CLIP. Pixels are arrays (n, size, size, 3) that `Decoder` made."""
 
 from typing import cast
 

@@ -1,4 +1,4 @@
-"""The clustering as the ingress asks it."""
+"""The ingress's client of the clustering."""
 
 from serve_app.clients.calls import answer
 from serve_app.clients.client import ModelClient

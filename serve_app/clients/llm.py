@@ -1,4 +1,4 @@
-"""The vision language model as the ingress asks it."""
+"""The ingress's client of the vision language model."""
 
 from deployments.models.llm.assessment import LlmAnswer, LlmQuestion
 from deployments.runtime.calls import INGRESS_ONCE
@@ -11,7 +11,7 @@ class LlmClient(ModelClient):
     """The vision language model."""
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
-        """Ask; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
+        """Ask the model; LlmFailed, LlmUnparsable, LlmUnknown or LlmWithoutKey when there is no answer."""
         handle = self._use(len(question.jpeg))
         said: LlmAnswer = await answer(self.deployment, lambda: handle.analyze.remote(question), INGRESS_ONCE)
         weights_used.get().add(f"llm={said.model_used}")

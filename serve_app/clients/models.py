@@ -1,4 +1,4 @@
-"""Every deployment that the ingress may ask, by its spec."""
+"""The clients of all deployments, made from their specs."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -13,7 +13,7 @@ from serve_app.clients.llm import LlmClient
 from serve_app.clients.video import VideoClient
 from serve_app.clients.work import WorkClient
 
-# Those that can be asked for more than `analyze`.
+# The deployments that have more methods than `analyze`.
 OWN_CLIENTS: dict[str, type[ModelClient]] = {
     "Clip": ClipClient,
     "Tagger": FramesClient,
@@ -38,7 +38,7 @@ class Models:
         return self._clients[name]
 
     def all(self) -> tuple[ModelClient, ...]:
-        """The client of everything that is a model; first CLIP, which decides whether the service is healthy."""
+        """The clients of all models; CLIP comes first, because it decides whether the service is healthy."""
         models = [client for client in self._clients.values() if client.spec.models]
         return tuple(sorted(models, key=lambda client: client is not self.clip))
 

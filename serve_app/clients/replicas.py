@@ -9,7 +9,7 @@ REMEMBERED_S = 2.0
 
 
 class RunningReplicas:
-    """Replicas of this application's deployments that take requests: asked once for all of them, and remembered."""
+    """The numbers of running replicas of this application's deployments, cached for two seconds."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -17,7 +17,7 @@ class RunningReplicas:
         self._asking = asyncio.Lock()
 
     async def get(self) -> dict[str, int]:
-        """By deployment, at most two seconds old."""
+        """The numbers by deployment, at most two seconds old."""
         async with self._asking:
             if time.monotonic() - self._at > REMEMBERED_S:
                 self._counts = await asyncio.to_thread(_count)

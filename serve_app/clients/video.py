@@ -1,4 +1,4 @@
-"""The reader of videos as the ingress asks it."""
+"""The ingress's client of the video reader."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,7 +20,7 @@ class VideoClient(ModelClient):
     """Frames of videos; a video is handed over once, by `put`."""
 
     async def put(self, data: bytes) -> Any:
-        """A video's place in the object store, where `frames` and `frame_jpegs` look at it."""
+        """Put a video into the object store; returns the reference that `frames` and `frame_jpegs` take."""
         return await asyncio.to_thread(ray.put, np.frombuffer(data, np.uint8))
 
     async def frames(
@@ -28,7 +28,7 @@ class VideoClient(ModelClient):
     ) -> AsyncGenerator[FrameBatch]:
         """Batches of frames, one each `step_s` seconds, at most `most`; `size` and `crop` as in `Video.frames`.
 
-        A stream that was cut off is asked for again; the batches that were given are not given twice.
+        A stream that breaks off is requested again, and batches that were already yielded are skipped.
 
         Raises:
             InvalidVideo, VideoTooLarge: before the first batch.
@@ -49,7 +49,7 @@ class VideoClient(ModelClient):
                 if attempt == INGRESS.attempts or failure_of(error) not in INGRESS.retried:
                     raise ours(error) from error
             finally:
-                batches.cancel()  # the caller may be gone, and the reader would go on
+                batches.cancel()  # the caller may be gone, and the reader would continue
             count_retry(self.deployment)
             await asyncio.sleep(INGRESS.pause_before(attempt))
 

@@ -1,4 +1,4 @@
-"""The record of jobs as the ingress asks it."""
+"""The ingress's client of the record of jobs."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ class WorkClient(ModelClient):
     """The record of jobs."""
 
     async def record(self, job: Job) -> None:
-        """Remember how a job is; Unavailable when nobody answers within a few seconds."""
+        """Store a job's state; Unavailable when the record does not answer within a few seconds."""
         await self._soon(lambda: self._use().record.remote(job))
 
     async def jobs(self) -> list[Job]:
@@ -25,7 +25,7 @@ class WorkClient(ModelClient):
         return await self._soon(self._use().jobs.remote)
 
     async def _soon(self, ask: Callable[[], Call[Value]]) -> Value:
-        # A handle waits for as long as no replica runs.
+        # A handle alone would wait until a replica runs.
         try:
             async with asyncio.timeout(STATUS_TIMEOUT_S):
                 return await answer(self.deployment, ask)

@@ -1,6 +1,6 @@
-"""The composition of an analysis: one decode, one hand-over, and every model side by side.
+"""Analyses of pictures: each picture is decoded once and goes to all wanted models in parallel.
 
-A failure of one model is a part of the answer; a failure of one image is that image's alone.
+The failure of a model is reported in its image's result; the failure of an image does not affect the other images.
 """
 
 import asyncio
@@ -35,16 +35,16 @@ from serve_app.services import Services, counted
 
 logger = logging.getLogger("ray.serve.panoptes.analysis")
 
-# Of a request's time, for the analysers and then for the images of a batch: what is there by then is still answered.
+# The shares of a request's time after which analysers and images of a batch are cut off; the rest is for the answer.
 ANALYZER_SHARE, IMAGE_SHARE = 0.9, 0.95
 CLIP = "Clip"
 
 
 @dataclass
 class Seen:
-    """What the models said of one picture so far: fields of its result, and what went wrong.
+    """The answers on one picture so far: fields of its result, and problems.
 
-    `width` and `height` are of the upright picture, in pixels.
+    `width` and `height` are those of the upright picture, in pixels.
     """
 
     width: int
@@ -56,7 +56,7 @@ class Seen:
 
 
 class Analysis:
-    """Which analyses a request wants, and how each picture goes through their models."""
+    """The analyses that a request wants, run on each of its pictures."""
 
     def __init__(self, services: Services, flags: AnalysisFlags, route: str) -> None:
         """ModelDisabled when everything that is asked for is switched off."""
@@ -68,13 +68,13 @@ class Analysis:
             raise ModelDisabled(f"Switched off here: {', '.join(wanted)}. Ask the operator to enable one of them.")
         for _, spec in runs.values():
             self._client(spec).announce()
-        # Who left a flag out gets what is there; who asked for what is off is told.
+        # A disabled model is reported only to requests that set its flag themselves.
         self._off = [
             f"{name}: {spec.name} is switched off here"
             for name, (_, spec) in wanted.items()
             if name not in runs and flags.asked(name)
         ]
-        # CLIP says all that it is asked in one pass, of the picture that it is fitted to; the others see it whole.
+        # CLIP makes all its analyses in one pass over the fitted picture; the other models take the whole picture.
         self._whole = [found for found in runs.values() if found[1].name != CLIP]
         self._clip = [name for name, (_, spec) in runs.items() if spec.name == CLIP]
 
@@ -82,11 +82,11 @@ class Analysis:
         return self._services.models[spec.name]
 
     async def of(self, image: ImageInput) -> ImageAnalysisResult:
-        """Analyse one image; what is wrong with it, or with some of its analysers, is its result's `error`.
+        """Analyse one image. Problems with the image or with some analysers are reported in the result's `error`.
 
         Raises:
-            TooLarge: it is over a limit.
-            Unavailable: no analyser was there for it.
+            TooLarge: the image is over a limit.
+            Unavailable: no analyser answered, and at least one was unavailable.
         """
         started = time.perf_counter()
         result = ImageAnalysisResult(image_id=image.image_id, source_url=image.url, processing_time_ms=0)
@@ -101,7 +101,7 @@ class Analysis:
         return result
 
     async def of_one_of_many(self, image: ImageInput) -> ImageAnalysisResult:
-        """As `of`, but nothing is raised: an image must not take the others of its batch with it."""
+        """As `of`, but errors become the result's `error`: one image must not fail the others of its batch."""
         started = time.perf_counter()
         try:
             async with asyncio.timeout_at(self._until):
@@ -129,7 +129,7 @@ class Analysis:
                 return await self._see(Seen(*size, problems=list(self._off)), [one.pixels for one in decoded])
 
     def _inputs(self) -> list[PictureInput]:
-        """The whole picture where anybody looks at it, then what CLIP sees of it."""
+        """The inputs to decode: the whole picture if a model takes it, then CLIP's input."""
         fitted = [Fitted(self._services.clip.weights.image.size)] if self._clip else []
         return [Whole(), *fitted] if self._whole or not fitted else [*fitted]
 
@@ -169,7 +169,7 @@ class Analysis:
             seen.problems.append(f"{name}: {rendered.problem}")
 
     async def _guarded(self, name: str, looking: Awaitable[None], seen: Seen) -> None:
-        """One analyser within its deadline; what goes wrong with it is said, and the others go on."""
+        """Run one analyser within its deadline; a failure becomes a problem of the result, and the others go on."""
         own = asyncio.get_running_loop().time() + self._services.settings.analysis.timeout_s
         try:
             async with asyncio.timeout_at(min(own, self._analyzers_until)):
@@ -181,7 +181,7 @@ class Analysis:
             if isinstance(error, Unavailable):
                 seen.unavailable.append(error)
             self._note(seen, name, error.code, error.message)
-        except Exception as error:  # a broken analyser must not take the others' answers with it
+        except Exception as error:  # a broken analyser must not discard the others' answers
             logger.exception("The analyser %s failed", name)
             why = f"failed ({type(error).__name__}): report it with the X-Request-ID"
             self._note(seen, name, "internal_error", why)
@@ -192,7 +192,7 @@ class Analysis:
 
 
 def _describe(error: PanoptesError) -> str:
-    """An image's own problem as the clients of the analysis API know it: a name, a colon, what to do."""
+    """An image's problem in the format of the analysis API: a name, a colon, what to do."""
     kind = type(error).__name__
     if isinstance(error, FetchFailed):
         kind = "ImageFetchError"

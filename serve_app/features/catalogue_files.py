@@ -1,4 +1,4 @@
-"""The files of the catalogue as responses: never whole in memory, with ETag, and harmless to whoever opens them."""
+"""Responses with files of the catalogue: streamed, with an ETag, and safe to open in a browser."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ from serve_app.http.links import has_current
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# An id is never another image's, and its file never changes: a client may keep it, but not a proxy for others.
+# Ids are never reused and files never change: clients may cache them, shared proxies may not.
 CACHED = "private, max-age=3600"
-# It is a stranger's file: a browser shows it as the picture it is, and runs nothing that may be in it.
+# The files are untrusted: a browser must show them as the pictures they are and run nothing in them.
 HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
@@ -46,7 +46,7 @@ async def _response(
     every = {**cached, **HARMLESS, **headers}
     if (path := store.path(key)) is not None:
         return FileResponse(path, headers=every, media_type=kind)
-    # The first part is read before the answer begins, so that a store that is away can still be told.
+    # The first part is read before the response starts, so that an unavailable store can still give an error status.
     parts = store.stream(key, end=size)
     first = await anext(parts, b"")
     return StreamingResponse(_joined(first, parts), headers={**every, "Content-Length": str(size)}, media_type=kind)

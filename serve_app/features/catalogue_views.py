@@ -1,4 +1,4 @@
-"""The images of the catalogue as the wire tells them."""
+"""The wire format of the catalogue's images."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ PROCESSING_FAILURE = "Processing Failure"
 
 
 def thumbnail_links(image: Image, base: str) -> Thumbnails:
-    """Where the thumbnails are, nowhere until the image is processed; `base` is the request's own."""
+    """The URLs of the thumbnails, None until the image is processed; `base` is the base URL of the request."""
     if image.status != "processed":
         return Thumbnails(small=None, medium=None)
     path = f"{base}/api/images/{image.id}/thumbnails"
@@ -40,7 +40,7 @@ def details(image: Image, base: str) -> ImageDetails:
 
 
 def hits(found: Iterable[Hit], images: Iterable[Image], base: str) -> list[SearchHit]:
-    """What a search found, but for what was deleted meanwhile."""
+    """The hits of a search, without images that were deleted meanwhile."""
     there = {image.id: image for image in images}
     return [
         SearchHit(

@@ -1,4 +1,4 @@
-"""The ingress's way into the catalogue: opened at its first use, with what it raises told as our errors."""
+"""The ingress's access to the catalogue, opened at its first use, with its errors translated into ours."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ class CatalogueDoor:
     """The catalogue of one ingress replica."""
 
     def __init__(self, settings: Settings, client: CataloguerClient) -> None:
-        """Nothing is connected yet."""
+        """Connect to nothing yet."""
         self._settings, self._client = settings, client
         self._opener: Opener | None = None
         self._waking: set[asyncio.Task[None]] = set()
@@ -33,12 +33,12 @@ class CatalogueDoor:
 
         Raises:
             ModelDisabled: it is switched off.
-            Unavailable, OutOfSpace, ImageNotFound, InvalidRequest: what it says, here or inside.
-            ContentMissing: our fault, which is logged and answered as any other.
+            Unavailable, OutOfSpace, ImageNotFound, InvalidRequest: an error of the catalogue, also in the `with` block.
+            ContentMissing: the store has lost a file; it is logged and answered as an internal error.
         """
         self._client.announce()
         if self._opener is None:
-            # Without the catalogue nobody needs its libraries.
+            # Imported here, because its libraries are only needed with the catalogue.
             from deployments.catalogue.opened import Opener
 
             self._opener = Opener(catalogue_config(self._settings))
@@ -56,7 +56,7 @@ class CatalogueDoor:
         task.add_done_callback(self._waking.discard)
 
     async def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         if self._opener is not None:
             await self._opener.close()
 

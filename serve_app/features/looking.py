@@ -1,4 +1,4 @@
-"""One picture on its way to one model."""
+"""The analysis of one picture by one model."""
 
 from deployments.runtime.spec import ModelSpec
 from serve_app.clients.client import SharedPicture
@@ -7,19 +7,19 @@ from serve_app.services import Services
 
 
 async def look(services: Services, spec: ModelSpec, data: bytes, *arguments: object) -> Answered:
-    """What a model says of an image file.
+    """A model's answer on an image file.
 
     Args:
         data: the file's bytes.
         arguments: of the deployment's `analyze`, after the picture.
 
     Raises:
-        TooLarge, EmptyFile, InvalidImage, ImageTooLarge: the file cannot be looked at.
+        TooLarge, EmptyFile, InvalidImage, ImageTooLarge: the file cannot be used.
         PanoptesError: the model does not answer.
     """
     services.check_size(len(data))
     client = services.models.analyzer(spec.name)
-    # Held for the decoding alone, when the image is large: a slow model must not keep the others' pictures waiting.
+    # Held only while the image is decoded and large: a slow model must not block the pictures of other requests.
     async with services.pictures:
         [image] = await services.decoder.inputs(data, spec.takes(client.models))
     value = await client.analyze(SharedPicture(image.pixels), *arguments)

@@ -1,4 +1,4 @@
-"""/process: many documents side by side, each with its own answer or its own reason."""
+"""/process: tags many documents in parallel; each gets an answer, or the reason why it has none."""
 
 import asyncio
 import logging
@@ -33,21 +33,21 @@ IMAGE_TYPES = frozenset({"jpg", "jpeg", "jfif", "png", "gif", "bmp", "tif", "tif
 VIDEO_TYPES = frozenset({"mp4", "mov", "avi", "wmv", "flv", "webm"})
 OBJECT_PROMPTS = frozenset({"OD", "<OD>"})
 
-# As the clients of the earlier tagger know them.
+# The messages of the earlier tagger, on which its clients depend.
 WRONG_TYPE = "File type not valid"
 UNSUITABLE = "No Image/Video suitable for tagging analysis "
 LATE = "No answer in time: try again, or send fewer documents at once"
 
-SHARE = 0.95  # of a request's time, for its documents: what is there by then is still answered
-LARGEST_ECHO = 1_000_000  # bytes of a document beside its file, which all comes back
-LONGEST_ID = 128  # characters of a request's id that are remembered
+SHARE = 0.95  # of a request's time, for its documents; the rest is for the answer
+LARGEST_ECHO = 1_000_000  # bytes of a document without its file, all of which is returned
+LONGEST_ID = 128  # characters of a request's id that are recorded
 
 
 class Tagging:
     """One request of /process."""
 
     def __init__(self, services: Services, request: ProcessRequest) -> None:
-        """TooLarge for too many documents, ModelDisabled when what has to answer is switched off."""
+        """TooLarge for too many documents, ModelDisabled when the model is switched off."""
         self._services, self._request = services, request
         if len(request.documents) > services.settings.limits.max_files:
             raise TooLarge(f"At most {services.settings.limits.max_files} documents at once: send several requests.")
@@ -63,7 +63,7 @@ class Tagging:
         """Treat the documents, and keep a record of the job.
 
         Raises:
-            Unavailable, DeadlineExceeded: not a single document was treated, and not for its own sake.
+            Unavailable, DeadlineExceeded: no document was treated, and at least one failed for this reason.
         """
         now = time.time()
         deadline = now + self._services.settings.tagging.timeout_s
@@ -85,7 +85,7 @@ class Tagging:
         return answer
 
     async def _record(self, job: Job) -> None:
-        """Remember how a job is. A record that cannot be kept costs no document its answer."""
+        """Record a job's state. Without the record the documents are still answered."""
         if not self._services.models.work.enabled:
             return
         try:
@@ -116,7 +116,7 @@ class Tagging:
         )
 
     async def _treat(self, numbered: tuple[int, Any]) -> dict[str, Any] | str:
-        """A document with its new content, or why it is left out: it never takes the others with it."""
+        """A document with its new content, or why it is left out; its failure does not affect the others."""
         try:
             async with asyncio.timeout_at(self._until), self._services.documents, counted("/process"):
                 return await self._treated(numbered[1])
@@ -125,7 +125,7 @@ class Tagging:
             return LATE
         except Untreated as reason:
             return reason.message
-        except InvalidRequest as error:  # of what claims to be an image or a video
+        except InvalidRequest as error:  # the file is not the image or video that it claims to be
             logger.info("A document cannot be read: %s", error.message)
             return UNSUITABLE
         except PanoptesError as error:
@@ -165,7 +165,7 @@ class Tagging:
         return _counted(most)
 
     async def _frames(self, data: bytes) -> Pixels:
-        """Frames (n, h, w, 3), spread evenly over a video, as large as the model takes pictures."""
+        """Frames (n, h, w, 3), spread evenly over a video, in the size of the model's input."""
         video, settings = self._services.models.video, self._services.settings
         batches = video.frames(
             await video.put(data), settings.video.step_s, settings.tagging.video_frames, self._side, crop=False
@@ -175,7 +175,7 @@ class Tagging:
 
 
 def _open(document: Any) -> tuple[bytes, dict[str, Any]]:
-    """The file in a document, and everything else in it; Untreated when it has none, or what cannot be given back."""
+    """A document's file, and the document without it; Untreated when it has no file or cannot be returned."""
     source = document.get("source") if isinstance(document, dict) else None
     content = source.get("content") if isinstance(source, dict) else None
     if not isinstance(source, dict) or not isinstance(content, str):
@@ -193,7 +193,7 @@ def _open(document: Any) -> tuple[bytes, dict[str, Any]]:
 
 
 def _can_be_said(value: Any) -> bool:
-    """Whether a part of a request can be a part of its answer: JSON admits halves of characters, UTF-8 does not."""
+    """Whether a part of a request can be returned: JSON allows lone surrogates, which UTF-8 cannot encode."""
     try:
         return len(to_json([[[[value]]]])) <= LARGEST_ECHO  # the answer nests it further
     except (PydanticSerializationError, RecursionError):
@@ -201,7 +201,7 @@ def _can_be_said(value: Any) -> bool:
 
 
 def _is_video(data: bytes) -> bool:
-    """Whether a file begins as the containers of videos do: judged by its bytes, as images are."""
+    """Whether a file begins with the signature of a video container; its name is ignored, as for images."""
     head = data[:16]
     return (
         head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # MP4, MOV
@@ -215,7 +215,7 @@ def _counted(found: dict[str, int]) -> list[JsonValue]:
 
 
 def _name(document: Any, number: int) -> str:
-    """What a document is reported by: its id, or its place in the request when it has none that can be said."""
+    """The key that reports a document: its id, or its position in the request when it has no usable id."""
     identity = document.get("id") if isinstance(document, dict) else None
     named = isinstance(identity, str | int) and not isinstance(identity, bool) and _can_be_said(identity)
     return str(identity) if named else f"documents[{number}]"

@@ -1,4 +1,4 @@
-"""The best frame of a video for each category: frames stream through CLIP, and only the best are decoded again."""
+"""The best frame of a video for each category: CLIP scores a stream of frames, and only the best are decoded again."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ async def best_frames(services: Services, data: bytes, categories: list[str]) ->
     """The frame that fits each category best.
 
     Raises:
-        InvalidVideo, VideoTooLarge: it cannot be decoded, has no pictures, or is too long.
+        InvalidVideo, VideoTooLarge: it cannot be decoded, has no frames, or is too long.
         InvalidPrompt: a category is too long for CLIP.
     """
     services.models.video.announce()

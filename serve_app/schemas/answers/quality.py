@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from serve_app.schemas.answers.view import Answered, AnswerView, Rendered
 
-# The limits of the analysis API that people know.
+# The thresholds of the grades, on which clients of the analysis API depend.
 HIGH_BRISQUE, MEDIUM_BRISQUE = 25, 50
 HIGH_TECHNICAL, MEDIUM_TECHNICAL = 6.0, 4.5
 HIGH_AESTHETIC, MEDIUM_AESTHETIC = 6.5, 5.0
