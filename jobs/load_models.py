@@ -1,7 +1,7 @@
 """Load every model that is switched on, one after the other, on the CPU: `python -m jobs.load_models`.
 
-With WEIGHTS=hub that fills the caches that HF_HOME, TORCH_HOME and DEEPFACE_HOME name: in an image that is to hold its
-weights, or on a volume before the first pod. It needs no Ray, and ends with 1 when a checkpoint is not to be had.
+With WEIGHTS=hub this fills the caches in HF_HOME, TORCH_HOME and DEEPFACE_HOME: for an image that contains its weights,
+or on a volume before the first pod starts. It needs no Ray. The exit status is 1 when a checkpoint cannot be loaded.
 """
 
 import sys
@@ -13,7 +13,7 @@ from jobs.runtime.errors import command_line
 
 
 def run() -> int:
-    """The exit status: 1 when weights are missing. SettingsError when the settings cannot work."""
+    """Load the models; returns the exit status, 1 when weights are missing. SettingsError for invalid settings."""
     settings = load_settings()
     for name, spec in model_specs().items():
         if not settings.is_enabled(name):

@@ -1,8 +1,8 @@
-"""Bring the catalogue over to the weights that CLIP serves now: `python -m jobs.reembed`, beside a running Panoptes.
+"""Embed the catalogue by the weights that CLIP serves now: `python -m jobs.reembed`, beside a running Panoptes.
 
-Searches compare vectors of one model's weights alone, so after a change of weights older images are found again when
-this has run. It may be interrupted and begun again, and uploads go on meanwhile. `--drop ID` forgets the vectors of
-weights that nobody will serve again.
+A search compares only vectors of the same weights, so after a change of weights older images cannot be found until
+this job has run. It may be interrupted and started again, and uploads continue meanwhile. `--drop ID` deletes the
+vectors of weights that will not be served again.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Embed = Callable[[Pixels], Awaitable[NDArray[np.float32]]]
 
 
 async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_pixels: int) -> tuple[int, int]:
-    """Embed every processed image that has no vector of these weights; how many were embedded, and how many not.
+    """Embed every processed image without a vector of these weights; returns how many were embedded and left out.
 
     An image whose file is lost or broken is left out and named.
     """
@@ -65,11 +65,11 @@ async def _pixels(catalogue: Opened, sha256: str, weights: ClipWeights, max_pixe
 
 
 async def run(clip: Any, drop: Sequence[str]) -> int:
-    """Bring the catalogue of the settings over to what the handle `clip` serves; the exit status.
+    """Embed the configured catalogue by the weights that the handle `clip` serves; returns the exit status.
 
     Raises:
-        SettingsError: a setting cannot work.
-        JobRefused: CLIP or the catalogue does not answer, other weights are served meanwhile, or are to be dropped.
+        SettingsError: a setting is invalid.
+        JobRefused: CLIP or the catalogue does not answer, CLIP's weights change meanwhile, or `drop` names them.
     """
     settings, asker = load_settings(), Asker()
     [weights] = await _asked(asker, clip.weights.remote)
@@ -109,7 +109,7 @@ def main() -> None:
         prog="python -m jobs.reembed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
-    parser.add_argument("--drop", action="append", default=[], metavar="ID", help="forget these weights' vectors")
+    parser.add_argument("--drop", action="append", default=[], metavar="ID", help="delete the vectors of these weights")
     arguments = parser.parse_args()
     command_line(lambda: asyncio.run(run(connect(arguments.application).handle("Clip"), arguments.drop)))
 

@@ -1,1 +1,1 @@
-"""Every image of a folder or bucket through the running application, into parquet: `python -m jobs.analyze`."""
+"""Analyse every image of a folder or bucket by the running application, into parquet: `python -m jobs.analyze`."""

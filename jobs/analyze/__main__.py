@@ -1,13 +1,13 @@
-"""Every image of a folder or bucket through the running application, into parquet.
+"""Analyse every image of a folder or bucket by the running application, into parquet.
 
     python -m jobs.analyze --input data/photos --output data/analysed --analyses blur,quality,embedding
 
 Beside a running Panoptes, or as `ray job submit -- python -m jobs.analyze …`. Input and output are folders or URLs of
-fsspec (`s3://bucket/prefix`). One row an image in `images/part=NNNNN/*.parquet`, with the weights that answered; an
-image that cannot be read has its `error`. The job may be killed and given again: complete parts are kept.
+fsspec (`s3://bucket/prefix`). Each image has one row in `images/part=NNNNN/*.parquet`, with the weights that answered,
+or with an `error` if it cannot be read. A job that was killed can be started again: complete parts are kept.
 
-Exit status: 0, 1 when a model or a file was not there for some image (given again, the job tries those parts anew) or
-a model refused one (it would again), 2 when it cannot begin or go on.
+Exit status: 0; 1 when a model or a file was unavailable for some image (the same command tries those parts again) or a
+model refused an image (trying again does not help); 2 when the job cannot start or continue.
 """
 
 import argparse
@@ -44,7 +44,7 @@ PART_SIZE, IN_FLIGHT = 500, 64
 
 
 def run(options: argparse.Namespace) -> int:
-    """Analyse through the running application; the exit status."""
+    """Analyse by the running application; returns the exit status."""
     analyses = parse_analyses(options.analyses)
     settings = load_settings()
     running = connect(options.application)
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def analyze(options: argparse.Namespace, settings: Settings, handles: Mapping[str, Any], tasks: int) -> int:
-    """Analyse through these handles, by deployment; `tasks` parts at a time are Ray tasks, 0: all in this process."""
+    """Analyse by these handles, by deployment, with `tasks` Ray tasks at a time; 0: in this process."""
     started = time.monotonic()
     plan = _plan(options, settings, handles)
     parts = parts_of(plan.source.find(), options.part_size)
@@ -98,7 +98,7 @@ def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str,
 def _do(
     plan: AnalysisPlan, parts: Sequence[Part], kept: Sequence[Part], handles: Mapping[str, Any], tasks: int
 ) -> None:
-    """Do the parts that are not kept; one whose task fails is said, and stays incomplete."""
+    """Do the parts that are not kept; a part whose task fails is reported and stays incomplete."""
     with Progress(("images", "errors"), sum(len(part.images) for part in parts)) as progress:
         progress.skip(images=sum(len(part.images) for part in kept))
         numbers = {part.number for part in kept}
@@ -117,7 +117,7 @@ def _do(
 
 
 def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:
-    """What the manifests of the parts say together."""
+    """The totals over the manifests of the parts."""
     manifests = manifests_of(plan.output, parts)
     counts = {name: sum(one.get(name, 0) for one in manifests) for name in ("images", "unreadable", "failed")}
     answered = {name: sum(one.get("answered", {}).get(name, 0) for one in manifests) for name in plan.wanted.analyses}
@@ -132,7 +132,7 @@ def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:
 
 
 def parse_analyses(text: str) -> tuple[str, ...]:
-    """Names of analyses, by commas; JobRefused for one that there is not."""
+    """The names of analyses in a comma-separated list; JobRefused for an unknown one."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     unknown = [name for name in names if name not in known_analyses()]
     if unknown or not names:
@@ -146,16 +146,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m jobs.analyze", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--input", required=True, help="folder or URL; the images of the folders in it too")
+    parser.add_argument("--input", required=True, help="folder or URL; subfolders are included")
     parser.add_argument("--output", required=True, help="folder or URL")
-    parser.add_argument("--analyses", default=",".join(DEFAULT), help=f"by commas, of {', '.join(known_analyses())}")
+    parser.add_argument("--analyses", default=",".join(DEFAULT), help=f"with commas, of {', '.join(known_analyses())}")
     parser.add_argument("--application", default=APPLICATION, help="the application's name in Serve")
-    parser.add_argument("--force", action="store_true", help="analyse again what is complete")
-    size_help = f"images of a part, which is written at once (default: {PART_SIZE})"
+    parser.add_argument("--force", action="store_true", help="analyse complete parts again")
+    size_help = f"images in a part, which is written as a whole (default: {PART_SIZE})"
     parser.add_argument("--part-size", type=whole(1), default=PART_SIZE, metavar="N", help=size_help)
-    flight_help = f"most images at a time in a process; of whole pictures a quarter (default: {IN_FLIGHT})"
+    flight_help = f"most images at a time in a process; a quarter of that for whole pictures (default: {IN_FLIGHT})"
     parser.add_argument("--in-flight", type=whole(1), default=IN_FLIGHT, metavar="N", help=flight_help)
-    tasks_help = "parts at a time as Ray tasks; 0: in this process (default: 0 on one node, otherwise one a node)"
+    tasks_help = "parts at a time as Ray tasks; 0: in this process (default: 0 on one node, otherwise one per node)"
     parser.add_argument("--tasks", type=whole(0), metavar="N", help=tasks_help)
     return parser.parse_args(arguments)
 

@@ -10,19 +10,19 @@ from deployments.runtime.columns import Columns
 from deployments.runtime.weights import Weights
 from deployments.specs import analyses
 
-# What a job does unless it is told.
+# The analyses of a job by default.
 DEFAULT = tuple(name for name, (analysis, _) in analyses().items() if analysis.job_default)
 
 Values = dict[str, Any]
 
 
 def columns_of(analysis: str) -> Columns:
-    """What an analysis fills in the table."""
+    """The columns of an analysis in the table."""
     _, spec = analyses()[analysis]
     return spec.columns()[analysis]
 
 
-# `image_id` is the path: under this name every job's table of images says which one a row is of.
+# `image_id` is the path: the key has this name in the tables of images of all jobs.
 FILE_FIELDS = (
     pa.field("image_id", pa.string(), nullable=False),
     pa.field("path", pa.string(), nullable=False),
@@ -44,7 +44,7 @@ class Served:
 
 
 def served(models: Sequence[Weights]) -> Served:
-    """What answers with these weights."""
+    """The `Served` of a deployment's weights."""
     return Served(" + ".join(model.id for model in models), any(model.source == "bundled" for model in models))
 
 

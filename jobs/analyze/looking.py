@@ -1,4 +1,4 @@
-"""A few images at a time through the models: reading, decoding and the models' work overlap."""
+"""Sends images to the models, a few at a time: reading, decoding and inference overlap."""
 
 import asyncio
 import os
@@ -21,9 +21,9 @@ from jobs.runtime.asking import Asker, ModelAway, NoAnswer, Refused
 if TYPE_CHECKING:
     from deployments.models.clip.answers import Classified
 
-# Images of one call of CLIP: what it computes at a time.
+# Images in one call of CLIP: its batch size.
 CLIP_BATCH = 16
-# A part of the images in flight, because they may be whole pictures.
+# Images in flight are divided by this where they may be whole pictures, which are large.
 PICTURES_SHARE = 4
 
 Put = Callable[[Pixels], Any]
@@ -31,7 +31,7 @@ Put = Callable[[Pixels], Any]
 
 @dataclass
 class Row:
-    """What is known of one image. `away`: it could not be read or a model was not there; another time it may do."""
+    """The row of one image. `away`: its file or a model was unavailable, so that a retry may succeed."""
 
     values: Values
     answered: list[str] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Row:
 
 
 class Looker:
-    """Looks at images through the handles of the running application; one for a process."""
+    """Analyses images by the handles of the running application; one per process."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class Looker:
         Args:
             source: where the images are.
             handles: by the deployment's name.
-            wanted: which analyses look.
-            prompt_set: for the classification, of configs/prompts.yaml.
-            in_flight: most images at a time; a quarter of them with pictures that are larger than CLIP's input.
-            put: what a picture that several models look at becomes, once, before they do.
-            asker: how models are asked.
+            wanted: the analyses and their inputs.
+            prompt_set: of the classification, by its name in configs/prompts.yaml.
+            in_flight: most images at a time; a quarter of that where models other than CLIP take them.
+            put: makes the argument for calls with a picture, once for all models.
+            asker: calls the models.
         """
         self.chunk = max(1, min(CLIP_BATCH, in_flight // PICTURES_SHARE))
         self.slots = asyncio.Semaphore(max(1, in_flight // self.chunk))
@@ -86,10 +86,10 @@ class Looker:
         self._threads.shutdown()
 
     async def look(self, images: Sequence[SourceFile]) -> list[Row]:
-        """The rows of at most `chunk` images, in their order; what is wrong with one is its own row's problem.
+        """The rows of at most `chunk` images, in their order; a problem with an image is noted in its row.
 
         Raises:
-            JobRefused: the models have not answered for long.
+            JobRefused: the models have not answered for a long time.
         """
         async with self.slots:
             rows = [_row(image) for image in images]
@@ -102,14 +102,14 @@ class Looker:
             return rows
 
     async def _see(self, image: SourceFile, row: Row, opened: "asyncio.Future[Pixels | None]") -> None:
-        """Open one image and ask everybody but CLIP about it; what CLIP is given becomes the result of `opened`."""
+        """Open one image and call all models but CLIP with it; CLIP's input becomes the result of `opened`."""
         async with self._pictures:
             ready = await self._open(image, row)
             opened.set_result(ready.clip if ready else None)
             if ready:
                 row.values |= ready.file
                 run = asyncio.get_running_loop().run_in_executor
-                # One hand-over of a picture, however many look at it.
+                # Models with the same input share one object in the object store.
                 pictures = {id(pixels): pixels for pixels in ready.others.values()}
                 places = {key: await run(self._threads, self._put, pixels) for key, pixels in pictures.items()}
                 await asyncio.gather(
@@ -117,7 +117,7 @@ class Looker:
                 )
 
     async def _open(self, image: SourceFile, row: Row) -> Ready | None:
-        """Read and decode an image; None, and why, when that cannot be."""
+        """Read and decode an image; None when that fails, with the problem noted in its row."""
         run = asyncio.get_running_loop().run_in_executor
         most = self._wanted.max_bytes
         if image.size > most:
@@ -150,7 +150,7 @@ class Looker:
             row.answer(name, answer)
 
     async def _see_with_clip(self, rows: list[Row], opened: "Sequence[asyncio.Future[Pixels | None]]") -> None:
-        """One call for what CLIP says of all the images that could be opened."""
+        """Make all of CLIP's analyses in one call with all images that could be opened."""
         pixels = await asyncio.gather(*opened)
         there = [(row, one) for row, one in zip(rows, pixels, strict=True) if one is not None]
         if there:
@@ -161,7 +161,7 @@ class Looker:
         try:
             answers = await self._clip_answers(batch)
         except NoAnswer as error:
-            if isinstance(error, Refused) and len(there) > 1:  # the others must not pay for one
+            if isinstance(error, Refused) and len(there) > 1:  # one image must not fail the others
                 for pair in there:
                     await self._ask_clip([pair])
                 return
@@ -173,7 +173,7 @@ class Looker:
                     row.answer(name, value)
 
     async def _clip_answers(self, batch: Pixels) -> dict[str, Sequence[Any]]:
-        """By analysis, what is said of each image of (n, size, size, 3)."""
+        """CLIP's answers on the images (n, size, size, 3), by analysis."""
         handle, asked = self._handles[CLIP], self._wanted.clip
         if "classification" not in asked:
             return {"embedding": await self._asker.ask(CLIP, lambda: handle.embed_images.remote(batch))}
@@ -186,6 +186,6 @@ class Looker:
 
 
 def _row(image: SourceFile) -> Row:
-    # A name that is no UTF-8 is a text, too.
+    # Parquet's strings are UTF-8, so other file names are escaped.
     path = image.path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
     return Row({"image_id": path, "path": path, "bytes": image.size})

@@ -1,4 +1,4 @@
-"""From a file to what each model is given, off the event loop, and never more whole pictures at a time than fit."""
+"""Makes the inputs of all models from one file."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -23,18 +23,18 @@ class AnalysisInputs:
 
     @property
     def clip(self) -> tuple[str, ...]:
-        """What CLIP is asked: one call says all of it."""
+        """The analyses of CLIP, which answers all of them in one call."""
         return tuple(name for name in self.analyses if analyses()[name][1].name == CLIP)
 
     @property
     def others(self) -> dict[str, PictureInput]:
-        """What each of the other models is given, by the analysis."""
+        """The inputs of the other models, by analysis."""
         found = {name: analyses()[name][1] for name in self.analyses if name not in self.clip}
         return {name: spec.takes(()) for name, spec in found.items()}
 
     @property
     def shortest_side(self) -> int | None:
-        """What a JPEG's shorter side may be decoded down to; None when a model wants it whole."""
+        """The shorter side in pixels down to which a JPEG may be decoded; None when a model needs every pixel."""
         fitted = [Fitted(self.clip_size)] if self.clip else []
         return shortest_side([*fitted, *self.others.values()])
 
@@ -49,16 +49,16 @@ class Ready:
 
 
 def describe(data: bytes) -> Values:
-    """The columns of a file that need no picture."""
+    """The columns of a file that need no decoding."""
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
-    """Decode a file once, a JPEG at no more than it needs; PictureRefused for one that cannot be."""
+    """Decode a file once, a JPEG no larger than needed; PictureRefused when it cannot be decoded."""
     picture = decode_picture(data, wanted.max_pixels, wanted.shortest_side)
     width, height = picture.size
     kind = "JPEG" if picture.format == "MPO" else picture.format
-    # Models that are given the same share one array.
+    # Models with the same input share one array.
     inputs = {one: one.of(picture.image) for one in set(wanted.others.values())}
     return Ready(
         {**describe(data), "width": width, "height": height, "format": kind},

@@ -1,4 +1,4 @@
-"""What a run of the job does, in parts that can each be done, kept and found complete on their own."""
+"""The plan of a run: its parts, and which of them are already complete."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from jobs.runtime.output import Output
 
 MANIFESTS, TABLES = "manifests", "images"
 MANIFEST, REPORT = "manifest.json", "report.html"
-# A part's table or manifest, as `Part` names them; whatever else is in these folders is not this job's.
+# A part's table or manifest, as `Part` names them; other files in these folders do not belong to this job.
 OF_A_PART = re.compile(rf"(?:{TABLES}/(part=\d{{5,}})/images\.parquet|{MANIFESTS}/(part=\d{{5,}})\.json)")
 READERS = 16
 
@@ -29,17 +29,17 @@ class Part:
 
     @property
     def name(self) -> str:
-        """As in paths."""
+        """The part's name in paths."""
         return f"part={self.number:05d}"
 
     @property
     def table(self) -> str:
-        """Where its rows are."""
+        """The path of its rows."""
         return f"{TABLES}/{self.name}/images.parquet"
 
     @property
     def manifest(self) -> str:
-        """Where it is said that its rows are there, and what they were made from."""
+        """The path of its manifest, which says whether its rows are complete and what they were made from."""
         return f"{MANIFESTS}/{self.name}.json"
 
 
@@ -48,9 +48,9 @@ class AnalysisPlan:
     """Everything that the rows depend on, and what is needed to make them.
 
     Attributes:
-        wanted: the analyses, and what they are given.
+        wanted: the analyses and their inputs.
         served: the weights behind each analysis.
-        prompt_set: for the classification, of configs/prompts.yaml.
+        prompt_set: of the classification, by its name in configs/prompts.yaml.
         classes: its prompts, by category.
     """
 
@@ -83,7 +83,7 @@ def manifests_of(output: Output, parts: Sequence[Part]) -> list[dict[str, Any]]:
 
 
 def complete(plan: AnalysisPlan, parts: Sequence[Part]) -> list[Part]:
-    """The parts whose rows are there, made from what they would be made from now, with nothing away then."""
+    """The parts whose rows exist, lack nothing, and were made from what this plan would make them from."""
     there = set(plan.output.list())
     found = [part for part in parts if part.manifest in there and part.table in there]
     return [
@@ -101,9 +101,9 @@ def parts_of(images: Sequence[SourceFile], size: int) -> list[Part]:
 
 
 def clear(output: Output, keep: Sequence[Part]) -> int:
-    """Delete every other part, so that a reader never sees an image twice; how many there were."""
+    """Delete all parts but `keep`, so that a reader never sees an image twice; returns how many were deleted."""
     kept = {path for part in keep for path in (part.manifest, part.table)}
-    # A part without its manifest is not complete, a manifest without its part would lie: manifests go first.
+    # Manifests are deleted first: rows without a manifest count as incomplete, a manifest must never lack its rows.
     there = [path for folder in (MANIFESTS, TABLES) for path in output.list(folder)]
     others = {path: match[1] or match[2] for path in there if path not in kept and (match := OF_A_PART.fullmatch(path))}
     for path in others:

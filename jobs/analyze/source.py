@@ -27,7 +27,7 @@ class Source:
         self._files, self._root = open_url(url)
 
     def find(self) -> list[SourceFile]:
-        """Every image of the folder and the folders in it, by their names' endings, sorted; hidden ones are left out.
+        """All images below the folder, by their file extensions, sorted; hidden files and folders are left out.
 
         Raises:
             JobRefused: the folder cannot be listed, or there is no image in it.
@@ -45,7 +45,7 @@ class Source:
         return found
 
     def read(self, path: str) -> bytes:
-        """The bytes of a file; raises whatever its file system does."""
+        """The bytes of a file; raises the errors of its file system."""
         data: bytes = self._files.cat_file(f"{self._root.rstrip('/')}/{path}")
         return data
 
@@ -67,7 +67,7 @@ class Source:
 
 
 def signature(images: Iterable[SourceFile]) -> str:
-    """The same for the same files of the same sizes in the same order."""
+    """A hash of the images' paths and sizes, in their order."""
     digest = hashlib.sha256()
     for image in images:
         digest.update(f"{image.size} {image.path}\n".encode("utf-8", errors="surrogateescape"))

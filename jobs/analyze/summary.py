@@ -1,4 +1,4 @@
-"""The report of an analysis, made from its tables: what was found, how it is spread, and pictures that show it."""
+"""The report of an analysis, made from its tables: results, distributions and sample pictures."""
 
 import math
 from collections import Counter
@@ -15,7 +15,7 @@ from jobs.report import Bars, Fact, Gallery, Report, ReportPicture, Section, Tab
 
 SAMPLES, SHOWN_ERRORS, SHOWN_LABELS, BINS = 8, 20, 20, 24
 HEAVY = ("embedding",)
-# Title, column, and the words for its lowest and its highest values.
+# Title, column, and the titles of the galleries with the lowest and the highest values.
 MEASURES = {
     "blur": ("Sharpness (variance of the Laplacian at 512 pixels)", "blur_normalized_variance", "Blurred", "Sharp"),
     "quality": ("Technical quality (NIMA, 1–10)", "quality_technical", "Technically poor", "Technically good"),
@@ -29,7 +29,7 @@ LABELLED = {
 
 
 def summarize(plan: AnalysisPlan, parts: Sequence[Part], took: str) -> Report:
-    """The report. Pictures that are gone meanwhile are left out."""
+    """The report. Pictures that were deleted meanwhile are left out."""
     rows = _rows(plan, parts)
     errors = rows.filter(pc.is_valid(rows["error"]))
     analyses = plan.wanted.analyses
@@ -72,7 +72,7 @@ def _rows(plan: AnalysisPlan, parts: Sequence[Part]) -> pa.Table:
 
 
 def _spread(rows: pa.Table) -> pa.Table:
-    """Samples from the whole of a table."""
+    """At most SAMPLES rows, evenly spaced over a table."""
     return rows.take(pa.array(range(0, rows.num_rows, max(1, math.ceil(rows.num_rows / SAMPLES))), pa.int64()))
 
 

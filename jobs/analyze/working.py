@@ -1,4 +1,4 @@
-"""The parts of a plan, done one after the other with no gap between them: in this process, or as Ray tasks."""
+"""Does the parts of a plan, in this process or as Ray tasks."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,9 @@ from jobs.runtime.asking import Asker, NoAnswer
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.running import connect
 
-# Parts at a time in a process: while the last images of one are computed, those of the next are read.
+# Parts at a time in a process: while the last images of one part are computed, the next part's images are read.
 PARTS_AT_ONCE = 2
-# Beside the application's deployments there is little left of a small machine; a part mostly waits for models.
+# Small, because the deployments reserve most CPUs of a small machine, and a task mostly waits for models.
 TASK_CPUS = 0.02
 TASK_RETRIES = 3
 
@@ -36,7 +36,7 @@ Failed = Callable[[Part, BaseException], None]
 
 @dataclass(frozen=True)
 class Done:
-    """A part that is written: its images, those that are no pictures, and those that something was away for."""
+    """Counts of a written part: all images, those that could not be decoded, and those that failed otherwise."""
 
     images: int
     unreadable: int
@@ -49,14 +49,14 @@ class Worker:
     def __init__(
         self, plan: AnalysisPlan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: Asker
     ) -> None:
-        """`handles` by the deployment's name, the others as in `Looker`."""
+        """`handles`: by the deployment's name; `put` and `asker`: as in `Looker`."""
         self._plan, self._handles, self._asker = plan, handles, asker
         self._looker = Looker(
             plan.source, handles, plan.wanted, plan.prompt_set, in_flight=plan.in_flight, put=put, asker=asker
         )
 
     async def do(self, parts: Sequence[Part], seen: Seen) -> list[Done]:
-        """Do parts, two at a time, once; `seen` hears of images and how many of them failed.
+        """Do parts, two at a time; can be called once. `seen` is called with counts of images and of failures.
 
         Raises:
             JobRefused: the models are gone or serve other weights now, or the output fails.
@@ -98,9 +98,9 @@ class Worker:
 
 
 def do_as_tasks(plan: AnalysisPlan, parts: Sequence[Part], at_once: int, seen: Seen, failed: Failed) -> list[Done]:
-    """As `Worker.do`, each part a Ray task somewhere in the cluster, `at_once` of them at a time.
+    """As `Worker.do`, but each part is a Ray task anywhere in the cluster, `at_once` of them at a time.
 
-    A part whose task fails, again after Ray's own retries, is handed to `failed`, and the others go on.
+    `failed` is called with a part whose task fails even after Ray's retries, and the others go on.
     """
     task = ray.remote(num_cpus=TASK_CPUS, max_retries=TASK_RETRIES, scheduling_strategy="SPREAD")(_do_one)
     waiting, running, done = deque(parts), dict[Any, Part](), list[Done]()
@@ -138,7 +138,7 @@ def deployments(names: Sequence[str]) -> list[str]:
 
 
 async def ask_weights(handles: Mapping[str, Any], asker: Asker) -> dict[str, tuple[Weights, ...]]:
-    """What each deployment serves now; JobRefused when one does not say."""
+    """The weights that each deployment serves now; JobRefused when one does not answer."""
     found: dict[str, tuple[Weights, ...]] = {}
     for deployment, handle in handles.items():
         try:
@@ -181,7 +181,7 @@ def _columns(plan: AnalysisPlan, row: Row) -> Values:
 
 
 def _leaf(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended a group of tasks: the refusal where there is one, otherwise the first error."""
+    """The error that ended a group of tasks: a JobRefused where there is one, otherwise the first error."""
     refusals, _ = errors.split(JobRefused)
     error: BaseException = refusals or errors
     while isinstance(error, BaseExceptionGroup):
