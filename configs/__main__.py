@@ -1,9 +1,9 @@
 """`python -m configs`: check the settings of this environment and print those that differ from their defaults.
 
-They are checked against serve_config.yaml too. `--write FILE` also writes the Serve config that they mean:
-serve_config.yaml without what is switched off. `--cluster FILE` writes the cluster's, serve_config.yaml with the values
-of configs/serve_cluster.yaml, into a RayService. `--example FILE` writes `.env.example`, `--readme FILE`
-the table of settings in README.md.
+They are checked against serve_config.yaml, too. `--write FILE` also writes serve_config.yaml without the deployments
+that are switched off. `--cluster FILE` writes the cluster's Serve config, serve_config.yaml with the values of
+configs/serve_cluster.yaml, into a RayService. `--example FILE` writes `.env.example`, `--readme FILE` the table of
+settings in README.md.
 """
 
 import argparse
@@ -18,10 +18,10 @@ from configs.settings.example import example
 
 
 def main() -> int:
-    """Print the settings that were changed, secrets hidden; exit code 2 and one line when one is impossible."""
+    """Print the settings that were changed, secrets hidden; exit code 2 and one line when one is invalid."""
     parser = argparse.ArgumentParser(prog="python -m configs", description="Check the settings of this environment.")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the Serve config that they mean")
-    parser.add_argument("--cluster", type=Path, metavar="FILE", help="write the cluster's into a RayService")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the Serve config of what is switched on")
+    parser.add_argument("--cluster", type=Path, metavar="FILE", help="write the cluster's config into a RayService")
     parser.add_argument("--example", type=Path, metavar="FILE", help="write every setting with its default, commented")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="write the table of settings into this file")
     options = parser.parse_args()

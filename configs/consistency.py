@@ -1,13 +1,13 @@
 """What must hold between the settings and the Serve config that runs them: timeouts, concurrency, shares of a GPU.
 
 `python -m configs` and `make serve` check serve_config.yaml, `python -m configs --cluster` what it writes into a
-RayService. `build` in `serve_app/app.py` is told nothing of a Serve config but its `args`: it asks the running Serve
-for its `http_options`, and checks the timeouts alone.
+RayService. `build` in `serve_app/app.py` gets only the `args` of a Serve config: it reads the `http_options` of the
+running Serve and checks the timeouts only.
 
-A replica of the ingress answers up to `max_ongoing_requests` by itself, from MAX_CONCURRENT_REQUESTS on with our own
-error; beyond it Serve refuses, for less work. On one machine, where models and ingress share the cores, Serve is to
-refuse first, and a lower MAX_CONCURRENT_REQUESTS only refuses sooner: both directions work. On a cluster our error,
-which says more, must come first, and that is checked.
+Two limits refuse requests to a replica of the ingress. Above MAX_CONCURRENT_REQUESTS the replica answers with our own
+error; above `max_ongoing_requests` Serve refuses, which costs less work. On one machine, where models and ingress share
+the cores, Serve should refuse first, but either order works. On a cluster our error must come first, because it says
+more; this is checked.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -30,12 +30,12 @@ def check(
 
     Args:
         config: the Serve config as a mapping.
-        source: the file in which people change it.
-        load: the settings of an application, by its `args`.
+        source: the file that the message names.
+        load: makes the settings of an application from its `args`.
         on_cluster: whether the models have cores of their own.
 
     Raises:
-        SettingsError: one line that says every contradiction, with both values and what to change.
+        SettingsError: one line that lists every contradiction, with both values and what to change.
     """
     wrong: list[str] = []
     for application in config["applications"]:
@@ -64,7 +64,7 @@ def check_bound(settings: Settings, request_timeout_s: float | None) -> None:
 
 
 def _timeouts(limit: float | None, source: str, settings: Settings) -> Iterator[str]:
-    """Serve must not cut off a request whose own deadline, with an answer that says more, is still to come."""
+    """Serve's timeout must be longer than our own deadlines, whose error messages say more."""
     values = settings.flat()
     for name in TIMEOUTS:
         if limit and values[name] >= limit:
@@ -75,7 +75,7 @@ def _timeouts(limit: float | None, source: str, settings: Settings) -> Iterator[
 
 
 def _batches(deployments: Deployments, source: str, settings: Settings) -> Iterator[str]:
-    """A batch is gathered from the requests that a replica holds."""
+    """A batch has at most as many items as its replica has ongoing requests."""
     values = settings.flat()
     for name, deployment in deployments.items():
         variable, held = f"{name}_MAX_BATCH".upper(), deployment.get("max_ongoing_requests")
@@ -98,7 +98,7 @@ def _targets(deployments: Deployments, source: str) -> Iterator[str]:
 
 
 def _gpus(deployments: Deployments, source: str) -> Iterator[str]:
-    """Ray shares out one GPU, or gives whole ones."""
+    """Ray assigns a fraction of one GPU, or whole GPUs."""
     for name, deployment in deployments.items():
         share = deployment.get("ray_actor_options", {}).get("num_gpus", 0)
         if share < 0 or (share > 1 and share != int(share)):

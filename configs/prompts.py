@@ -1,4 +1,4 @@
-"""The prompts that CLIP is asked, read from `prompts.yaml` beside this file."""
+"""CLIP's prompts, read from `prompts.yaml` beside this file."""
 
 from functools import cache
 from typing import Literal, Self
@@ -32,7 +32,7 @@ class Prompts(BaseModel):
 
 
 def served_texts(prompt_set: str) -> list[str]:
-    """Every text that is asked without a client naming it: the prompts of a set, and the default categories."""
+    """The configured texts that CLIP embeds: the prompts of a set, and those of the default categories."""
     prompts = load_prompts()
     asked = [prompt for group in prompts.classifier[prompt_set].values() for prompt in group]
     return list(dict.fromkeys([*asked, *(prompts.template.format(category) for category in prompts.categories)]))

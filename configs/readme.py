@@ -1,4 +1,4 @@
-"""Tables of README.md that are written by a command: `make docs`. A test holds the committed ones."""
+"""The tables of README.md that `make docs` writes. A test checks that the committed ones are up to date."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def replace_table(file: Path, name: str, lines: Sequence[str]) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- /NAME -->`.
+    """Replace the text between `<!-- NAME -->` and `<!-- /NAME -->`.
 
     Raises:
         SettingsError: the file does not have exactly one such place.

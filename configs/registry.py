@@ -12,7 +12,7 @@ FOLDER = PROJECT / "configs"
 
 
 class Entry(BaseModel):
-    """What models.yaml says of one thing; the entry that one model alone has is declared in the model's folder."""
+    """An entry of models.yaml, or a part of one. The type of a model's own entry is declared in the model's folder."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,8 +23,7 @@ Kind = TypeVar("Kind", bound=Entry)
 class Checkpoint(Entry):
     """One checkpoint on the Hugging Face hub.
 
-    `repository` holds it under open_clip's file names; `revision` is a commit where one is known for certain and
-    otherwise None, the newest.
+    `repository` holds it under open_clip's file names; `revision` is a commit, or None for the newest one.
     """
 
     architecture: str
@@ -37,23 +36,23 @@ class Checkpoint(Entry):
 
 
 class Bundled(Entry):
-    """Weights that ship with Panoptes: the id they answer under and their folder, from the top of the project."""
+    """Weights that ship with Panoptes: the id that answers name, and the folder, relative to the project."""
 
     id: str
     directory: str
 
 
 class BundledFile(Bundled):
-    """Bundled weights that are one file; `options` are what the model's class is built with."""
+    """Bundled weights that are one file; `options` are arguments of the model's class."""
 
     file: str
     options: dict[str, str | int] = {}
 
 
 class FileEntry(Entry):
-    """A model whose weights are one file: where its library looks for it (`file`), whence it comes, and ours.
+    """A model whose weights are one file: its name in the library's cache (`file`), its URL, and the bundled one.
 
-    `options` are what the model's class is built with.
+    `options` are arguments of the model's class.
     """
 
     task: str
@@ -66,7 +65,7 @@ class FileEntry(Entry):
 
 
 class Repository(Entry):
-    """A repository on the Hugging Face hub as transformers saves a model; `revision` as in `Checkpoint`."""
+    """A repository on the Hugging Face hub in the format of transformers; `revision` as in `Checkpoint`."""
 
     revision: str | None
     licence: str | None
@@ -88,7 +87,7 @@ class PretrainedEntry(Entry):
 class Packaged(Entry):
     """Weights that an installed package contains.
 
-    `package` is the module whose folder has the `files`; each is named by what it is for.
+    `package` is the module whose folder has the `files`, by their purpose.
     """
 
     task: str
@@ -115,6 +114,6 @@ def entry_names() -> tuple[str, ...]:
 
 @cache
 def read_entries() -> dict[str, Any]:
-    """models.yaml as it is; `read_entry` gives an entry its type."""
+    """The contents of models.yaml, not validated; `read_entry` validates an entry."""
     entries: dict[str, Any] = yaml.safe_load((FOLDER / "models.yaml").read_text(encoding="utf-8"))
     return entries

@@ -1,4 +1,4 @@
-"""Serve configs: without what is off, with tracing where that is on, and with values of its own for a cluster."""
+"""Writes Serve configs: without disabled deployments, with tracing where it is on, and with a cluster's values."""
 
 import copy
 import json
@@ -19,17 +19,17 @@ NOTE = "# Written by `python -m configs --write` from serve_config.yaml, without
 SOURCE = PROJECT / "serve_config.yaml"
 EVERYONE = "*"
 CLUSTER_SOURCE = PROJECT / "configs" / "serve_cluster.yaml"
-# The block of a RayService that holds its Serve config, as deep as `spec` has it.
+# The block of a RayService that holds its Serve config, indented as in its `spec`.
 BLOCK = re.compile(r"^  serveConfigV2: \|\n(?:    .*\n)*", re.MULTILINE)
 
 
 def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
     """A copy of a Serve config without the deployments that its `args` and the environment switch off.
 
-    Where an OTLP endpoint is set it says `tracing_config`, unless it did.
+    Where an OTLP endpoint is set, a `tracing_config` is added unless there is one.
 
     Raises:
-        SettingsError: the settings of an application, or those of tracing, cannot work.
+        SettingsError: the settings of an application, or those of tracing, are invalid.
     """
     config = copy.deepcopy(config)
     if tracing.is_on():
@@ -42,13 +42,13 @@ def enabled_only(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_config(source: Path) -> dict[str, Any]:
-    """A Serve config as a mapping. What its anchors repeat are values of their own: one can be changed alone."""
+    """A Serve config as a mapping. Values that anchors repeat are copies, so that each can be changed alone."""
     config: dict[str, Any] = json.loads(json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))))
     return config
 
 
 def checked(source: Path) -> dict[str, Any]:
-    """`enabled_only` of a file, in which nothing contradicts the settings.
+    """`enabled_only` of a file, checked against the settings.
 
     Raises:
         SettingsError: as `enabled_only` and `consistency.check`.
@@ -68,7 +68,7 @@ def write_enabled(source: Path, target: Path) -> None:
 def cluster_config() -> dict[str, Any]:
     """The Serve config of the cluster: serve_config.yaml with the values of configs/serve_cluster.yaml.
 
-    Its `args` alone switch deployments off: this machine's environment is none of the cluster's.
+    Only its `args` switch deployments off: this machine's environment does not apply to the cluster.
 
     Raises:
         SettingsError: configs/serve_cluster.yaml names something that serve_config.yaml has not.
@@ -85,9 +85,9 @@ def cluster_config() -> dict[str, Any]:
 
 
 def _changed(value: Any, change: Any) -> Any:
-    """`value` with a change: mappings are merged key by key, lists of named things by name; the rest is replaced.
+    """`value` with a change: mappings are merged key by key, lists of named items by name; the rest is replaced.
 
-    What a list says of the name `*` is for all things of the list, and weaker than what it says of one by its name.
+    In a list, the change named `*` applies to every item; the change with an item's own name takes precedence.
     """
     if isinstance(value, dict):
         return {**value, **{key: _changed(value.get(key), new) for key, new in change.items()}}
@@ -105,7 +105,7 @@ def write_cluster(manifest: Path) -> None:
 
     Raises:
         SettingsError: `cluster_config` cannot be made or contradicts the settings that the manifest gives its pods, or
-            the manifest has no block, or several, to write it into.
+            the manifest does not have exactly one block for it.
     """
     text = manifest.read_text(encoding="utf-8")
     if len(BLOCK.findall(text)) != 1:

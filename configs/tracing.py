@@ -1,7 +1,7 @@
-"""Whether requests are traced: they are when an OTLP endpoint is set, by OpenTelemetry's own variables.
+"""Whether requests are traced: only when one of OpenTelemetry's variables sets an OTLP endpoint.
 
 Serve makes the spans of requests and calls and carries their context from process to process;
-`deployments.runtime.tracing` says where they go. Every process reads the variables for itself. Nothing of OpenTelemetry
+`deployments.runtime.tracing` exports them. Every process reads the variables for itself. Nothing of OpenTelemetry
 is imported here.
 """
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from configs.settings import SettingsError
 
-# The first of each that is set holds, as OpenTelemetry has it.
+# Of each tuple the first variable that is set takes precedence, as in OpenTelemetry.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 PROTOCOL = "http/protobuf"
@@ -26,17 +26,17 @@ def is_on() -> bool:
 
 
 def serve_tracing() -> dict[str, Any]:
-    """The `tracing_config` of a Serve config. Its ratio is 1: which traces are kept is decided where they are sent.
+    """The `tracing_config` of a Serve config. Its ratio is 1, because traces are sampled where they are exported.
 
     Raises:
-        SettingsError: a variable cannot work, or the extra `tracing` is not installed.
+        SettingsError: a variable is invalid, or the extra `tracing` is not installed.
     """
     check()
     return {"enabled": True, "exporter_import_path": EXPORTER, "sampling_ratio": 1.0}
 
 
 def check() -> None:
-    """Refuse variables that cannot work, as `serve_tracing`; where no endpoint is set they do not matter."""
+    """Raise SettingsError as `serve_tracing` does; without an endpoint nothing is checked."""
     name = _first(ENDPOINTS)
     if name is None:
         return

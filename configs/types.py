@@ -1,6 +1,6 @@
-"""The types of the settings: what a value must be, and what its operator is told when it is not.
+"""The types of the settings, with the error messages for invalid values.
 
-A refused value may be a secret that landed in the wrong variable: no message shows it.
+No message shows the value, which may be a secret in the wrong variable.
 """
 
 import ipaddress
@@ -55,12 +55,12 @@ def _database(value: SecretStr) -> SecretStr:
 def _store(value: str) -> str:
     if not value.partition("://")[2 if "://" in value else 0].strip():
         raise ValueError("must be a folder, or a URL of fsspec such as s3://bucket/prefix")
-    if PASSWORD.search(value):  # Serve logs its args, where this may stand
+    if PASSWORD.search(value):  # Serve logs its args, which may contain this value
         raise ValueError("must carry no password: the environment gives it to fsspec, as FSSPEC_SFTP_PASSWORD")
     return value
 
 
-# Several values with commas between them.
+# Comma-separated values.
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[Names, AfterValidator(_networks)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]

@@ -1,4 +1,4 @@
-"""Every setting of the application, in groups: `base` says what a group is, `groups` lists those that are of no model.
+"""Every setting of the application, in groups: `base` defines what a group is, `groups` those of no model.
 
 The groups of the models lie beside the models, in `deployments/models/<name>/settings.py`. `loading` reads the values
 from the environment, from `.env` and from the `args` of a Serve config.

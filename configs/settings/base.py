@@ -1,4 +1,4 @@
-"""What a group of settings is."""
+"""The base classes of the groups of settings."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,14 +11,14 @@ MEGABYTE = 1_000_000
 
 
 class SettingsError(ValueError):
-    """The settings cannot work; the message names each variable and says what is wrong with it."""
+    """The settings are invalid; the message names each variable and says what is wrong with it."""
 
 
 class Group(BaseModel):
     """Settings that belong together; the first line of the docstring is the group's heading in `.env.example`.
 
     A field is set by the environment variable `<GROUP>_<FIELD>`, or by its `alias` where it has one. A new setting
-    follows the pattern: aliases are for names that are older than it.
+    follows the pattern; aliases keep names that are older than the pattern.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=False)
@@ -48,7 +48,7 @@ class PretrainedGroup(ModelGroup):
         known = read_entry(cls.name, PretrainedEntry).checkpoints
         if value in known:
             return value
-        folder = Path(value).resolve()  # the replica that opens it may work elsewhere
+        folder = Path(value).resolve()  # the replica may have another working directory
         if not (folder / "config.json").is_file():
             raise ValueError(f"must be a folder with a config.json, or one of {', '.join(known)}")
         if not folder.name.isascii() or not folder.name.isprintable():

@@ -168,7 +168,7 @@ class Catalogue(Group):
 
     @property
     def database(self) -> str:
-        """DATABASE_URL; a SQLite file that is named without a folder of its own lies in the project's."""
+        """DATABASE_URL; a relative path of a SQLite file is relative to the project's folder."""
         url = self.database_url.get_secret_value() or "sqlite:///data/catalogue.db"
         kind, _, rest = url.partition("://")
         if kind.partition("+")[0] == "sqlite" and not rest.startswith("//"):
@@ -177,7 +177,7 @@ class Catalogue(Group):
 
     @property
     def store(self) -> str:
-        """STORE_URL; a folder that is not absolute lies in the project's."""
+        """STORE_URL; a relative folder is relative to the project's folder."""
         return self.store_url if "://" in self.store_url else str(PROJECT / Path(self.store_url).expanduser())
 
 

@@ -1,8 +1,7 @@
 """The settings of a process, read from the environment, from `.env` and from the `args` of a Serve config.
 
-The environment wins over `.env`, which wins over the Serve config: the file says what a machine is meant to run, the
-environment what this start wants. An empty variable counts as one that is not set. A value that cannot work is refused
-here, before any model loads.
+The environment takes precedence over `.env`, and `.env` over the Serve config. An empty variable counts as not set.
+Invalid values are refused here, before any model loads.
 """
 
 import os
@@ -24,10 +23,10 @@ def load_settings(arguments: Mapping[str, Any] | None = None) -> Settings:
 
     Args:
         arguments: the `args` of the application in its Serve config: settings by the names of their variables in lower
-            case, weaker than the environment.
+            case; the environment takes precedence.
 
     Raises:
-        SettingsError: an unknown name in `arguments` or `.env`, an impossible value, or a secret in `arguments`.
+        SettingsError: an unknown name in `arguments` or `.env`, an invalid value, or a secret in `arguments`.
     """
     arguments = arguments or {}
     for name in arguments:
@@ -46,7 +45,7 @@ def settings_from(values: Mapping[str, Any]) -> Settings:
     Neither the environment nor `.env` is read.
 
     Raises:
-        SettingsError: an unknown name or an impossible value; the message lists all of them and shows no value.
+        SettingsError: an unknown name or an invalid value; the message lists all of them and shows no value.
     """
     left = dict(values)
     made: dict[str, Group] = {}

@@ -86,7 +86,7 @@ class Variable:
 
 @cache
 def groups() -> dict[str, type[Group]]:
-    """The class of every group by the group's name, in the order in which they are listed to people."""
+    """The class of every group by the group's name, in the order of `.env.example`."""
     found: dict[str, type[Group]] = {}
     for name, field in Settings.model_fields.items():
         if name == "models":
@@ -108,15 +108,15 @@ def variables() -> tuple[Variable, ...]:
 
 @cache
 def secrets() -> frozenset[str]:
-    """The variables whose values are shown to nobody."""
+    """The variables whose values must not be shown."""
     return frozenset(variable.name for variable in variables() if variable.is_secret)
 
 
 def _model_groups() -> Iterator[type[ModelGroup]]:
     """The group of each model's folder, in the order of models.yaml, then those of models that have no entry there.
 
-    The folders are found, not imported by name: this package stands below `deployments`, and a new model is to need no
-    line here.
+    The folders are searched for, not imported by name: this package must not depend on `deployments`, and a new model
+    needs no change here.
     """
     names = {path.parent.name for path in MODELS.glob("*/settings.py")}
     for name in [*(name for name in entry_names() if name in names), *sorted(names - set(entry_names()))]:
