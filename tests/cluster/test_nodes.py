@@ -9,12 +9,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from testbed.images import encoded
 from testbed.processes import within
 from tests.cluster.clients import Clients
 from tests.cluster.conftest import ON_CPUS, QUARTERS, Cluster
 from tests.contract.asking import statistics, upload
 from tests.contract.pictures import JPEG, inline
-from tests.unit.serving.test_images import encoded
 
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120

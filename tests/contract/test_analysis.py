@@ -15,9 +15,9 @@ from PIL import Image, ImageFilter
 
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
+from testbed.images import encoded, png_header
 from tests.contract.asking import ask_llm, blobs, leave
 from tests.contract.pictures import JPEG, UNUSUAL, inline
-from tests.unit.serving.test_images import encoded, png_header
 
 NAMES = ("blur", "quality", "emotion", "embedding", "classification", "caption", "tags", "objects")
 ALL = {f"run_{name}": True for name in NAMES}

@@ -12,8 +12,8 @@ from PIL import Image
 
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
+from testbed.images import encoded, png_header
 from tests.contract.pictures import JPEG, UNUSUAL
-from tests.unit.serving.test_images import encoded, png_header
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import httpx
 import pytest
 from PIL import Image
 
+from testbed.images import encoded, png_header
 from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG
-from tests.unit.serving.test_images import encoded, png_header
 
 
 def test_an_upload_is_processed_shown_found_and_deleted(catalogued: Catalogued, catalogue: httpx.Client) -> None:

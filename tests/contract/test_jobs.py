@@ -19,9 +19,9 @@ from PIL import Image
 
 from configs.project import PROJECT
 from testbed.application import Application
+from testbed.images import encoded
 from tests.contract.asking import finished, upload
 from tests.contract.pictures import JPEG, inline
-from tests.unit.serving.test_images import encoded
 from training.clip.evaluation import fresh_scenes
 
 SCENES = 28

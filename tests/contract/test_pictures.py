@@ -7,8 +7,8 @@ import pytest
 
 from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
 from testbed.doubles.images import ImageServer
+from testbed.images import encoded, png_header
 from tests.contract.pictures import JPEG, UNUSUAL, inline
-from tests.unit.serving.test_images import png_header
 
 SEED = 41
 ROUTES = ("caption", "tags", "objects")

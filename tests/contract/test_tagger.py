@@ -15,9 +15,9 @@ from PIL import Image
 
 from testbed.application import Application
 from testbed.doubles.videos import audio_only, coloured, slideshow
+from testbed.images import encoded, png_header
 from testbed.paths import shared
 from tests.contract.pictures import JPEG, UNUSUAL
-from tests.unit.serving.test_images import encoded, png_header
 from training.clip.evaluation import labelled_scenes
 from training.scenes import fresh_arrangements
 

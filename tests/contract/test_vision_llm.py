@@ -8,10 +8,10 @@ import pytest
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
 from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
+from testbed.images import png_header
 from tests.contract.asking import ask_llm
 from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.pictures import JPEG, inline
-from tests.unit.serving.test_images import png_header
 
 
 def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image_server: ImageServer) -> None:

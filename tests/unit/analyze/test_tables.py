@@ -17,8 +17,8 @@ from jobs.analyze.plan import parts_of
 from jobs.analyze.source import Source, signature
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import handles
+from testbed.images import encoded
 from tests.unit.analyze.run import EVERYTHING, analyze, other_weights, picture, rows
-from tests.unit.serving.test_images import encoded
 
 
 def test_every_analysis_has_its_columns(photos: Path, tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from deployments.catalogue.records import Result
 from deployments.catalogue.worker import CatalogueWorker, Looker, Pace
 from deployments.models.tagger.answers import Tag
 from deployments.specs import model_specs
+from testbed.images import encoded
 from tests.unit.serving.api import WEIGHTS, ClipDouble
-from tests.unit.serving.test_images import encoded
 
 RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")
 BLUE = encoded(Image.new("RGB", (20, 40), "blue"), "JPEG")

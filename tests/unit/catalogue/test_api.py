@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from deployments.storage.folder import Folder
+from testbed.images import encoded
 from tests.unit.catalogue.in_process import BLUE, GIF, RED, WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import Doubles, client
-from tests.unit.serving.test_images import encoded
 
 
 async def test_an_upload_is_processed_and_told(api: httpx.AsyncClient) -> None:

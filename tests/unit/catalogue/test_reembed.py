@@ -11,19 +11,20 @@ from PIL import Image
 from ray.exceptions import RayActorError
 
 from deployments.catalogue.opened import Opener
+from deployments.pictures.pixels import Pixels
 from deployments.runtime.calls import JOBS
 from jobs.reembed import bring_over, run
 from jobs.runtime import asking
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import handles
+from testbed.images import encoded
 from tests.unit.catalogue.in_process import Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import WEIGHTS, client
-from tests.unit.serving.test_images import encoded
 
 NEW = replace(WEIGHTS, id="test/new")
 
 
-async def embed(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+async def embed(pixels: Pixels) -> NDArray[np.float32]:
     vectors: NDArray[np.float32] = pixels.reshape(len(pixels), -1, 3).mean(axis=1).astype(np.float32) + 1
     return vectors
 

@@ -20,10 +20,10 @@ from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
 from deployments.catalogue.store.base import Store
 from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
+from testbed.images import encoded
 from testbed.replicas import replica_class
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import client
-from tests.unit.serving.test_images import encoded
 
 
 async def test_a_failed_attempt_is_made_again(tmp_path: Path) -> None:

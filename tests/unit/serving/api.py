@@ -19,6 +19,7 @@ from deployments.models.emotion.answers import Face
 from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
+from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
@@ -73,7 +74,7 @@ class ClipDouble(Scripted, ClipClient):
         super().__init__(all_specs()["Clip"], None)
         self.models = (WEIGHTS,)
 
-    async def embed_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    async def embed_images(self, pixels: Pixels) -> NDArray[np.float32]:
         await self.prepare()
         means = pixels.reshape(len(pixels), -1, 3).mean(axis=1) + 1
         vectors = np.concatenate([means, np.ones((len(pixels), 1))], axis=1)
@@ -84,11 +85,11 @@ class ClipDouble(Scripted, ClipClient):
         vectors = np.array([[len(text), 1, 1, 1] for text in texts], np.float32)
         return TextEmbeddings(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), len(texts))
 
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
+    async def score(self, pixels: Pixels, classes: list[list[str]]) -> NDArray[np.float32]:
         await self.embed_images(pixels)
         return np.tile(np.arange(len(classes), dtype=np.float32), (len(pixels), 1))
 
-    async def classify(self, pixels: NDArray[np.uint8], prompt_set: str, *, vectors: bool = False) -> Classified:
+    async def classify(self, pixels: Pixels, prompt_set: str, *, vectors: bool = False) -> Classified:
         found = await self.embed_images(pixels)
         logits = await self.score(pixels, [[], [], []])
         return Classified([decide(row) for row in softmax(logits).tolist()], found if vectors else None)
@@ -110,7 +111,7 @@ class AnalyzerDouble(Scripted, FramesClient[Any]):
         self.told.append(arguments)
         return self.figures
 
-    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+    async def analyze_frames(self, frames: Pixels, *arguments: object) -> Any:
         await self.prepare()
         self.seen.append(frames.shape)
         self.told.append(arguments)
@@ -120,7 +121,7 @@ class AnalyzerDouble(Scripted, FramesClient[Any]):
 class DetectorDouble(AnalyzerDouble):
     """In the second frame of a video there is one thing more."""
 
-    async def analyze_frames(self, frames: NDArray[np.uint8], *arguments: object) -> Any:
+    async def analyze_frames(self, frames: Pixels, *arguments: object) -> Any:
         found = await super().analyze_frames(frames, *arguments)
         return [found, [*found, found[0]], found][: len(frames)]
 

@@ -18,8 +18,8 @@ from serve_app.clients.models import Models
 from serve_app.http.errors import ModelUnavailable, Overloaded
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
+from testbed.images import encoded, two_halves
 from tests.unit.serving.api import Doubles, client
-from tests.unit.serving.test_images import encoded, two_halves
 
 PNG = encoded(two_halves(), "PNG")
 DATA = base64.b64encode(PNG).decode()

@@ -12,8 +12,8 @@ from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.errors import ModelUnavailable, Overloaded, PanoptesError
 from serve_app.http.security import DOCS_FILES
+from testbed.images import encoded, two_halves
 from tests.unit.serving.api import ClipDouble, client
-from tests.unit.serving.test_images import encoded, two_halves
 
 PNG = encoded(two_halves(), "PNG")
 JSON_CATEGORIES = ("categories", ("c.json", b'["a", "bb", "ccc"]'))

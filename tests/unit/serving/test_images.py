@@ -1,6 +1,5 @@
 """The door for pixels: every accepted format comes out upright, RGB and right in colour; everything else is named."""
 
-import io
 import struct
 import zlib
 from typing import Any
@@ -13,22 +12,9 @@ from deployments.pictures.inputs import Fitted
 from deployments.pictures.preprocessing import fit
 from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.inputs.images import Decoder, decode
+from testbed.images import GREEN, RED, encoded, png_header, two_halves
 
-RED, GREEN = (204, 51, 0), (0, 153, 51)  # in the palette of GIF, so that nothing is dithered
 MAX_PIXELS = 100_000_000
-
-
-def two_halves(mode: str = "RGB") -> Image.Image:
-    """60 × 40: the left half red, the right half green."""
-    image = Image.new("RGB", (60, 40), RED)
-    image.paste(GREEN, (30, 0, 60, 40))
-    return image.convert(mode)
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
 
 
 def near(pixel: Any, colour: tuple[int, int, int], tolerance: int = 12) -> bool:
@@ -118,18 +104,6 @@ async def test_extreme_shapes(size: tuple[int, int]) -> None:
     [decoded] = await Decoder(1, MAX_PIXELS).inputs(encoded(Image.new("RGB", size, GREEN), "PNG"), Fitted(224))
     assert decoded.pixels.shape == (224, 224, 3)
     assert near(decoded.pixels[5, 5], GREEN)
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that announces its size and holds a few bytes of pixels."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
-    )
 
 
 def directory(tags: dict[int, int]) -> bytes:

@@ -10,8 +10,8 @@ from PIL import Image
 from deployments.pictures.inputs import Reduced
 from serve_app.http.errors import ModelUnavailable
 from serve_app.inputs.images import Decoder
+from testbed.images import encoded
 from tests.unit.serving.api import Doubles, client
-from tests.unit.serving.test_images import encoded
 
 PHOTO = encoded(Image.new("RGB", (200, 100), "teal"), "PNG")
 IMAGE = {"data": base64.b64encode(PHOTO).decode(), "image_id": "photo"}

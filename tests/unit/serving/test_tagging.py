@@ -19,10 +19,10 @@ from serve_app.clients.client import SharedPicture
 from serve_app.clients.models import Models
 from serve_app.features.tagging import IMAGE_TYPES, LATE, UNSUITABLE, VIDEO_TYPES, WRONG_TYPE
 from serve_app.http.errors import InvalidVideo, ModelUnavailable
+from testbed.images import encoded
 from testbed.paths import shared
 from testbed.replicas import replica_class
 from tests.unit.serving.api import AnalyzerDouble, Doubles, client
-from tests.unit.serving.test_images import encoded
 
 PNG = encoded(Image.new("RGB", (40, 30), "teal"), "PNG")
 DEEP: Any = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from deployments.pictures.pixels import Pixels
 from serve_app.clients.models import Models
 from serve_app.http.errors import InvalidVideo, VideoTooLarge
 from tests.unit.serving.api import ClipDouble, Doubles, client
@@ -18,7 +19,7 @@ VIDEO = ("video", ("a.MP4", bytes([100, 7, 250, 90])))
 class Brightness(ClipDouble):
     """The darker a frame the more it is the first category, the brighter the more the second."""
 
-    async def score(self, pixels: NDArray[np.uint8], classes: list[list[str]]) -> NDArray[np.float32]:
+    async def score(self, pixels: Pixels, classes: list[list[str]]) -> NDArray[np.float32]:
         means = pixels.reshape(len(pixels), -1).mean(axis=1)
         return np.asarray(np.stack([-means, means], axis=1) / 100, np.float32)
 
