@@ -1,4 +1,4 @@
-"""Requests that several contract tests make, and how they read what comes back."""
+"""Requests that several contract tests make, and how they read the answers."""
 
 import json
 import re
@@ -33,17 +33,17 @@ def finished(api: httpx.Client, image_id: int, seconds: float = 60) -> dict[str,
 
 
 def statistics(api: httpx.Client) -> dict[str, int]:
-    """The catalogue's numbers of images by status."""
+    """How many images of the catalogue have each status."""
     return api.get("/api/stats").json()["images"]  # type: ignore[no-any-return]
 
 
 def ask_llm(api: httpx.Client, model: str, **more: Any) -> httpx.Response:
-    """An analysis by a model of the double, whose behaviour follows from its name."""
+    """An analysis by a model of the provider's double; the model's name selects how the double behaves."""
     return api.post("/v1/analyze/llm", json={"image": inline(JPEG)["data"], "model": f"openai/{model}"} | more)
 
 
 def leave(panoptes: Application, route: str, body: dict[str, Any], headers: str = "") -> None:
-    """Send a request and go away a second later."""
+    """Send a request and disconnect a second later."""
     data = json.dumps(body).encode()
     host, port = panoptes.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
@@ -60,7 +60,7 @@ def blobs(count: int, dimensions: int = 64) -> np.ndarray[Any, np.dtype[np.float
 
 
 def sample(text: str, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels, in a text in Prometheus' format."""
+    """The sum of a metric's samples with these labels, read from text in the Prometheus format."""
     lines = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
     return sum(
         float(value) for found, value in lines if all(f'{key}="{label}"' in found for key, label in labels.items())

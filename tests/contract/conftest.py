@@ -1,4 +1,4 @@
-"""One running application for the whole run; beside it in the same Serve a small, guarded one, and a second catalogue."""
+"""One running application for all contract tests; the same Serve also runs a small guarded one and a second catalogue."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ API_KEY = "the-key-of-the-guarded-application"
 IMAGE_HOST = "127.0.0.2"
 PROVIDER_KEY = "provider-key-0123456789-that-must-not-leak"
 
-# The same code under /guarded: with a key and a rate, without CLIP, with room for two requests.
+# The same code under /guarded: with an API key and a rate limit, without CLIP, for at most two requests at a time.
 GUARDED = {
     "name": "guarded",
     "route_prefix": "/guarded",
@@ -47,16 +47,16 @@ GUARDED = {
 }
 
 
-# A killed worker is an attempt of every image that it had, and here very many are killed.
+# A killed worker costs each of its images an attempt, and these tests kill very many.
 CATALOGUE = {"lease_s": 5, "max_attempts": 30, "rate_limit_enabled": False, "weights": "bundled"}
 DATABASE = "contract"
-# The one that a test makes hang.
+# A test makes this deployment hang.
 SOON_REPLACED = {"Blur": {"health_check_period_s": 1, "health_check_timeout_s": 2, "graceful_shutdown_timeout_s": 2}}
 ON_SQLITE, ON_POSTGRES = "sqlite+folder", "postgresql+s3"
 
 
 def shared(variables: dict[str, str]) -> dict[str, Any]:
-    """The same code under /shared: the catalogue on PostgreSQL and S3 as a cluster has it, behind two ingresses."""
+    """The same code under /shared: the catalogue on PostgreSQL and S3, as on a cluster, with two ingress replicas."""
     kept = ("Clip", "Captioner", "Cataloguer")
     config = read_config(SOURCE)["applications"][0]
     deployments = [entry for entry in config["deployments"] if entry["name"] in {"Ingress", *kept}]
@@ -87,7 +87,7 @@ def llm_server() -> Iterator[LlmServer]:
 
 @dataclass(frozen=True)
 class Catalogued:
-    """An application with a catalogue: its name in Serve, where it answers, its database, and its tags a picture."""
+    """An application with a catalogue: its name in Serve, its URL, its database, and its number of tags per picture."""
 
     name: str
     url: str
@@ -105,7 +105,7 @@ def pictures_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("pictures"))
 
 
-# Of this package, so that it has ended when other tests start a Ray of their own.
+# Scoped to this package, so that Ray has stopped before other tests start their own.
 @pytest.fixture(scope="package")
 def panoptes(
     llm_server: LlmServer,
@@ -119,7 +119,7 @@ def panoptes(
         "fetch_timeout_s": 5,
         "max_fetch_mb": 5,
         "request_timeout_s": 30,
-        "analyzer_timeout_s": 25,  # a hanging replica is replaced before it
+        "analyzer_timeout_s": 25,  # later than a hanging replica is replaced
         "llm_base_url": llm_server.url,
         "llm_model": "openai/good",
         "store_url": pictures_folder,
@@ -142,7 +142,7 @@ def catalogued(
     sqlite_url: str,
     installed_postgres: PostgresServer | None,
 ) -> Catalogued:
-    """Each of the applications that have a catalogue."""
+    """Each application that has a catalogue, in turn."""
     if request.param == ON_SQLITE:
         return Catalogued("panoptes", panoptes.url, sqlite_url, TAGS)
     if installed_postgres is None:
@@ -164,6 +164,6 @@ def image_server() -> Iterator[ImageServer]:
 
 @pytest.fixture
 def catalogue(catalogued: Catalogued) -> Iterator[httpx.Client]:
-    """A client of each of the applications that have a catalogue."""
+    """A client of each application that has a catalogue."""
     with httpx.Client(base_url=catalogued.url, timeout=60) as client:
         yield client

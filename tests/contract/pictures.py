@@ -1,4 +1,4 @@
-"""The pictures that the contract tests send: a photo, and images which are unusual and still images."""
+"""The pictures that the contract tests send: a photo, and unusual images that must still be accepted."""
 
 import base64
 from io import BytesIO
@@ -13,7 +13,7 @@ JPEG = (SAMPLES / "china.jpg").read_bytes()
 
 
 def inline(data: bytes, image_id: str = "photo") -> dict[str, str]:
-    """An `ImageInput` that carries its bytes."""
+    """An `ImageInput` with the bytes in base64."""
     return {"data": base64.b64encode(data).decode(), "image_id": image_id}
 
 

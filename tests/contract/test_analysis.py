@@ -72,7 +72,7 @@ def test_a_blurred_photo_is_blurry(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
-def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
+def test_unusual_images_are_analyzed(api: httpx.Client, data: bytes) -> None:
     result = analyze(api, data)
     assert result["blur"]
     assert result["embedding"]
@@ -84,7 +84,7 @@ def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
     [b"", b"this is text", JPEG[: len(JPEG) // 2], png_header(100, 100)],
     ids=["empty", "text", "truncated", "no pixels"],
 )
-def test_what_is_not_an_image_is_its_results_error(api: httpx.Client, data: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_an_error_in_its_result(api: httpx.Client, data: bytes) -> None:
     result = analyze(api, data)
     assert result["error"].startswith("ImageDecodeError: ")
     assert result["blur"] is result["embedding"] is result["width_px"] is None
@@ -112,7 +112,7 @@ def test_by_url(api: httpx.Client, image_server: ImageServer) -> None:
     assert by_url(api, f"{image_server.url}/hang")["error"].startswith("ImageFetchError: ")
 
 
-def test_a_batch_keeps_its_order_and_its_errors_apart(api: httpx.Client) -> None:
+def test_a_batch_keeps_its_order_and_each_error_stays_with_its_image(api: httpx.Client) -> None:
     images = [inline(JPEG, "a"), inline(b"no image", "b"), inline(png_header(20_000, 5_001), "c"), inline(JPEG, "d")]
     answer = api.post("/v1/analyze/batch", json={"images": images} | ALL)
     body = answer.json()
@@ -130,7 +130,7 @@ def test_a_streamed_batch_comes_line_by_line(api: httpx.Client, image_server: Im
         assert stream.headers["Content-Type"].startswith("application/x-ndjson")
         arrived = [(json.loads(line)["image_id"], time.monotonic() - started) for line in stream.iter_lines()]
     assert [name for name, _ in arrived] == ["quick", "hangs"]
-    assert arrived[1][1] - arrived[0][1] > 1  # the first was not held back for the second
+    assert arrived[1][1] - arrived[0][1] > 1  # the first result was sent before the second was ready
 
 
 def test_models_and_health_name_everything(api: httpx.Client) -> None:
@@ -156,7 +156,7 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
     assert all(model["loaded"] and model["replicas"] == 1 for model in health["models"])
 
 
-def test_a_killed_analyzer_costs_nothing_but_its_own_part(panoptes: Application, api: httpx.Client) -> None:
+def test_a_killed_analyzer_costs_only_its_own_part(panoptes: Application, api: httpx.Client) -> None:
     killed = panoptes.replicas("Blur")[0]
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 120
@@ -172,7 +172,7 @@ def test_a_killed_analyzer_costs_nothing_but_its_own_part(panoptes: Application,
 
 
 def test_a_large_photo_goes_through_the_object_store(api: httpx.Client) -> None:
-    """Its pixels are more than a message takes, and read-only where they arrive."""
+    """Its pixels exceed the size limit of a message, and arrive read-only."""
     photo = Image.open(BytesIO(JPEG)).resize((2400, 1600))
     result = analyze(api, encoded(photo, "JPEG"))
     assert (result["error"], result["width_px"]) == (None, 2400)
@@ -185,25 +185,27 @@ def test_a_large_photo_goes_through_the_object_store(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1)])
-def test_a_line_is_a_picture(api: httpx.Client, size: tuple[int, int]) -> None:
+def test_an_extremely_narrow_image_is_analyzed(api: httpx.Client, size: tuple[int, int]) -> None:
     result = analyze(api, encoded(Image.new("RGB", size, "teal"), "PNG"))
     assert result["blur"]
     assert 1 <= result["aesthetic"]["nima_aesthetic_score"] <= 10
 
 
-def test_clients_that_leave_hold_no_place(panoptes: Application, api: httpx.Client, image_server: ImageServer) -> None:
+def test_clients_that_disconnect_free_their_slots(
+    panoptes: Application, api: httpx.Client, image_server: ImageServer
+) -> None:
     hanging = {"url": f"{image_server.url}/hang"}
     for _ in range(3):
         leave(panoptes, "/v1/analyze/batch", {"images": [hanging] * 20})
         leave(panoptes, "/v1/analyze/batch", {"images": [hanging] * 20}, "Accept: application/x-ndjson\r\n")
         leave(panoptes, "/v1/analyze", {"image": hanging})
-    # More images were left behind than may be under way: had they kept their places, this one would wait for them.
+    # More images were abandoned than may be in flight: if they still held their slots, this request would wait.
     assert analyze(api, JPEG)["error"] is None
 
 
 @pytest.mark.parametrize("route", ["/v1/analyze", "/v1/analyze/batch", "/v1/analyze/llm"])
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"image": 1}', b'{"images": 1}', b"\xff"])
-def test_json_that_is_no_request(api: httpx.Client, route: str, body: bytes) -> None:
+def test_invalid_requests_are_refused(api: httpx.Client, route: str, body: bytes) -> None:
     answer = api.post(route, content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert {"error", "message", "detail"} == set(answer.json())
@@ -227,12 +229,12 @@ def test_200_mixed_requests_at_16_clients(panoptes: Application, api: httpx.Clie
         return api.post("/v1/analyze", json={"image": inline(JPEG)} | ALL).status_code
 
     def round_of(count: int) -> int:
-        """Memory after so many requests, in bytes."""
+        """The memory in use after this many requests, in bytes."""
         with ThreadPoolExecutor(16) as clients:
             assert set(clients.map(send, range(count))) == {200}
         return panoptes.memory_bytes()
 
-    before = round_of(60)  # by then every buffer has been as full as it gets
+    before = round_of(60)  # by then every buffer has reached its largest size
     after = round_of(200)
     print(f"memory: {before / 1e9:.2f} GB, after 200 requests {(after - before) / 1e6:+.0f} MB")
     assert after - before < 150e6

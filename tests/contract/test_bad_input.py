@@ -1,4 +1,4 @@
-"""Bad input over HTTP: each gets its status and its body, and the server answers the next request."""
+"""Bad input over HTTP: each case gets its status and body, and the server still answers the next request."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ from tests.contract.pictures import JPEG, UNUSUAL
 
 @pytest.fixture(autouse=True)
 def still_answers(api: httpx.Client) -> Iterator[None]:
-    """Whatever a test sent, the next good request is answered."""
+    """Check after every test that the next good request is answered."""
     yield
     assert api.post("/classify", files={"file": ("china.jpg", JPEG)}).status_code == 200
 
@@ -39,7 +39,7 @@ def post(api: httpx.Client, data: bytes, name: str = "a.jpg") -> httpx.Response:
     ],
     ids=["empty", "text", "truncated", "bomb", "no pixels", "html"],
 )
-def test_what_is_not_an_image(api: httpx.Client, data: bytes, status: int, code: str) -> None:
+def test_files_that_are_not_images_are_refused(api: httpx.Client, data: bytes, status: int, code: str) -> None:
     answer = post(api, data)
     assert (answer.status_code, answer.json()["error"]) == (status, code)
     assert answer.json()["detail"] == answer.json()["message"]
@@ -70,7 +70,7 @@ def test_a_wrong_field_is_422(api: httpx.Client, files: Any) -> None:
 
 
 @pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
-def test_unusual_images_are_images(api: httpx.Client, data: bytes) -> None:
+def test_unusual_images_are_accepted(api: httpx.Client, data: bytes) -> None:
     assert post(api, data, name="no extension").status_code == 200
 
 
@@ -98,7 +98,7 @@ def test_a_rotated_photo_gets_the_answer_of_the_upright_one(api: httpx.Client) -
     ],
 )
 @pytest.mark.parametrize("route", ["/categorize", "/image"])
-def test_categories_that_cannot_be_used(api: httpx.Client, route: str, name: str, content: bytes, text: str) -> None:
+def test_unusable_categories_are_refused(api: httpx.Client, route: str, name: str, content: bytes, text: str) -> None:
     answer = api.post(route, files=[("files", ("a.jpg", JPEG)), ("categories", (name, content))])
     assert (answer.status_code, answer.json()) == (400, {"error": text})
 
@@ -148,30 +148,30 @@ def test_an_endless_body_is_cut_at_the_limit(api: httpx.Client, image_server: Im
     assert image_server.cut.wait(10)
 
 
-def test_a_host_that_never_answers(api: httpx.Client, image_server: ImageServer) -> None:
+def test_a_host_that_never_answers_is_a_timeout(api: httpx.Client, image_server: ImageServer) -> None:
     answer = by_url(api, f"{image_server.url}/hang")
     assert (answer.status_code, answer.json()["error"]) == (504, "fetch_timeout")
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"null", b'{"image": 1, "labels": []}', b"\xff"])
-def test_json_that_is_not_a_request(api: httpx.Client, body: bytes) -> None:
+def test_invalid_json_requests_are_refused(api: httpx.Client, body: bytes) -> None:
     answer = api.post("/v1/classify", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert {"error", "message", "detail"} == set(answer.json())
 
 
-def test_base64_that_is_not(api: httpx.Client) -> None:
+def test_invalid_base64_is_refused(api: httpx.Client) -> None:
     answer = api.post("/v1/classify", json={"image": {"data": "@@@"}, "labels": ["a"]})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_base64_of_too_many_pixels(api: httpx.Client) -> None:
+def test_base64_of_too_many_pixels_is_refused(api: httpx.Client) -> None:
     image = {"data": base64.b64encode(png_header(11_000, 10_000)).decode()}
     answer = api.post("/v1/classify", json={"image": image, "labels": ["a"]})
     assert (answer.status_code, answer.json()["error"]) == (413, "image_too_large")
 
 
-def test_a_form_without_a_boundary(panoptes: Application, api: httpx.Client) -> None:
+def test_a_form_without_a_boundary_is_refused(panoptes: Application, api: httpx.Client) -> None:
     for route in ("/classify", "/categorize"):
         answer = api.post(route, content=b"x", headers={"Content-Type": "multipart/form-data"})
         assert 400 <= answer.status_code < 500, (route, answer.text)

@@ -1,4 +1,4 @@
-"""Family E over HTTP: uploads on their way through the served models, search and bad input."""
+"""Family E over HTTP: uploads processed by the served models, search, and bad input."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +66,7 @@ def test_bad_uploads_leave_nothing(
 
 
 @pytest.mark.parametrize("name", ["../../x.png", "a" * 300 + ".png", "größe 图.png", "a\u202egnp.exe", "<img src=x>"])
-def test_names_of_strangers(catalogue: httpx.Client, name: str) -> None:
+def test_hostile_file_names(catalogue: httpx.Client, name: str) -> None:
     image_id = upload(catalogue, encoded(Image.new("RGB", (4, 4)), "PNG"), name)
     kept = finished(catalogue, image_id)["data"]["filename"]
     assert "/" not in kept

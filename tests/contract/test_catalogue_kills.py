@@ -1,4 +1,4 @@
-"""What the catalogue promises when its parts end without a word: an upload is processed, once, and found again."""
+"""The catalogue while its processes are killed: each upload is processed exactly once and is found again."""
 
 import os
 import random
@@ -23,15 +23,15 @@ from training.clip.evaluation import labelled_scenes
 
 UPLOADS, CLIENTS = 200, 4
 KILLED = ("Cataloguer", "Ingress", "Captioner")
-# Bounded: on a slow machine a new process is killed before it has done anything, and nothing would ever be done.
+# Limited, because on a slow machine each new process would be killed before it has done anything.
 KILLS = 15
-# Between two kills, in seconds: long enough for what was killed last to do some work in its new process.
+# Seconds between two kills: long enough for the process that replaces the killed one to do some work.
 PAUSES = (2.0, 6.0)
 READY_S, PROCESSED_S = 240, 420
 
 
 class Killer:
-    """Ends processes of an application at random; counts them by deployment. As a context it ends when it is done."""
+    """Kills random processes of an application, and counts the kills by deployment. As a context it stops at the end."""
 
     def __init__(self, panoptes: Application, application: str) -> None:
         self.killed: Counter[str] = Counter()
@@ -56,7 +56,7 @@ class Killer:
 
 
 def accepted(catalogue: httpx.Client, picture: Image.Image, name: str) -> tuple[int, int]:
-    """Upload a picture until it is accepted; its id, and how many tries were not answered 202."""
+    """Upload a picture until it is accepted; return its id and the number of tries that were not answered with 202."""
     data = encoded(picture, "PNG")
     deadline, refused = time.monotonic() + READY_S, 0
     while True:
@@ -66,13 +66,13 @@ def accepted(catalogue: httpx.Client, picture: Image.Image, name: str) -> tuple[
                 return int(answer.json()["image_id"]), refused
             assert answer.status_code in {500, 502, 503, 504}, answer.text
         except httpx.TransportError:
-            pass  # its ingress ended while it was answering
+            pass  # the ingress was killed while it answered
         refused += 1
         assert time.monotonic() < deadline, "no upload is accepted any more"
         time.sleep(0.5)
 
 
-def test_nothing_is_lost_when_processes_are_killed_and_a_street_map_is_found_among_all(
+def test_no_upload_is_lost_when_processes_are_killed_and_search_finds_a_street_map(
     panoptes: Application, catalogued: Catalogued, catalogue: httpx.Client
 ) -> None:
     before = statistics(catalogue)
@@ -83,7 +83,7 @@ def test_nothing_is_lost_when_processes_are_killed_and_a_street_map_is_found_amo
     assert len(set(ids)) == UPLOADS
     assert killer.killed.keys() == set(KILLED)
     everything = wait_until_processed(catalogue, before["total_images"])
-    # A try that was cut off may have been kept all the same: its image is processed like any other.
+    # An upload whose connection broke may still have been stored: its image is processed like any other.
     assert set(ids) <= set(everything)
     assert len(everything) <= UPLOADS + sum(refused for _, refused in uploads)
     for image_id in ids:
@@ -102,7 +102,7 @@ def test_nothing_is_lost_when_processes_are_killed_and_a_street_map_is_found_amo
 
 
 def wait_until_processed(catalogue: httpx.Client, older: int) -> list[int]:
-    """The ids of all images but the `older` oldest, once none of them is under way and none has failed."""
+    """The ids of all images except the `older` oldest, once none is being processed and none has failed."""
     deadline = time.monotonic() + PROCESSED_S
     while under_way(catalogue):
         assert time.monotonic() < deadline, "images are still under way"
@@ -111,7 +111,7 @@ def wait_until_processed(catalogue: httpx.Client, older: int) -> list[int]:
 
 
 def under_way(catalogue: httpx.Client) -> bool:
-    """Whether images are processed, as far as an ingress that may have been the last to be killed can say."""
+    """Whether images are still being processed; True also when the ingress does not answer because it was just killed."""
     try:
         answer = catalogue.get("/api/stats")
     except httpx.TransportError:
@@ -120,7 +120,7 @@ def under_way(catalogue: httpx.Client) -> bool:
 
 
 def listed(catalogue: httpx.Client) -> list[int]:
-    """Every id, page by page."""
+    """Every image's id, read page by page."""
     ids: list[int] = []
     url: str | None = "/api/images?limit=100"
     while url:
@@ -131,7 +131,7 @@ def listed(catalogue: httpx.Client) -> list[int]:
 
 
 def done_once(catalogued: Catalogued, ids: list[int]) -> bool:
-    """Whether each image has one vector, and no lease is left, by the database itself."""
+    """Whether the database has one vector for each image and no lease."""
     url = database_url(catalogued.database_url)
     engine = create_engine(url.set(drivername=url.drivername.removesuffix("+aiosqlite")))
     with engine.connect() as connection:
@@ -141,8 +141,8 @@ def done_once(catalogued: Catalogued, ids: list[int]) -> bool:
     return leases == 0 and all(vectors[image_id] == 1 for image_id in ids)
 
 
-@pytest.mark.parametrize("catalogued", [ON_POSTGRES], indirect=True)  # a SQLite file is always there
-def test_a_database_that_is_away_is_said_and_back_without_a_restart(
+@pytest.mark.parametrize("catalogued", [ON_POSTGRES], indirect=True)  # a SQLite file is always available
+def test_an_unavailable_database_is_reported_and_works_again_without_a_restart(
     catalogue: httpx.Client, postgres: PostgresServer
 ) -> None:
     before = statistics(catalogue)
@@ -159,7 +159,7 @@ def test_a_database_that_is_away_is_said_and_back_without_a_restart(
     finally:
         postgres.start()
     deadline, in_a_row = time.monotonic() + READY_S, 0
-    while in_a_row < 10:  # each of the two ingresses finds it again by itself
+    while in_a_row < 10:  # each of the two ingress replicas reconnects on its own
         in_a_row = in_a_row + 1 if catalogue.get("/api/stats").status_code == 200 else 0
         assert time.monotonic() < deadline
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""Family A over HTTP: the fields, the decision, and that reality comes out right."""
+"""Family A over HTTP: the fields, the decision, and the right class for real pictures."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ def classify(api: httpx.Client, path: Path) -> dict[str, Any]:
     return body
 
 
-def test_exactly_the_fields_that_clients_know(api: httpx.Client) -> None:
+def test_the_answer_has_exactly_the_documented_fields(api: httpx.Client) -> None:
     path = SAMPLES / "china.jpg"
     answer = api.post("/classify", files={"file": ("../a b.jpg", path.read_bytes())})
     body = answer.json()
@@ -51,12 +51,12 @@ def test_a_satellite_grid_is_aerial(api: httpx.Client) -> None:
     assert (body["classification"], body["is_map_or_aerial"]) == ("aerial_satellite", True)
 
 
-def test_photographs_are_neither(api: httpx.Client) -> None:
+def test_photographs_are_neither_maps_nor_aerial_images(api: httpx.Client) -> None:
     found = {name: classify(api, shared(f"images/{name}"))["classification"] for name in OTHERS}
     assert sum(category == "miscellaneous" for category in found.values()) >= 10, found
 
 
-def test_health_is_that_of_the_model(api: httpx.Client) -> None:
+def test_health_reports_the_model(api: httpx.Client) -> None:
     body = api.get("/health").json()
     assert (body["status"], body["classifier"], body["environment"]) == ("ok", "loaded", "development")
     assert "drawn" in body["message"] or "draws" in body["message"]

@@ -1,4 +1,4 @@
-"""POST /v1/cluster over HTTP: scikit-learn's labels, and what is no clustering."""
+"""POST /v1/cluster over HTTP: the labels of scikit-learn, and requests that are refused."""
 
 import json
 
@@ -9,7 +9,7 @@ from sklearn.cluster import DBSCAN
 from tests.contract.asking import blobs
 
 
-def test_clusters_are_scikit_learns(api: httpx.Client) -> None:
+def test_clusters_are_those_of_scikit_learn(api: httpx.Client) -> None:
     vectors = blobs(600)
     ids = [f"photo_{index}" for index in range(len(vectors))]
     body = {"embeddings": vectors.tolist(), "image_ids": ids, "eps": 0.12, "min_samples": 4}
@@ -46,7 +46,7 @@ def test_clusters_are_scikit_learns(api: httpx.Client) -> None:
     ],
     ids=lambda body: body[:60].decode(),
 )
-def test_clusterings_that_are_not_valid(api: httpx.Client, body: bytes) -> None:
+def test_invalid_requests_are_refused(api: httpx.Client, body: bytes) -> None:
     answer = api.post("/v1/cluster", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (422, "validation_error"), answer.text
     assert answer.json()["detail"][0].keys() >= {"loc", "msg", "type"}

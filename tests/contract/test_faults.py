@@ -1,4 +1,4 @@
-"""Faults: a client that leaves, a model that is killed. The service answers again, and says so meanwhile."""
+"""Faults: a client that disconnects, a model that is killed or hangs. The service recovers and reports its state."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ JPEG = (SAMPLES / "flower.jpg").read_bytes()
 NOT_BLUR = {f"run_{name}": False for name in ("quality", "emotion", "embedding")}
 
 
-def test_the_work_of_a_client_that_left_is_cancelled(
+def test_the_work_for_a_client_that_disconnected_is_cancelled(
     panoptes: Application, api: httpx.Client, image_server: ImageServer
 ) -> None:
     cancelled = "ray_panoptes_requests_cancelled_total"
@@ -43,7 +43,7 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
         [clip] = panoptes.replicas("Clip")
         os.kill(clip, signal.SIGKILL)
         statuses = set(asked)
-    # Its successor has to load the model within the deadline of those that wait for it; a slow machine may not.
+    # The new replica must load the model within the deadline of the waiting requests; a slow machine may be too late.
     assert statuses <= {200, 504}
     deadline = time.monotonic() + 120
     while ask(0) != 200:
@@ -55,7 +55,7 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
 def test_a_replica_that_hangs_is_replaced_and_its_successor_answers(panoptes: Application, api: httpx.Client) -> None:
     def ask() -> bool:
         answer = api.post("/v1/analyze", json={"image": inline(JPEG), "run_blur": True} | NOT_BLUR)
-        # Its analyser's own deadline may come first where the successor starts slowly; it is said then.
+        # If the new replica starts slowly, the analyzer's own deadline may come first; the answer then says so.
         assert answer.status_code == 200, answer.text
         result = answer.json()["result"]
         assert (result["blur"] is None) == ("blur" in (result["error"] or "")), result

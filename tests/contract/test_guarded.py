@@ -1,4 +1,4 @@
-"""The guarded application: no key, wrong key, too many requests, no room, a model that is switched off."""
+"""The guarded application: no key, a wrong key, too many requests, overload, a model that is switched off."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def test_public_routes_need_no_key_behind_a_prefix_too(guarded: httpx.Client, ro
     assert guarded.get(route).status_code == 200
 
 
-def test_past_the_rate_429_and_later_admitted(guarded: httpx.Client) -> None:
+def test_requests_over_the_rate_get_429_and_are_admitted_later(guarded: httpx.Client) -> None:
     answers = [guarded.post("/v1/embeddings", headers=KEYED, json={"input": "a"}) for _ in range(12)]
     assert answers[0].status_code == 503
     assert answers[0].json()["error"] == "model_disabled"
@@ -45,8 +45,8 @@ def test_past_the_rate_429_and_later_admitted(guarded: httpx.Client) -> None:
     assert guarded.get("/v1/models", headers=KEYED).json() == {"object": "list", "data": []}
 
 
-def test_without_room_503_with_retry_after_and_room_again(guarded: httpx.Client, image_server: ImageServer) -> None:
-    # Two requests hold the places at a host that does not answer, the others are sent away.
+def test_overload_is_503_with_retry_after_and_ends(guarded: httpx.Client, image_server: ImageServer) -> None:
+    # Two requests wait for a host that does not answer and take both slots; the others are refused.
     body = {"image": {"url": f"{image_server.url}/hang"}, "labels": ["a"]}
     wait_for_the_rate(guarded)
     with ThreadPoolExecutor(8) as threads:
@@ -61,7 +61,7 @@ def test_without_room_503_with_retry_after_and_room_again(guarded: httpx.Client,
 
 
 def wait_for_the_rate(guarded: httpx.Client) -> None:
-    """Until the limit of an earlier test lets at least two requests in."""
+    """Wait until the rate limit, which an earlier test used up, admits at least two requests."""
     deadline = time.monotonic() + 65
     while time.monotonic() < deadline:
         answer = guarded.post("/v1/embeddings", headers=KEYED, json={"input": "a"})

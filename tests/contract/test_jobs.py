@@ -1,4 +1,4 @@
-"""The jobs' command lines beside the running application, as processes of their own that join its cluster."""
+"""The jobs' command lines, run as separate processes that join the cluster of the running application."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def output(panoptes: Application, photos: Path, tmp_path_factory: pytest.TempPat
     return target
 
 
-def test_a_folder_is_analysed_as_the_routes_do(api: httpx.Client, output: Path) -> None:
+def test_a_folder_gets_the_same_results_as_the_routes_give(api: httpx.Client, output: Path) -> None:
     found = rows(output)
     assert sorted(path for path, row in found.items() if row["error"]) == ["broken.jpg"]
     scenes = {path: row["classification"] for path, row in found.items() if path[:2].isdigit()}
@@ -110,7 +110,7 @@ def test_a_folder_is_analysed_as_the_routes_do(api: httpx.Client, output: Path) 
     assert "data:image/jpeg" in (output / "report.html").read_text()
 
 
-def test_given_again_it_does_nothing_twice(panoptes: Application, photos: Path, output: Path) -> None:
+def test_a_second_run_does_nothing_twice(panoptes: Application, photos: Path, output: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in output.glob("images/*/*")}
     (output / "manifests" / "part=00002.json").unlink()
     status, out, _ = analyzed(panoptes, photos, output)
@@ -120,7 +120,7 @@ def test_given_again_it_does_nothing_twice(panoptes: Application, photos: Path, 
     assert changed == ["part=00002"]
 
 
-def test_as_ray_tasks_it_gives_the_same(panoptes: Application, photos: Path, output: Path, tmp_path: Path) -> None:
+def test_ray_tasks_give_the_same_results(panoptes: Application, photos: Path, output: Path, tmp_path: Path) -> None:
     status, _, err = analyzed(panoptes, photos, tmp_path / "out", "--tasks=2")
     assert status == 0, err
     here, there = rows(output), rows(tmp_path / "out")
@@ -133,7 +133,9 @@ def test_as_ray_tasks_it_gives_the_same(panoptes: Application, photos: Path, out
             assert np.allclose(row["embedding"], other["embedding"], atol=1e-3)
 
 
-def test_as_a_submitted_job(panoptes: Application, photos: Path, output: Path, tmp_path: Path) -> None:
+def test_the_analysis_runs_as_a_submitted_job(
+    panoptes: Application, photos: Path, output: Path, tmp_path: Path
+) -> None:
     ray = str(Path(sys.executable).parent / "ray")
     entry = [sys.executable, "-m", "jobs.analyze", f"--input={photos}", f"--output={tmp_path}/out", "--analyses=blur"]
     submit = [ray, "job", "submit", "--"]
@@ -145,7 +147,7 @@ def test_as_a_submitted_job(panoptes: Application, photos: Path, output: Path, t
     }
 
 
-def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.Client, tmp_path: Path) -> None:
+def test_a_killed_model_costs_no_image(panoptes: Application, api: httpx.Client, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(400):
@@ -174,7 +176,7 @@ def test_a_model_that_is_killed_costs_nothing(panoptes: Application, api: httpx.
         (("--analyses=beauty",), "There is no analysis 'beauty': --analyses takes blur, quality"),
     ],
 )
-def test_what_cannot_begin(
+def test_a_job_that_cannot_start_says_why(
     panoptes: Application, photos: Path, tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     status, out, err = analyzed(panoptes, photos, tmp_path / "out", *arguments)
@@ -184,7 +186,7 @@ def test_what_cannot_begin(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_catalogue_is_brought_over(
+def test_the_catalogue_is_moved_to_the_served_weights(
     panoptes: Application, api: httpx.Client, sqlite_url: str, pictures_folder: str
 ) -> None:
     env = {"DATABASE_URL": sqlite_url, "STORE_URL": pictures_folder}

@@ -1,4 +1,4 @@
-"""The ingestion of traffic decisions beside the running application: the command line, its files and its exit status."""
+"""The ingestion of traffic decisions with the running application: the command line, its files and its exit status."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def koop() -> Iterator[KoopServer]:
 def ingested(
     panoptes: Application, koop: KoopServer, *more: str, through: tuple[str, ...] = ()
 ) -> tuple[int, str, str]:
-    """Exit status, stdout and stderr of the command for all days, which `through` may start."""
+    """Exit status, stdout and stderr of the command for all days; `through` may be a command that starts it."""
     env = {
         **os.environ,
         **panoptes.joining,
@@ -98,7 +98,7 @@ def test_maps_are_kept_and_everything_has_its_row(koop: KoopServer, output: Path
     assert not list(output.glob("_parts/*"))
 
 
-def test_given_again_it_asks_for_nothing(panoptes: Application, koop: KoopServer, output: Path) -> None:
+def test_a_second_run_requests_nothing(panoptes: Application, koop: KoopServer, output: Path) -> None:
     asked, before = len(koop.requests), {path: path.stat().st_mtime_ns for path in output.glob("images/*/*")}
     status, out, _ = ingested(panoptes, koop, f"--output={output}")
     assert status == 0
@@ -107,14 +107,14 @@ def test_given_again_it_asks_for_nothing(panoptes: Application, koop: KoopServer
     assert {path: path.stat().st_mtime_ns for path in output.glob("images/*/*")} == before
 
 
-def test_other_options_do_a_day_again_and_say_why(panoptes: Application, koop: KoopServer, output: Path) -> None:
+def test_changed_options_redo_a_day_and_say_why(panoptes: Application, koop: KoopServer, output: Path) -> None:
     status, out, err = ingested(panoptes, koop, f"--output={output}", "--filter=maps", "--days-in-flight=1")
     assert status == 0, err
     assert "2023-05-01 is done again: made with keep 'maps-and-aerial' → 'maps'" in out
     assert {row["category"] for row in images(output) if row["kept"]} == {"maps"}
 
 
-def test_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
+def test_the_ingestion_runs_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
     ray = str(Path(sys.executable).parent / "ray")
     addresses = (
         f"--sru-url={koop.address}/sru",
@@ -129,7 +129,7 @@ def test_as_a_submitted_job(panoptes: Application, koop: KoopServer, tmp_path: P
     assert len(list(tmp_path.glob("manifests/*.json"))) == 3
 
 
-def test_an_application_that_does_not_run(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
+def test_an_application_that_does_not_run_is_an_error(panoptes: Application, koop: KoopServer, tmp_path: Path) -> None:
     status, _, err = ingested(panoptes, koop, f"--output={tmp_path}", "--application=other")
     assert status == 2
     assert err.startswith("The Ray cluster here runs no application 'other'. It runs")

@@ -41,11 +41,11 @@ def test_a_request_without_an_id_gets_one(api: httpx.Client) -> None:
     assert len(ids) == 3
 
 
-def test_the_start_says_what_the_weights_are(panoptes: Application) -> None:
+def test_the_start_up_log_describes_the_weights(panoptes: Application) -> None:
     assert "nothing else" in panoptes.log_path.read_text()
 
 
-def test_metrics_count_what_happened(panoptes: Application, api: httpx.Client) -> None:
+def test_metrics_count_requests(panoptes: Application, api: httpx.Client) -> None:
     time.sleep(panoptes.metrics_delay_s)
     before = panoptes.metrics()
     for data in (JPEG, JPEG, b"no image"):

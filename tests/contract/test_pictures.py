@@ -22,11 +22,11 @@ def test_tags_are_right(api: httpx.Client) -> None:
     assert ask_tags(api, 92, SEED).share >= 0.85
 
 
-def test_captions_say_what_is_there(api: httpx.Client) -> None:
+def test_captions_name_what_is_drawn(api: httpx.Client) -> None:
     assert few(ask_captions(api, 100, SEED)) >= 0.75
 
 
-def test_objects_lie_where_they_are_drawn(api: httpx.Client) -> None:
+def test_objects_are_found_where_they_are_drawn(api: httpx.Client) -> None:
     figures = ask_objects(api, 60, SEED)
     assert figures.accuracy >= 0.75
     assert figures.overlap >= 0.6
@@ -34,7 +34,7 @@ def test_objects_lie_where_they_are_drawn(api: httpx.Client) -> None:
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("data", UNUSUAL.values(), ids=UNUSUAL)
-def test_unusual_images_are_images(api: httpx.Client, route: str, data: bytes) -> None:
+def test_unusual_images_are_accepted(api: httpx.Client, route: str, data: bytes) -> None:
     answer = ask(api, route, data)
     assert answer.status_code == 200, answer.text
     assert answer.json()["image_id"] == "photo"
@@ -46,7 +46,7 @@ def test_unusual_images_are_images(api: httpx.Client, route: str, data: bytes) -
     [(b"", 400), (b"text", 400), (JPEG[: len(JPEG) // 2], 400), (png_header(20_000, 5_001), 413)],
     ids=["empty", "text", "half", "bomb"],
 )
-def test_what_is_no_image(api: httpx.Client, route: str, data: bytes, status: int) -> None:
+def test_files_that_are_not_images_are_refused(api: httpx.Client, route: str, data: bytes, status: int) -> None:
     assert ask(api, route, data).status_code == status
 
 
@@ -61,13 +61,13 @@ def test_by_url(api: httpx.Client, image_server: ImageServer, route: str) -> Non
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_json_that_is_no_request(api: httpx.Client, route: str) -> None:
+def test_invalid_requests_are_refused(api: httpx.Client, route: str) -> None:
     for body in (b"", b"{", b"[]", b'{"image": 1}', b'{"image": {"data": "AAAA"}, "more": 1}'):
         answer = api.post(f"/v1/{route}", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code in {400, 422}, body
         assert answer.json().keys() == {"error", "message", "detail"}
 
 
-def test_base64_that_is_none(api: httpx.Client) -> None:
+def test_invalid_base64_is_refused(api: httpx.Client) -> None:
     answer = api.post("/v1/tags", json={"image": {"data": base64.b64encode(JPEG).decode()[:-2] + "@@"}})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

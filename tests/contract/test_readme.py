@@ -1,4 +1,4 @@
-"""The README's requests, run word for word, give the answers that stand beneath them."""
+"""The README's requests, run verbatim, give the answers that the README shows."""
 
 import json
 import re
@@ -14,12 +14,12 @@ EXAMPLES = re.findall(
     r"```bash\n([^\n]*curl -s [^\n]*)\n```\n```json\n(.*?)\n```", (PROJECT / "README.md").read_text(), re.DOTALL
 )
 assert len(EXAMPLES) >= 5, "the README lost its first requests"
-# What no two answers have in common.
+# Values that differ in every answer.
 CLOCKS = {"timestamp", "processing_time_ms", "memory_used", "ram_used"}
 
 
 def alike(shown: Any, real: Any) -> bool:
-    """The same answer but for rounding and the time; `…` in the README stands for what is left out."""
+    """Whether two answers are equal except for rounding and times; `…` in the README stands for what is left out."""
     if isinstance(shown, dict):
         return shown.keys() == real.keys() and all(alike(shown[key], real[key]) for key in shown.keys() - CLOCKS)
     if isinstance(shown, list) and "…" in shown:

@@ -15,5 +15,5 @@ def test_drawn_scenes_are_categorized(api: httpx.Client) -> None:
     assert ask_categorize(api, count=96, seed=SEED).share >= 0.90
 
 
-def test_colours_are_told_apart(api: httpx.Client) -> None:
+def test_colours_are_distinguished(api: httpx.Client) -> None:
     assert ask_colours(api, count=48, seed=SEED).share >= 0.85

@@ -1,4 +1,4 @@
-"""Family D over HTTP: the served models on drawn scenes and videos, batches, bad documents, the record of jobs."""
+"""Family D over HTTP: the served models on drawn scenes and videos, batches, bad documents, the job records."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ def counted(content: list[dict[str, int]]) -> dict[str, int]:
     return {label: count for entry in content for label, count in entry.items()}
 
 
-def test_the_earlier_service_s_request_has_its_answer(api: httpx.Client) -> None:
+def test_a_request_of_the_earlier_service_gets_an_answer_in_its_shape(api: httpx.Client) -> None:
     request = json.loads(shared("contract/D_request_example.json").read_bytes())
     expected = json.loads(shared("contract/D_response_labels.json").read_bytes())
     body = api.post("/process", content=json.dumps(request), headers={"Content-Type": "text/plain"}).json()
@@ -60,7 +60,7 @@ def test_labels_are_right_and_descending(api: httpx.Client) -> None:
         assert [tag["probability"] for tag in labels] == sorted((t["probability"] for t in labels), reverse=True)
 
 
-def test_counts_are_those_of_what_is_drawn(api: httpx.Client) -> None:
+def test_counts_are_those_of_the_drawn_objects(api: httpx.Client) -> None:
     drawn = list(fresh_arrangements(15, 4))
     documents = [document(str(index), encoded(one.image, "PNG")) for index, one in enumerate(drawn)]
     found = [counted(one["source"]["content"]) for one in process(api, documents, prompt="<OD>")["data"]]
@@ -89,7 +89,7 @@ def test_a_video_s_counts_are_the_largest_of_any_frame(api: httpx.Client) -> Non
     ]
     expected = {label: max(counts.get(label, 0) for counts in seen) for counts in seen for label in counts}
     shown = counted(one["source"]["content"])
-    assert len(expected.items() & shown.items()) >= len(expected) - 1  # a codec may cost one
+    assert len(expected.items() & shown.items()) >= len(expected) - 1  # a codec may lose one
 
 
 @pytest.mark.parametrize("video", [audio_only(), coloured(2)[:600], coloured(0)], ids=["audio", "cut off", "no frames"])
@@ -132,14 +132,14 @@ def test_fifty_documents_run_in_batches(api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"documents": []}', b'{"documents": [1], "num_labels": 0}'])
-def test_requests_that_are_not_valid_keep_the_shape(api: httpx.Client, body: bytes) -> None:
+def test_invalid_requests_get_an_error_in_the_family_s_shape(api: httpx.Client, body: bytes) -> None:
     answer = api.post("/process", content=body)
     assert answer.status_code in {400, 422}
     assert answer.json()["status"]["code"] == answer.status_code
     assert answer.json()["error"]
 
 
-def test_too_many_bytes_keep_the_shape(api: httpx.Client) -> None:
+def test_too_many_bytes_get_an_error_in_the_family_s_shape(api: httpx.Client) -> None:
     answer = api.post("/process", content=b" " * 101_000_000)
     assert (answer.status_code, answer.json()["status"]["code"]) == (413, 413)
 
@@ -159,7 +159,7 @@ def test_the_record_of_jobs(api: httpx.Client) -> None:
     assert len(status["jobs"]) <= 1000
 
 
-def test_a_killed_tagger_comes_back_and_takes_nothing_else_with_it(panoptes: Application, api: httpx.Client) -> None:
+def test_a_killed_tagger_comes_back_and_other_models_keep_answering(panoptes: Application, api: httpx.Client) -> None:
     killed = panoptes.replicas("Tagger")[0]
     os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 120

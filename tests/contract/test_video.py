@@ -1,4 +1,4 @@
-"""/video over HTTP: the right second for each category, and what videos that are none get."""
+"""/video over HTTP: the right second for each category, and the errors for files that are not videos."""
 
 import base64
 import io
@@ -38,7 +38,7 @@ def test_each_category_gets_the_frame_that_shows_it(api: httpx.Client) -> None:
     assert plain == {label: [found["filename"], found["image"]] for label, found in answer.json().items()}
 
 
-def test_the_picture_is_that_of_its_second_in_right_colours(api: httpx.Client) -> None:
+def test_the_picture_is_of_its_second_and_has_the_right_colours(api: httpx.Client) -> None:
     ((filename, image),) = ask(api, coloured(4), ["anything"]).json().values()
     second = int(filename.removeprefix("frame_")[:6])
     corner = np.asarray(picture(image))[-8:, -8:].reshape(-1, 3).mean(axis=0)
@@ -50,13 +50,13 @@ def test_the_picture_is_that_of_its_second_in_right_colours(api: httpx.Client) -
     [b"", b"this is text, whatever its name says", audio_only(), coloured(2)[:600]],
     ids=["empty", "text", "audio", "cut off"],
 )
-def test_what_is_no_video(api: httpx.Client, video: bytes) -> None:
+def test_files_that_are_not_videos_are_refused(api: httpx.Client, video: bytes) -> None:
     answer = ask(api, video, ["a"])
     assert answer.status_code == 400, answer.text
     assert answer.json().keys() == {"error"}
 
 
-def test_a_category_that_is_too_long(api: httpx.Client) -> None:
+def test_a_category_that_is_too_long_is_refused(api: httpx.Client) -> None:
     answer = ask(api, coloured(1), ["word " * 80])
     assert answer.status_code == 400
     assert "too long" in answer.json()["error"]

@@ -37,7 +37,9 @@ def test_a_vision_model_is_asked(api: httpx.Client, llm_server: LlmServer, image
         ("broken", 502, "llm_failed"),
     ],
 )
-def test_what_a_vision_model_may_do(api: httpx.Client, model: str, status: int, code: str | None) -> None:
+def test_each_behaviour_of_a_vision_model_has_its_status(
+    api: httpx.Client, model: str, status: int, code: str | None
+) -> None:
     answer = ask_llm(api, model)
     assert (answer.status_code, answer.json()["error"]) == (status, code), answer.text
 
@@ -56,7 +58,7 @@ def test_a_provider_without_a_key_is_503_and_an_unknown_one_422(api: httpx.Clien
     assert (unknown.status_code, unknown.json()["error"]) == (422, "llm_unknown")
 
 
-def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Client) -> None:
+def test_the_key_of_a_provider_is_never_shown(panoptes: Application, api: httpx.Client) -> None:
     for model in ("good", "leaky", "forbidden", "broken"):
         assert PROVIDER_KEY not in ask_llm(api, model).text
     logs = [panoptes.log_path, *(panoptes.ray_folder / "session_latest" / "logs").rglob("*")]
@@ -65,7 +67,7 @@ def test_the_key_of_a_provider_is_nowhere(panoptes: Application, api: httpx.Clie
 
 
 @pytest.mark.parametrize("body", [{}, {"image": "@@@"}, {"image": "", "image_url": "http://x"}])
-def test_vision_requests_that_are_not_valid(api: httpx.Client, body: dict[str, str]) -> None:
+def test_invalid_vision_requests_are_refused(api: httpx.Client, body: dict[str, str]) -> None:
     assert api.post("/v1/analyze/llm", json=body).status_code in {400, 422}
 
 
@@ -80,7 +82,7 @@ def test_vision_requests_that_are_not_valid(api: httpx.Client, body: dict[str, s
     ],
     ids=["empty", "text", "truncated", "bomb", "60 MB"],
 )
-def test_a_vision_model_is_not_shown_what_is_no_image(
+def test_files_that_are_not_images_are_not_sent_to_a_vision_model(
     api: httpx.Client, llm_server: LlmServer, data: bytes, status: int
 ) -> None:
     asked = len(llm_server.requests)
@@ -99,7 +101,7 @@ def test_a_vision_model_is_not_shown_what_is_no_image(
         ("{server}/hang", "fetch_timeout"),
     ],
 )
-def test_a_vision_model_is_shown_nothing_from_where_it_may_not_be_fetched(
+def test_images_from_forbidden_addresses_are_not_sent_to_a_vision_model(
     api: httpx.Client, image_server: ImageServer, path: str, code: str
 ) -> None:
     answer = api.post("/v1/analyze/llm", json={"image_url": path.format(server=image_server.url)})
