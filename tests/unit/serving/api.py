@@ -1,4 +1,4 @@
-"""The HTTP application over doubles of the models, without Ray: for what happens around them."""
+"""The HTTP application with doubles of the models, without Ray: for tests of the code around the models."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -51,7 +51,7 @@ WEIGHTS = ClipWeights(
 
 
 class Scripted:
-    """What every double can be told: `fails` is raised instead of an answer, `before` is awaited first."""
+    """The settings of every double: `fails` is raised instead of an answer, `before` is awaited first."""
 
     fails: Exception | None = None
     before: Callable[[], Any] | None = None
@@ -119,7 +119,7 @@ class AnalyzerDouble(Scripted, FramesClient[Any]):
 
 
 class DetectorDouble(AnalyzerDouble):
-    """In the second frame of a video there is one thing more."""
+    """Finds one more object in the second frame of a video."""
 
     async def analyze_frames(self, frames: Pixels, *arguments: object) -> Any:
         found = await super().analyze_frames(frames, *arguments)
@@ -127,7 +127,7 @@ class DetectorDouble(AnalyzerDouble):
 
 
 class WorkDouble(Scripted, WorkClient):
-    """Keeps the jobs as the real record does."""
+    """Keeps job records as the real deployment does."""
 
     def __init__(self) -> None:
         super().__init__(all_specs()["Work"], None)
@@ -157,7 +157,7 @@ class CataloguerDouble(Scripted, CataloguerClient):
 
 
 class VideoDouble(Scripted, VideoClient):
-    """A video of as many grey frames as it has bytes, each as bright as its byte, a second apart."""
+    """A video with one grey frame per byte of the file, one second apart; the byte is the frame's brightness."""
 
     def __init__(self) -> None:
         super().__init__(all_specs()["Video"], None)
@@ -181,7 +181,7 @@ class VideoDouble(Scripted, VideoClient):
 
 
 class ClustererDouble(Scripted, ClustererClient):
-    """Answers with the length of what it got."""
+    """Answers with the length of the request."""
 
     def __init__(self) -> None:
         super().__init__(all_specs()["Clusterer"], None)
@@ -193,7 +193,7 @@ class ClustererDouble(Scripted, ClustererClient):
 
 
 class LlmDouble(Scripted, LlmClient):
-    """Likes every picture, and remembers the questions."""
+    """Gives every picture a good assessment, and remembers the questions."""
 
     def __init__(self) -> None:
         super().__init__(all_specs()["Llm"], None)
@@ -212,7 +212,7 @@ HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 3
 
 
 class Doubles(Models):
-    """Every model as a double; the annotations say which."""
+    """A double for every model."""
 
     if TYPE_CHECKING:
         clip: ClipDouble
@@ -244,7 +244,7 @@ class Doubles(Models):
             self.replace(double)
 
     def replace(self, client: ModelClient) -> None:
-        """Ask this client instead of the one of the same deployment."""
+        """Use this client instead of the current one for the same deployment."""
         self._clients[client.deployment] = client
 
     @property
@@ -268,7 +268,7 @@ class Doubles(Models):
 async def client(
     clip: ClipClient | None = None, models: Models | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client of an application with these settings, without a rate limit unless they say so."""
+    """An HTTP client of an application with these settings; the rate limit is off unless they switch it on."""
     chosen = settings_from({"rate_limit_enabled": False, **settings})
     chosen_models = models or Doubles()
     if clip:

@@ -1,4 +1,4 @@
-"""/v1/analyze over doubles: flags, partial answers, deadlines, batches, streaming, and what is handed over."""
+"""/v1/analyze with doubles: flags, partial answers, deadlines, batches, streaming, and what the models receive."""
 
 import asyncio
 import base64
@@ -66,7 +66,7 @@ async def test_every_field_of_the_contract_is_there() -> None:
         (QualityMeasures(10.0, 4.4, 1.0), "low", "low"),
     ],
 )
-async def test_grades(figures: QualityMeasures, overall: str, aesthetic: str) -> None:
+async def test_scores_become_grades(figures: QualityMeasures, overall: str, aesthetic: str) -> None:
     models = Doubles()
     models.quality.figures = figures
     async with client(models=models) as api:
@@ -84,7 +84,7 @@ async def test_a_picture_without_texture_keeps_its_aesthetic_score() -> None:
     assert result["error"].startswith("quality: the image is too small or has no texture")
 
 
-async def test_no_face_is_null_and_no_error() -> None:
+async def test_no_face_is_null_and_not_an_error() -> None:
     models = Doubles()
     models.emotion.figures = []
     async with client(models=models) as api:
@@ -98,7 +98,7 @@ async def test_the_blur_threshold_is_a_setting() -> None:
     assert (blur["is_blurry"], blur["blur_threshold"]) == (True, 400.0)
 
 
-async def test_only_what_is_asked_for_looks() -> None:
+async def test_only_the_requested_analyzers_run() -> None:
     models = Doubles()
     async with client(models=models) as api:
         result = (await api.post("/v1/analyze", json=only("blur"))).json()["result"]
@@ -141,7 +141,7 @@ async def test_a_late_analyzer_is_missing_and_the_others_are_not() -> None:
     assert result["quality"]
 
 
-async def test_an_image_that_nobody_was_there_for_is_503_alone_and_an_error_in_a_batch() -> None:
+async def test_an_overloaded_model_is_503_for_one_image_and_an_error_in_a_batch() -> None:
     models = Doubles()
     models.blur.fails = Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
     async with client(models=models) as api:
@@ -153,7 +153,7 @@ async def test_an_image_that_nobody_was_there_for_is_503_alone_and_an_error_in_a
     assert batch.json()["results"][0]["error"].startswith("Overloaded: ")
 
 
-async def test_a_batch_answers_what_is_there_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_batch_returns_what_is_ready_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(_fetcher: Fetcher, _url: str) -> bytes:
         await asyncio.sleep(30)
         raise AssertionError("it was cancelled")
@@ -183,9 +183,9 @@ async def test_every_reference_of_the_schema_resolves() -> None:
             part = part[step]
 
 
-async def test_analyzers_look_side_by_side() -> None:
+async def test_analyzers_run_in_parallel() -> None:
     models = Doubles()
-    together = asyncio.Barrier(4)  # nobody passes before all four have come
+    together = asyncio.Barrier(4)  # none continues before all four have arrived
     for double in (models.blur, models.quality, models.emotion, models.clip):
         double.before = together.wait
     async with client(models=models, analyzer_timeout_s=5) as api:
@@ -193,7 +193,7 @@ async def test_analyzers_look_side_by_side() -> None:
     assert result["error"] is None
 
 
-async def test_a_switched_off_analyzer_is_an_error_only_for_who_asked_for_it() -> None:
+async def test_a_switched_off_analyzer_is_an_error_only_when_requested() -> None:
     models = Doubles()
     models.replace(AnalyzerClient(all_specs()["Emotion"], None))
     async with client(models=models) as api:
@@ -223,7 +223,7 @@ async def test_nothing_switched_on_is_503() -> None:
         ({"url": "ftp://example.com/a.png"}, "UrlRefused: "),
     ],
 )
-async def test_a_bad_image_is_its_results_error(image: dict[str, str], error: str) -> None:
+async def test_a_bad_image_is_an_error_in_its_result(image: dict[str, str], error: str) -> None:
     async with client() as api:
         answer = await api.post("/v1/analyze", json={"image": image})
     assert answer.status_code == 200
@@ -232,7 +232,7 @@ async def test_a_bad_image_is_its_results_error(image: dict[str, str], error: st
 
 
 @pytest.mark.parametrize("settings", [{"max_image_mb": 0.00001}, {"max_megapixels": 0.00001}])
-async def test_limits_are_413_alone_and_an_items_error_in_a_batch(settings: dict[str, Any]) -> None:
+async def test_limits_are_413_for_one_image_and_an_error_of_the_item_in_a_batch(settings: dict[str, Any]) -> None:
     async with client(**settings) as api:
         assert (await api.post("/v1/analyze", json={"image": IMAGE})).status_code == 413
         batch = await api.post("/v1/analyze/batch", json={"images": [IMAGE]})
@@ -252,13 +252,13 @@ async def test_limits_are_413_alone_and_an_items_error_in_a_batch(settings: dict
         {"image": {"data": DATA, "image_id": "x" * 129}},
     ],
 )
-async def test_requests_that_are_not_valid(body: dict[str, Any]) -> None:
+async def test_invalid_requests_are_refused(body: dict[str, Any]) -> None:
     async with client() as api:
         answer = await api.post("/v1/analyze", json=body)
     assert (answer.status_code, answer.json()["error"]) == (422, "validation_error")
 
 
-async def test_a_bad_image_never_touches_the_others_of_its_batch() -> None:
+async def test_a_bad_image_does_not_affect_the_rest_of_its_batch() -> None:
     broken = {"data": "AAAA", "image_id": "broken"}
     async with client() as api:
         body = (await api.post("/v1/analyze/batch", json={"images": [IMAGE, broken, IMAGE]})).json()
@@ -268,7 +268,7 @@ async def test_a_bad_image_never_touches_the_others_of_its_batch() -> None:
     assert body["total_processing_time_ms"] > 0
 
 
-async def test_what_nobody_expected_is_one_images_error_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_fails_only_its_image_in_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = Decoder.inputs
 
     async def sometimes(self: Decoder, data: bytes, *wanted: PictureInput) -> Any:
@@ -295,7 +295,7 @@ async def test_a_batch_has_a_limit_and_is_not_empty() -> None:
     assert many.json()["detail"][0]["loc"] == ["body", "images"]
 
 
-async def test_pictures_under_way_are_bounded() -> None:
+async def test_images_in_flight_are_bounded() -> None:
     models, under_way, most = Doubles(), 0, 0
 
     async def watch() -> None:
@@ -312,7 +312,7 @@ async def test_pictures_under_way_are_bounded() -> None:
     assert most == 3
 
 
-async def test_a_batch_can_be_streamed_as_it_is_ready() -> None:
+async def test_a_batch_can_be_streamed_as_results_become_ready() -> None:
     models, first = Doubles(), True
 
     async def slow_at_first() -> None:
@@ -333,7 +333,7 @@ async def test_a_batch_can_be_streamed_as_it_is_ready() -> None:
     assert [line["image_id"] for line in lines if line["error"]] == ["broken"]
 
 
-async def test_the_body_of_a_clustering_goes_through_as_it_is() -> None:
+async def test_the_body_of_a_clustering_is_passed_on_unchanged() -> None:
     async with client() as api:
         answer = await api.post("/v1/cluster", content=b"x" * 1000)
     assert answer.json() == {"bytes": 1000}
@@ -360,7 +360,7 @@ async def test_a_vision_model_gets_a_small_jpeg_without_metadata() -> None:
         {"image": "data:,"},
     ],
 )
-async def test_vision_requests_that_are_not_valid(body: dict[str, Any]) -> None:
+async def test_invalid_vision_requests_are_refused(body: dict[str, Any]) -> None:
     async with client() as api:
         assert (await api.post("/v1/analyze/llm", json=body)).status_code == 422
 

@@ -1,4 +1,4 @@
-"""What the ingress does around a model: errors in each family's form, deadlines, cancellation, names, the page."""
+"""What the ingress does besides calling a model: each family's form of errors, deadlines, cancellation, names, the page."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ PNG = encoded(two_halves(), "PNG")
 JSON_CATEGORIES = ("categories", ("c.json", b'["a", "bb", "ccc"]'))
 
 
-def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
+def test_the_documented_tree_of_errors_is_the_real_one() -> None:
     drawn = re.findall(r"^[│├└─ ]*(\w+) +(\d{3}) (\w+)", errors.__doc__ or "", re.MULTILINE)
     classes: list[type[PanoptesError]] = [PanoptesError]
     for known in classes:
@@ -129,7 +129,7 @@ async def test_files_of_the_same_name_do_not_collide() -> None:
         ),
     ],
 )
-async def test_the_categorizer_s_own_texts(route: str, files: Any, text: str) -> None:
+async def test_the_categorizer_has_its_own_error_messages(route: str, files: Any, text: str) -> None:
     async with client() as api:
         answer = await api.post(route, files=files)
     assert (answer.status_code, answer.json()) == (400, {"error": text})
@@ -189,7 +189,7 @@ async def test_embedding_requests_that_cannot_be_answered(body: dict[str, Any], 
     "image",
     [{}, {"url": "http://x/", "data": "AA=="}, {"data": "data:image/png;base64,AA=="}, {"data": "AA==", "extra": 1}],
 )
-async def test_an_image_input_that_is_not_one_is_422(image: dict[str, Any]) -> None:
+async def test_an_invalid_image_input_is_422(image: dict[str, Any]) -> None:
     async with client() as api:
         answer = await api.post("/v1/classify", json={"image": image, "labels": ["a"]})
     assert answer.status_code == 422
@@ -232,7 +232,7 @@ async def test_unknown_routes_and_methods() -> None:
         assert (await api.get("/classify")).status_code == 405
 
 
-async def test_the_documentation_asks_no_other_host_and_is_there_before_the_key_is_known() -> None:
+async def test_the_documentation_loads_nothing_from_other_hosts_and_needs_no_key() -> None:
     async with client(api_key=SecretStr("secret")) as api:
         page = (await api.get("/docs")).text
         loaded = re.findall(r'(?:src|href)="([^"]+)"', page)

@@ -1,4 +1,4 @@
-"""Categories from files: both shapes of JSON, CSV, and everything that is neither."""
+"""Categories from files: both shapes of JSON, CSV, and files that are refused."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from serve_app.inputs.categories import parse_categories
         ("csv", b'an apple, "a dog, asleep"\r\n\r\na cat\n,,\n', ["an apple", "a dog, asleep", "a cat"]),
     ],
 )
-def test_categories_are_trimmed_and_kept_once(extension: str, data: bytes, expected: list[str]) -> None:
+def test_categories_are_trimmed_and_deduplicated(extension: str, data: bytes, expected: list[str]) -> None:
     assert parse_categories("c." + extension, extension, data) == expected
 
 

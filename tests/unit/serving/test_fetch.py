@@ -1,4 +1,4 @@
-"""The fetcher: which addresses are refused, and that the check holds at the connection and at every redirect."""
+"""The fetcher: which addresses are refused, and that the check also runs at the connection and at every redirect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -105,7 +105,7 @@ async def test_a_body_is_fetched_over_redirects() -> None:
         ("", FetchFailed),
     ],
 )
-async def test_a_redirect_meets_the_same_checks(location: str, error: type[PanoptesError]) -> None:
+async def test_the_target_of_a_redirect_is_checked_too(location: str, error: type[PanoptesError]) -> None:
     async with server(lambda _path: redirect(location)) as url:
         with pytest.raises(error):
             await fetcher().get(f"{url}/a")
@@ -128,7 +128,7 @@ async def test_an_endless_body_is_cut_at_the_limit() -> None:
             await fetcher().get(url)
 
 
-async def test_a_host_that_hangs_is_left_after_the_time_limit() -> None:
+async def test_a_host_that_hangs_is_abandoned_after_the_time_limit() -> None:
     async with server(lambda _path: None) as url:
         with pytest.raises(FetchTimeout):
             await fetcher(timeout_s=0.3).get(url)

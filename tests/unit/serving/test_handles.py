@@ -1,4 +1,4 @@
-"""What a deployment raises becomes an answer that says what to do."""
+"""Errors of a deployment become answers that say what to do."""
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -28,7 +28,7 @@ from testbed.replicas import raised_by_replica
 
 
 class Failing:
-    """A call through a handle that raises, or never ends when there is nothing to raise."""
+    """A call through a handle that raises the given error, or never ends when there is none."""
 
     def __init__(self, error: Exception | None) -> None:
         self._error, self.cancelled = error, False
@@ -84,16 +84,16 @@ async def test_an_error_that_ray_wrapped_keeps_its_message_and_shows_no_stack_tr
     assert "Traceback" not in caught.value.message
 
 
-async def test_an_unavailable_deployment_is_said() -> None:
+async def test_an_unavailable_deployment_is_reported() -> None:
     class Gone(DeploymentUnavailableError):
         def __init__(self) -> None:
-            """The real one wants an id that only Serve makes."""
+            """The real error needs an id that only Serve creates."""
 
     with pytest.raises(ModelUnavailable):
         await answer("Clip", lambda: Failing(Gone()))
 
 
-async def test_a_call_is_cancelled_with_its_caller() -> None:
+async def test_a_call_is_cancelled_when_its_caller_is() -> None:
     call = Failing(None)
     asked = asyncio.create_task(answer("Clip", lambda: call))
     await asyncio.sleep(0)
@@ -104,7 +104,7 @@ async def test_a_call_is_cancelled_with_its_caller() -> None:
 
 
 @pytest.mark.parametrize(("ended", "retries", "told"), [(2, 2, True), (3, 2, False), (1, 0, False)])
-async def test_a_call_whose_replica_ended_is_made_again_at_most_twice(ended: int, retries: int, told: bool) -> None:
+async def test_a_call_whose_replica_died_is_retried_at_most_twice(ended: int, retries: int, told: bool) -> None:
     outcomes: Iterator[Call[str]] = iter([*(Failing(RayActorError()) for _ in range(ended)), Told()])
     asked = answer("Clip", lambda: next(outcomes), replace(INGRESS, pause_s=0.0, attempts=1 + retries))
     if told:
@@ -120,18 +120,18 @@ def by_grpc(code: StatusCode) -> AioRpcError:
 
 
 @pytest.mark.parametrize("ended", [by_grpc(StatusCode.CANCELLED), ObjectLostError("ff" * 28, None, "")])
-async def test_a_call_by_value_that_was_cut_off_and_an_answer_that_was_lost_are_asked_again(ended: Exception) -> None:
+async def test_an_interrupted_call_and_a_lost_answer_are_retried(ended: Exception) -> None:
     outcomes: Iterator[Call[str]] = iter([Failing(ended), Told()])
     assert await answer("Clip", lambda: next(outcomes)) == "told"
 
 
-async def test_a_message_that_is_too_large_is_our_own_mistake_and_not_the_models() -> None:
+async def test_a_message_that_is_too_large_is_not_reported_as_an_error_of_the_model() -> None:
     with pytest.raises(AioRpcError):
         await answer("Clip", lambda: Failing(by_grpc(StatusCode.RESOURCE_EXHAUSTED)))
 
 
 @pytest.mark.parametrize("raised", [PromptTooLong("word word", 77), ModelFailed("out of memory")])
-async def test_what_a_model_said_is_not_asked_again(raised: Exception) -> None:
+async def test_an_error_that_the_model_raised_is_not_retried(raised: Exception) -> None:
     outcomes: Iterator[Call[str]] = iter([Failing(raised), Told()])
     with pytest.raises(PanoptesError):
         await answer("Clip", lambda: next(outcomes))
@@ -152,7 +152,7 @@ class Silent:
 
 
 @pytest.mark.parametrize("error", [RayActorError(), by_grpc(StatusCode.UNAVAILABLE), TimeoutError()])
-async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
+async def test_a_deployment_that_does_not_answer_is_reported_and_cannot_fail_a_wake_up(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def running() -> dict[str, int]:
@@ -167,7 +167,7 @@ async def test_a_deployment_that_does_not_answer_is_told_and_its_waking_is_left(
 
 
 class Frames:
-    """A deployment whose streams end after some batches, the last one whole."""
+    """A deployment whose streams break off after some batches; only the last stream is complete."""
 
     def __init__(self, *given: int) -> None:
         self._given, self.frames, self.cancelled = iter(given), self, 0
@@ -195,7 +195,7 @@ class Stream:
         self._frames.cancelled += 1
 
 
-async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
+async def test_an_interrupted_stream_continues_where_it_stopped() -> None:
     frames = Frames(2, 0, 5)
     videos = VideoClient(all_specs()["Video"], Deployed(frames, (VIDEO,)))  # type: ignore[arg-type]
     batches: list[object] = [batch async for batch in videos.frames(None, 1.0, 9, 224)]
@@ -203,7 +203,7 @@ async def test_a_stream_that_was_cut_off_goes_on_where_it_was() -> None:
     assert frames.cancelled == 3
 
 
-async def test_a_stream_that_is_always_cut_off_is_said() -> None:
+async def test_a_stream_that_always_breaks_off_is_an_error() -> None:
     videos = VideoClient(all_specs()["Video"], Deployed(Frames(1, 2, 3, 5), (VIDEO,)))  # type: ignore[arg-type]
     stream = videos.frames(None, 1.0, 9, 224)
     batches: list[object] = [await anext(stream) for _ in range(3)]

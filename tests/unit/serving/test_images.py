@@ -1,4 +1,4 @@
-"""The door for pixels: every accepted format comes out upright, RGB and right in colour; everything else is named."""
+"""Decoding of images: every accepted format gives upright RGB in the right colours; everything else is a named error."""
 
 import struct
 import zlib
@@ -43,7 +43,7 @@ def test_every_format_keeps_its_colours(mode: str, kind: str, options: dict[str,
     assert near(image.getpixel((50, 20)), GREEN)
 
 
-def test_transparency_is_laid_on_white() -> None:
+def test_transparent_pixels_become_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert decode(encoded(clear, "PNG"), MAX_PIXELS).getpixel((4, 4)) == (255, 255, 255)
     palette = Image.new("P", (8, 8), 0)
@@ -62,7 +62,7 @@ def test_float_images_are_stretched() -> None:
     assert (image.getpixel((0, 0)), image.getpixel((7, 7))) == ((0, 0, 0), (255, 255, 255))
 
 
-def test_of_an_animation_the_first_frame() -> None:
+def test_an_animation_gives_its_first_frame() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, GREEN)]
     data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert near(decode(data, MAX_PIXELS).getpixel((4, 4)), RED)
@@ -81,7 +81,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert near(image.getpixel((10, 20)), RED)
 
 
-async def test_size_is_that_of_the_upright_original_and_pixels_that_of_the_model() -> None:
+async def test_the_size_is_that_of_the_upright_original_and_the_pixels_have_the_model_s() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (3000, 2000), RED), "JPEG", exif=exif)
@@ -100,7 +100,7 @@ async def test_scaling_in_the_jpeg_decoder_gives_nearly_the_same_pixels() -> Non
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1)])
-async def test_extreme_shapes(size: tuple[int, int]) -> None:
+async def test_extreme_aspect_ratios_are_fitted(size: tuple[int, int]) -> None:
     [decoded] = await Decoder(1, MAX_PIXELS).inputs(encoded(Image.new("RGB", size, GREEN), "PNG"), Fitted(224))
     assert decoded.pixels.shape == (224, 224, 3)
     assert near(decoded.pixels[5, 5], GREEN)
@@ -112,7 +112,7 @@ def directory(tags: dict[int, int]) -> bytes:
     return struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
-def test_a_bomb_is_refused_before_its_pixels_are_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused_before_its_pixels_are_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     def allocate(*_arguments: Any) -> None:
         raise AssertionError("pixels were allocated")
 
@@ -135,7 +135,7 @@ def test_a_jpeg_of_many_scans_is_refused() -> None:
         decode(data[:-2] + scans + b"\xff\xd9", MAX_PIXELS)
 
 
-def test_nonsense_beside_the_orientation_does_not_cost_the_picture() -> None:
+def test_other_broken_exif_entries_do_not_fail_the_image() -> None:
     entries = struct.pack("<HHI4s", 0x0100, 2, 4, b"wid\0") + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
     assert decode(encoded(Image.new("RGB", (60, 40), RED), "JPEG", exif=exif), MAX_PIXELS).size == (40, 60)
@@ -157,12 +157,12 @@ def test_nonsense_beside_the_orientation_does_not_cost_the_picture() -> None:
         b"BM" + b"\xff" * 60,
     ],
 )
-def test_what_is_not_a_whole_image_is_refused(data: bytes) -> None:
+def test_incomplete_and_invalid_images_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidImage):
         decode(data, MAX_PIXELS)
 
 
-def test_an_empty_file_is_named() -> None:
+def test_an_empty_file_has_its_own_error() -> None:
     with pytest.raises(EmptyFile):
         decode(b"", MAX_PIXELS)
 

@@ -1,4 +1,4 @@
-"""The metrics can be counted where they are: in a replica, where Serve adds tags of its own and refuses the same."""
+"""The metrics work inside a replica, where Serve adds tags of its own and refuses metrics that declare the same tags."""
 
 from types import SimpleNamespace
 from typing import Any

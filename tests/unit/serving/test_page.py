@@ -1,4 +1,4 @@
-"""The page for people: what it may load, what it loads, and what programs get instead."""
+"""The web page: what it may load, what it does load, and the JSON that programs get instead."""
 
 import re
 
@@ -11,11 +11,11 @@ from serve_app.page.pages import ASSET_ROUTES, ASSETS, FOLDER, HOME
 from tests.unit.serving.api import client
 
 FILES = sorted(FOLDER.iterdir())
-# Names of a format, which nothing ever loads.
+# URLs that only name a format; nothing loads them.
 NAMESPACES = {"http://www.w3.org/2000/svg"}
 
 
-async def test_its_policy_lets_only_its_own_files_run() -> None:
+async def test_its_content_security_policy_allows_only_its_own_files() -> None:
     async with client() as api:
         page = await api.get("/", headers={"Accept": "text/html"})
     policy = dict(part.strip().split(" ", 1) for part in page.headers["Content-Security-Policy"].split(";"))
@@ -34,7 +34,7 @@ async def test_its_policy_lets_only_its_own_files_run() -> None:
     assert page.headers["Vary"] == "Accept"
 
 
-def test_nothing_stands_inline() -> None:
+def test_no_script_or_style_is_inline() -> None:
     assert all(' src="page/' in tag for tag in re.findall(r"<script[^>]*>", HOME))
     assert re.findall(r"<script[^>]*>([^<]*)</script>", HOME) == [""]
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", HOME)
@@ -52,7 +52,7 @@ def test_no_file_names_another_host() -> None:
         assert set(re.findall(r"(?:https?:)?//[a-z0-9][\w.-]*\.[a-z]{2,}[^\s\"'>]*", text)) <= NAMESPACES, file.name
 
 
-def test_what_it_loads_is_there() -> None:
+def test_every_file_that_it_loads_exists() -> None:
     named = set(re.findall(r'(?:src|href)="page/([^"]+)"', HOME))
     for file in FILES:
         if file.suffix == ".js":
@@ -72,7 +72,7 @@ def test_every_field_has_a_label() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ASSETS))
-async def test_an_asset_is_sent_once(name: str) -> None:
+async def test_an_unchanged_asset_is_not_sent_again(name: str) -> None:
     async with client() as api:
         first = await api.get(f"/page/{name}")
         again = await api.get(f"/page/{name}", headers={"If-None-Match": f'"other", W/{first.headers["ETag"]}'})
@@ -95,7 +95,7 @@ async def test_no_other_file_is_served(name: str) -> None:
     assert b"import" not in answer.content
 
 
-async def test_it_is_there_before_the_key_is_known() -> None:
+async def test_the_page_needs_no_key() -> None:
     assert ASSET_ROUTES <= PUBLIC_ROUTES
     async with client(api_key=SecretStr("secret")) as api:
         for path in ["/", *ASSET_ROUTES]:

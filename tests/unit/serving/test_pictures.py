@@ -40,7 +40,7 @@ async def test_each_route_has_its_own_answer(route: str) -> None:
     assert ANSWERS[route]["model"] in answer.headers["X-Panoptes-Weights"]
 
 
-async def test_how_many_labels_is_asked_of_the_model() -> None:
+async def test_the_number_of_labels_is_passed_to_the_model() -> None:
     models = Doubles()
     async with client(models=models) as api:
         await api.post("/v1/tags", json={"image": IMAGE, "num_labels": 17})
@@ -60,7 +60,7 @@ async def test_an_analysis_says_all_three() -> None:
     assert result["error"] is None
 
 
-async def test_a_captioner_that_is_away_costs_the_caption_alone() -> None:
+async def test_an_unavailable_captioner_costs_only_the_caption() -> None:
     models = Doubles()
     models.captioner.fails = ModelUnavailable("being replaced", retry_after_s=5)
     async with client(models=models) as api:
@@ -84,7 +84,7 @@ async def test_a_captioner_that_is_away_costs_the_caption_alone() -> None:
         ({"data": "AAAA", "url": "http://example.com/"}, 422),
     ],
 )
-async def test_what_is_no_image(route: str, image: dict[str, str], status: int) -> None:
+async def test_files_that_are_not_images_are_refused(route: str, image: dict[str, str], status: int) -> None:
     async with client() as api:
         answer = await api.post(f"/v1/{route}", json={"image": image})
     assert answer.status_code == status, answer.text

@@ -1,4 +1,4 @@
-"""The key, the rate and the size: each is checked before the body is read, each has its answer."""
+"""The API key, the rate limit and the size limit: each is checked before the body is read and has its own answer."""
 
 import asyncio
 import ipaddress
@@ -18,7 +18,7 @@ KEY: dict[str, Any] = {"api_key": SecretStr("a-long-secret")}
 
 
 class Unread:
-    """A body that fails the test when anybody reads it."""
+    """A body that fails the test when it is read."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise AssertionError("the body was read before the request was admitted")
@@ -35,7 +35,7 @@ async def test_without_the_key_401_before_the_body_is_read(headers: dict[str, st
 
 
 @pytest.mark.parametrize("headers", [{"X-Api-Key": "a-long-secret"}, {"Authorization": "bearer a-long-secret"}])
-async def test_with_the_key_in_either_header(headers: dict[str, str]) -> None:
+async def test_the_key_is_accepted_in_either_header(headers: dict[str, str]) -> None:
     async with client(**KEY) as api:
         assert (await api.get("/v1/models", headers=headers)).status_code == 200
 
@@ -46,13 +46,13 @@ async def test_public_routes_need_no_key(route: str) -> None:
         assert (await api.get(route)).status_code == 200
 
 
-async def test_a_key_that_is_not_ascii_is_only_wrong() -> None:
+async def test_a_key_that_is_not_ascii_is_refused_like_any_wrong_key() -> None:
     async with client(**KEY) as api:
         answer = await api.get("/v1/models", headers=[(b"x-api-key", "sleutel-é".encode("latin-1"))])
     assert answer.status_code == 401
 
 
-async def test_past_the_burst_429_with_retry_after_and_admitted_again_later() -> None:
+async def test_over_the_burst_is_429_with_retry_after_and_admitted_later() -> None:
     async with client(rate_limit_enabled=True, rate_limit_burst=3, rate_limit_per_minute=100) as api:
         statuses = [(await api.post("/v1/embeddings", json={"input": "a"})).status_code for _ in range(4)]
         assert statuses == [200, 200, 200, 429]
@@ -63,7 +63,7 @@ async def test_past_the_burst_429_with_retry_after_and_admitted_again_later() ->
         assert (await api.post("/v1/embeddings", json={"input": "a"})).status_code == 200
 
 
-async def test_past_the_minute_429_in_the_family_s_own_form() -> None:
+async def test_over_the_rate_is_429_in_the_family_s_own_form() -> None:
     async with client(rate_limit_enabled=True, rate_limit_burst=100, rate_limit_per_minute=2) as api:
         for _ in range(2):
             await api.post("/categorize")
@@ -90,7 +90,7 @@ async def test_a_search_by_words_asks_a_model_and_is_limited_as_any_inference(tm
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "never answers"])
-async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
+async def test_an_unavailable_redis_is_reported(silent: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1] if silent else 1
         settings: dict[str, Any] = {
@@ -103,13 +103,13 @@ async def test_redis_away_is_said_and_not_ignored(silent: bool) -> None:
     assert "Retry-After" in answer.headers
 
 
-def test_an_address_that_a_client_forged_on_a_line_of_its_own_is_not_believed() -> None:
+def test_an_address_that_a_client_forged_in_a_separate_header_is_ignored() -> None:
     lines = [(b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-for", b"1.2.3.4")]
     scope: dict[str, Any] = {"type": "http", "client": ("10.0.0.1", 1), "headers": lines}
     assert client_address(scope, [ipaddress.ip_network("10.0.0.0/8")]) == "1.2.3.4"
 
 
-async def test_more_requests_than_there_is_room_for_are_sent_away_in_our_form() -> None:
+async def test_requests_over_the_concurrency_limit_get_503_in_our_form() -> None:
     inside, go = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
@@ -141,7 +141,7 @@ async def test_more_requests_than_there_is_room_for_are_sent_away_in_our_form() 
         ("10.0.0.1", "nonsense", "nonsense"),
     ],
 )
-def test_forwarded_addresses_are_believed_of_trusted_proxies_only(peer: str, forwarded: str, expected: str) -> None:
+def test_forwarded_addresses_are_believed_only_from_trusted_proxies(peer: str, forwarded: str, expected: str) -> None:
     scope: dict[str, Any] = {"type": "http", "client": (peer, 1), "headers": []}
     if forwarded:
         scope["headers"] = [(b"x-forwarded-for", forwarded.encode())]

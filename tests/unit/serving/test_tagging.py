@@ -1,4 +1,4 @@
-"""/process over doubles: every document its answer or its reason, the two forms of content, and the record of jobs."""
+"""/process with doubles: an answer or a reason for every document, the two forms of content, and the job records."""
 
 import asyncio
 import base64
@@ -77,14 +77,14 @@ async def test_counts_have_the_shape_of_the_earlier_detector() -> None:
     assert float(body["ram_used"]) > 0
 
 
-async def test_the_backend_decides_where_no_prompt_does() -> None:
+async def test_without_a_known_prompt_the_backend_decides() -> None:
     body = {"documents": [document()], "prompt": "what is this?"}
     assert (await process(body=body)).json()["data"][0]["source"]["content"] == LABELS
     counted = await process(body=body, tagger_backend="florence2")
     assert counted.json()["data"][0]["source"]["content"] == [{"cup": 2}, {"table": 1}]
 
 
-async def test_a_video_is_its_frames_together() -> None:
+async def test_a_video_gets_the_combined_answer_of_its_frames() -> None:
     models = Doubles()
     labels = await process(models, {"documents": [document("v", MP4, "MP4")], "num_labels": "3"})
     counts = await process(models, {"documents": [document("v", MP4, "MP4")], "prompt": "OD"})
@@ -116,7 +116,7 @@ async def test_bad_documents_are_named_and_the_others_are_answered_in_their_orde
         {"source": {"content": "", "file_type": "gif"}},
         document(7, kind="", file_name="Photo.PNG"),
     ]
-    content = json.dumps({"documents": documents})  # with \\ud800 as it stands
+    content = json.dumps({"documents": documents})  # with \\ud800 unescaped
     async with client() as api:
         answer = (await api.post("/process", content=content)).json()
     assert [one["id"] for one in answer["data"]] == ["first", 7]
@@ -143,7 +143,7 @@ async def test_bad_documents_are_named_and_the_others_are_answered_in_their_orde
 
 
 @pytest.mark.parametrize("kind", sorted(IMAGE_TYPES | VIDEO_TYPES))
-async def test_every_type_in_any_case_and_the_bytes_decide(kind: str) -> None:
+async def test_every_file_type_is_accepted_in_any_case_and_the_bytes_decide(kind: str) -> None:
     documents = [document("a", PNG, kind.upper()), document("b", MP4, f".{kind}")]
     answer = (await process(body={"documents": documents})).json()
     assert (answer["number_documents_treated"], answer["list_id_not_treated"]) == (2, [])
@@ -173,7 +173,7 @@ async def test_limits_are_a_document_s_own_reason() -> None:
 
 
 class SlowWithWide(AnalyzerDouble):
-    """Never answers for a picture that is wider than high."""
+    """Never answers for a picture that is wider than it is high."""
 
     async def analyze(self, picture: SharedPicture, *arguments: object) -> Any:
         if picture.width > picture.height:
@@ -190,14 +190,14 @@ def slow_with_wide() -> Doubles:
 SQUARE = encoded(Image.new("RGB", (30, 30), "teal"), "PNG")
 
 
-async def test_what_is_late_is_left_out_and_named() -> None:
+async def test_late_documents_are_left_out_and_named() -> None:
     body = {"documents": [document("quick", SQUARE), document("slow")]}
     answer = await process(slow_with_wide(), body, process_timeout_s=8)
     assert (answer.status_code, answer.json()["list_id_not_treated"]) == (200, [{"slow": LATE}])
     assert [one["id"] for one in answer.json()["data"]] == ["quick"]
 
 
-async def test_when_everything_is_late_the_request_is() -> None:
+async def test_a_request_whose_documents_are_all_late_times_out() -> None:
     models = slow_with_wide()
     answer = await process(models, {"documents": [document(), document("type", kind="docx")]}, process_timeout_s=1)
     assert (answer.status_code, answer.json()["status"]["code"]) == (504, 504)
@@ -205,7 +205,7 @@ async def test_when_everything_is_late_the_request_is() -> None:
     assert job.status == "failed"
 
 
-async def test_the_time_of_the_upload_counts() -> None:
+async def test_the_upload_counts_towards_the_deadline() -> None:
     async def slowly() -> AsyncIterator[bytes]:
         body = json.dumps({"documents": [document("quick", SQUARE), document("slow")]}).encode()
         yield body[:50]
@@ -217,7 +217,7 @@ async def test_the_time_of_the_upload_counts() -> None:
     assert (answer.status_code, answer.json()["list_id_not_treated"]) == (200, [{"slow": LATE}])
 
 
-async def test_documents_run_side_by_side_and_leave_room_for_others() -> None:
+async def test_documents_run_in_parallel_and_leave_room_for_others() -> None:
     models, under_way, full = Doubles(), 0, asyncio.Event()
 
     async def hold() -> None:
@@ -225,7 +225,7 @@ async def test_documents_run_side_by_side_and_leave_room_for_others() -> None:
         under_way += 1
         if under_way == 8:
             full.set()
-        await full.wait()  # for ever if fewer than eight were side by side
+        await full.wait()  # waits for ever if fewer than eight run in parallel
         under_way -= 1
 
     async with client(models=models, max_concurrent_pictures=4) as api:
@@ -245,7 +245,7 @@ async def test_documents_run_side_by_side_and_leave_room_for_others() -> None:
     assert other.status_code == 200
 
 
-async def test_a_model_that_is_away_is_503_when_nothing_was_treated() -> None:
+async def test_an_unavailable_model_is_503_when_no_document_was_treated() -> None:
     models = Doubles()
     models.tagger.fails = ModelUnavailable("being replaced", retry_after_s=5)
     answer = await process(models, {"documents": [document(), document("b", kind="docx")]})
@@ -279,7 +279,7 @@ async def test_a_model_that_is_away_is_503_when_nothing_was_treated() -> None:
     ],
     ids=lambda value: str(value[:40]) if isinstance(value, bytes) else str(value),
 )
-async def test_requests_that_are_not_valid_keep_the_shape(content: bytes, status: int) -> None:
+async def test_invalid_requests_get_an_error_in_the_family_s_shape(content: bytes, status: int) -> None:
     async with client() as api:
         answer = await api.post("/process", content=content)
     body = answer.json()
@@ -289,14 +289,14 @@ async def test_requests_that_are_not_valid_keep_the_shape(content: bytes, status
 
 
 @pytest.mark.parametrize("name", ["num_labels", "num_classes"])
-async def test_both_names_of_the_number_of_labels(name: str) -> None:
+async def test_both_names_of_the_number_of_labels_are_accepted(name: str) -> None:
     models = Doubles()
     for value in ("12", 12, None):
         await process(models, {"documents": [document()], name: value})
     assert models.tagger.told == [(12,), (12,), (5,)]
 
 
-async def test_every_error_keeps_the_shape() -> None:
+async def test_every_error_has_the_family_s_shape() -> None:
     models = Doubles()
     models.tagger.fails = ModelUnavailable("being replaced", retry_after_s=5)
     body = {"documents": [document()]}
@@ -320,7 +320,7 @@ async def test_health_routes() -> None:
         assert (await api.get("/health-check")).json() == {"message": "OK"}
 
 
-async def test_the_record_tells_the_newest_jobs_and_why_one_failed() -> None:
+async def test_the_job_records_show_the_newest_jobs_and_why_one_failed() -> None:
     models = Doubles()
     async with client(models=models) as api:
         for number in range(3):
@@ -337,7 +337,7 @@ async def test_the_record_tells_the_newest_jobs_and_why_one_failed() -> None:
     assert done["started_at"].endswith("+00:00")
 
 
-async def test_a_record_that_cannot_be_kept_costs_no_answer() -> None:
+async def test_a_job_record_that_cannot_be_stored_does_not_fail_the_request() -> None:
     models = Doubles()
     models.work.fails = ModelUnavailable("away", retry_after_s=5)
     async with client(models=models) as api:
@@ -347,7 +347,7 @@ async def test_a_record_that_cannot_be_kept_costs_no_answer() -> None:
     assert (status.status_code, status.json()["status"]["code"]) == (503, 503)
 
 
-async def test_the_record_is_bounded_and_gives_up_jobs_whose_replica_is_gone() -> None:
+async def test_job_records_are_bounded_and_jobs_of_dead_replicas_end() -> None:
     work = replica_class(Work)()
     now = time.time()
     for number in range(MOST_JOBS + 5):

@@ -1,4 +1,4 @@
-"""/video over doubles: which frame is chosen, the two forms of the answer, what is refused."""
+"""/video with doubles: which frame is chosen, the two forms of the answer, and what is refused."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ VIDEO = ("video", ("a.MP4", bytes([100, 7, 250, 90])))
 
 
 class Brightness(ClipDouble):
-    """The darker a frame the more it is the first category, the brighter the more the second."""
+    """Scores dark frames higher for the first category and bright frames higher for the second."""
 
     async def score(self, pixels: Pixels, classes: list[list[str]]) -> NDArray[np.float32]:
         means = pixels.reshape(len(pixels), -1).mean(axis=1)
@@ -42,7 +42,7 @@ async def test_each_category_gets_its_best_frame() -> None:
     assert models.video.asked == [1.0, 2.0]
 
 
-async def test_details_tell_the_second_and_the_probability() -> None:
+async def test_details_give_the_second_and_the_probability() -> None:
     async with client(models=dark_and_bright()) as api:
         dark = (await api.post("/video?details=true", files=[VIDEO, CATEGORIES])).json()["dark"]
     assert (dark["filename"], dark["timestamp_s"]) == ("frame_000001.000s.jpg", 1.0)
@@ -58,14 +58,14 @@ async def test_details_tell_the_second_and_the_probability() -> None:
         ([VIDEO], "No file selected, please select a categories file"),
     ],
 )
-async def test_what_is_missing_is_said(files: list[tuple[str, tuple[str, bytes]]], text: str) -> None:
+async def test_missing_form_fields_are_refused(files: list[tuple[str, tuple[str, bytes]]], text: str) -> None:
     async with client() as api:
         answer = await api.post("/video", files=files)
     assert (answer.status_code, answer.json()) == (400, {"error": text})
 
 
 @pytest.mark.parametrize(("error", "status"), [(InvalidVideo("It is broken."), 400), (VideoTooLarge("Too long."), 413)])
-async def test_what_the_reader_says_is_answered(error: InvalidVideo | VideoTooLarge, status: int) -> None:
+async def test_errors_of_the_reader_are_passed_on(error: InvalidVideo | VideoTooLarge, status: int) -> None:
     models = Doubles()
     models.video.fails = error
     async with client(models=models) as api:
