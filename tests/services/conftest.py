@@ -1,4 +1,4 @@
-"""Databases and stores for the catalogue: SQLite and a folder, and servers that are started once a run."""
+"""Databases and stores for the catalogue: SQLite and a folder, and servers that are started once per run."""
 
 import shutil
 import uuid
@@ -65,7 +65,7 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def folder_backend(request: pytest.FixtureRequest) -> Backend:
-    """Each database with a folder, where the kind of store makes no difference."""
+    """Each database with a folder, for tests in which the kind of store makes no difference."""
     found: Backend = request.getfixturevalue(f"{request.param}_backend")
     return found
 
@@ -96,7 +96,7 @@ def drawings() -> Drawings:
 
 @pytest.fixture
 def small_koop(drawings: Drawings) -> Iterator[KoopServer]:
-    """A KOOP with the few days that the ingestion's tests take; all of a test's own."""
+    """A double of KOOP with the few days that the ingestion's tests use; each test has its own."""
     with KoopServer(DECISIONS, seed=SEED, drawings=drawings, richness=FEW) as server:
         yield server
 
@@ -115,7 +115,7 @@ def koop_days(drawings: Drawings) -> Iterator[KoopServer]:
 
 @pytest.fixture
 def koop_server(koop_days: KoopServer) -> Iterator[KoopServer]:
-    """The same without requests of other tests; what a test makes go wrong ends with it."""
+    """The double of KOOP without requests of other tests; faults that a test switches on end with the test."""
     koop_days.requests.clear()
     yield koop_days
     koop_days.faults = Faults()

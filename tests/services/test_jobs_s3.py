@@ -1,4 +1,4 @@
-"""The jobs on an S3: images read from a bucket, results written to it, and what is said when it is not there."""
+"""The jobs on S3: images read from a bucket, results written to it, and the error when the bucket does not exist."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.unit.analyze.run import picture
 
 @pytest.fixture
 def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A URL in the bucket; the environment says where and who, as on any machine."""
+    """A URL in the bucket; its endpoint and credentials are in the environment, as in use."""
     s3_files = fsspec.get_filesystem_class("s3")
     s3_files.clear_instance_cache()
     for name, value in s3.variables.items():
@@ -28,7 +28,7 @@ def bucket(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     s3_files.clear_instance_cache()
 
 
-def test_files_of_a_bucket(bucket: str) -> None:
+def test_files_of_a_bucket_are_written_listed_and_read(bucket: str) -> None:
     output = open_output(bucket)
     output.write_table("images/date=2023-01-01/a.parquet", pa.table({"a": [1, 2]}))
     output.write_json("manifest.json", {"images": 2})
@@ -61,7 +61,7 @@ def test_a_bucket_of_images_is_analysed(bucket: str) -> None:
     assert models["Clip"].calls["embed_images"] == asked
 
 
-def test_a_bucket_that_is_not_there(bucket: str) -> None:
+def test_a_missing_bucket_is_reported(bucket: str) -> None:
     with pytest.raises(JobRefused, match="s3://no-such-bucket/out cannot be written") as refused:
         open_output("s3://no-such-bucket/out")
     assert "\n" not in str(refused.value)

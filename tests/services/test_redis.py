@@ -1,4 +1,4 @@
-"""With a real Redis the rate limit is exact however many replicas count."""
+"""With a real Redis the rate limit is exact for any number of replicas."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ def redis(tmp_path: Path) -> Iterator[str]:
         process.wait(10)
 
 
-async def test_two_replicas_admit_together_what_one_may(redis: str) -> None:
+async def test_two_replicas_share_one_limit(redis: str) -> None:
     limits: dict[str, Any] = {
         "rate_limit_enabled": True,
         "rate_limit_burst": 100,

@@ -1,4 +1,4 @@
-"""The LLM engine against a double of its provider: what it sends, what it makes of answers, and what it never tells."""
+"""The LLM engine against a double of its provider: its requests, how it reads answers, and what it never reveals."""
 
 import asyncio
 import io
@@ -79,7 +79,7 @@ async def test_the_provider_is_asked_for_the_schema(server: LlmServer) -> None:
     assert "JSON schema" not in server.requests[0].prompt
 
 
-async def test_a_model_that_takes_no_schema_is_told_it_in_words(server: LlmServer) -> None:
+async def test_a_model_without_schema_support_gets_the_schema_in_the_prompt(server: LlmServer) -> None:
     await engine(server).analyze(LlmQuestion(JPEG, prompt="Judge this."))
     assert server.requests[0].body["response_format"] == {"type": "json_object"}
     assert server.requests[0].prompt.startswith("Judge this.\n\n")
@@ -131,14 +131,14 @@ async def test_an_answer_that_is_wrong_twice_is_an_error(server: LlmServer, name
 
 
 @pytest.mark.parametrize("name", ["silent", "slow"])
-async def test_a_provider_that_takes_too_long_is_left(server: LlmServer, name: str) -> None:
+async def test_a_provider_that_takes_too_long_times_out(server: LlmServer, name: str) -> None:
     started = time.monotonic()
     with pytest.raises(LlmProviderFailed, match=f"openai/{name} timed out: no answer within 0.5 s"):
         await engine(server, f"openai/{name}", timeout_s=0.5).analyze(LlmQuestion(JPEG))
     assert time.monotonic() - started < 5
 
 
-async def test_a_provider_that_limits_says_when_to_come_back(server: LlmServer) -> None:
+async def test_a_rate_limited_answer_says_when_to_retry(server: LlmServer) -> None:
     with pytest.raises(LlmProviderFailed, match="429") as failed:
         await engine(server, "openai/limited", fallbacks=("openai/broken",)).analyze(LlmQuestion(JPEG))
     assert failed.value.retry_after_s == RETRY_AFTER_S
@@ -154,7 +154,7 @@ async def test_a_provider_that_fails_is_an_error(server: LlmServer, name: str) -
     assert len(server.requests) == 1
 
 
-async def test_a_provider_that_is_not_there_is_an_error() -> None:
+async def test_an_unreachable_provider_is_an_error() -> None:
     llm = VisionLlm(LlmConfig("openai/good", base_url=f"http://127.0.0.1:{free_port()}/v1"))
     with pytest.raises(LlmProviderFailed, match="openai/good failed"):
         await llm.analyze(LlmQuestion(JPEG))
@@ -168,7 +168,7 @@ async def test_fallbacks_are_asked_in_their_order(server: LlmServer) -> None:
     assert [request.body["model"] for request in server.requests] == ["limited", "good"]
 
 
-async def test_a_repair_that_cannot_be_asked_for_falls_back_too(server: LlmServer) -> None:
+async def test_a_repair_that_fails_also_falls_back(server: LlmServer) -> None:
     answer = await engine(server, "openai/repair-broken", fallbacks=("openai/good",)).analyze(LlmQuestion(JPEG))
     assert (answer.model_used, answer.tokens_used) == ("good-2026-01-31", 2 * TOKENS)
 
@@ -198,7 +198,7 @@ NOT_MODELS = ["nobody/model", "ollama/llava", "a-model-of-nobody", "openai/", ""
 
 
 @pytest.mark.parametrize("model", [*NOT_MODELS, "openai/" + "x" * 500])
-async def test_a_model_of_nobody_is_refused(server: LlmServer, model: str) -> None:
+async def test_a_model_without_a_provider_is_refused(server: LlmServer, model: str) -> None:
     llm = engine(server)
     if model:
         with pytest.raises(LlmModelUnknown, match="anthropic/…, openai/…, gemini/…"):
@@ -209,7 +209,7 @@ async def test_a_model_of_nobody_is_refused(server: LlmServer, model: str) -> No
 
 
 @pytest.mark.parametrize("name", ["leaky", "forbidden", "hopeless", "good"])
-async def test_the_key_is_never_told(
+async def test_the_key_is_never_revealed(
     server: LlmServer, name: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = config(server, f"openai/{name}")
@@ -230,7 +230,7 @@ async def test_the_key_is_never_told(
     assert not {record.name for record in caplog.records} & set(TALKATIVE)
 
 
-async def test_a_caller_that_leaves_ends_the_call(server: LlmServer) -> None:
+async def test_a_cancelled_caller_cancels_the_call(server: LlmServer) -> None:
     asked = asyncio.create_task(engine(server, "openai/slow", fallbacks=("openai/good",)).analyze(LlmQuestion(JPEG)))
     while not server.requests:
         await asyncio.sleep(0.02)
@@ -249,7 +249,7 @@ async def test_a_replica_without_any_key_says_what_to_set() -> None:
         await replica.analyze(LlmQuestion(JPEG))
 
 
-async def test_a_replica_says_how_it_is(server: LlmServer) -> None:
+async def test_a_replica_reports_its_state(server: LlmServer) -> None:
     replica: Any = replica_class(Llm)(config(server, "openai/repairable"))
     await replica.analyze(LlmQuestion(JPEG))
     (status,) = await replica.status()
@@ -261,7 +261,7 @@ async def test_a_replica_says_how_it_is(server: LlmServer) -> None:
     "error",
     [LlmProviderFailed("failed", 7), LlmAnswerInvalid("no"), LlmKeyMissing("set it"), LlmModelUnknown("which?")],
 )
-def test_errors_survive_the_way_to_the_ingress(error: Exception) -> None:
+def test_errors_can_be_pickled(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
@@ -278,11 +278,11 @@ def test_errors_survive_the_way_to_the_ingress(error: Exception) -> None:
         ("[1]", None),
     ],
 )
-def test_json_is_found(text: str, found: Any) -> None:
+def test_json_is_found_in_the_text(text: str, found: Any) -> None:
     assert find_object(text) == found
 
 
-def test_more_than_was_asked_for_is_cut() -> None:
+def test_longer_answers_are_truncated() -> None:
     analysis = LlmPhotoAnalysis(**ANALYSIS | {"overall_score": 7.26, "issues": list("abcdefg")})
     assert (analysis.overall_score, analysis.issues) == (7.3, list("abcde"))
 

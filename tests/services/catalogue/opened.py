@@ -1,4 +1,4 @@
-"""The catalogue on the databases and stores that it is tested with."""
+"""The catalogue on each database and store of the tests."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ FACTS = Facts("PNG", 8, 6)
 
 @dataclass(frozen=True)
 class Backend:
-    """Where a catalogue is."""
+    """The database and store of a catalogue."""
 
     database_url: str
     store_url: str
@@ -31,7 +31,7 @@ class Backend:
 
 
 class SetClock:
-    """Stands still until it is moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 4, 5, 6, 7, 89_000, tzinfo=UTC)
@@ -45,7 +45,7 @@ class SetClock:
 
 @dataclass
 class House:
-    """A catalogue with all that belongs to it, as one process has it."""
+    """A catalogue with its database, store, images and queue, as one process opens it."""
 
     backend: Backend
     database: Database

@@ -1,4 +1,4 @@
-"""What the catalogue does when its database, its store or its own process ends."""
+"""The catalogue when its database, its store or its own process fails."""
 
 import asyncio
 import errno
@@ -67,7 +67,7 @@ async def test_a_locked_sqlite_is_away_until_it_is_free(sqlite_backend: Backend)
         assert (await house.catalogue.stats()).total == 2
 
 
-async def test_sqlite_without_room_is_a_full_store(sqlite_backend: Backend) -> None:
+async def test_a_full_sqlite_disk_is_a_full_store(sqlite_backend: Backend) -> None:
     async with opened(sqlite_backend, pool_size=1) as house:
         async with house.database.reading() as session:
             await session.execute(text("PRAGMA max_page_count = 1"))
@@ -85,7 +85,7 @@ async def fill(house: House) -> None:
         await house.add(number, name="x" * 250)
 
 
-async def test_a_statement_that_is_wrong_is_not_a_database_that_is_away(folder_house: House) -> None:
+async def test_a_wrong_statement_is_not_an_unavailable_database(folder_house: House) -> None:
     with pytest.raises(Exception, match="nonsense") as raised:
         async with folder_house.database.reading() as session:
             await session.execute(text("SELECT * FROM nonsense"))
@@ -114,7 +114,7 @@ def files_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-async def test_an_s3_that_is_away_or_refuses_leaves_no_row(s3_backend: Backend) -> None:
+async def test_an_s3_that_is_unavailable_or_refuses_leaves_no_row(s3_backend: Backend) -> None:
     refused = s3_backend.store_url.replace("pictures", "absent-bucket")
     away = dict(s3_backend.store_options) | {"endpoint_url": "http://127.0.0.1:9"}
     for backend in (
@@ -168,12 +168,12 @@ async def test_killed_processes_lose_nothing_and_leave_nothing_stuck(folder_back
                 await asyncio.sleep(0.05)
         ended = await house.catalogue.find(added)
         assert {image.status for image in ended} == {"processed"}
-        assert all(image.caption == captions.get(image.id, "last") for image in ended)  # nothing was done twice
+        assert all(image.caption == captions.get(image.id, "last") for image in ended)  # nothing was processed twice
         assert (await house.catalogue.stats()).failed == 0
 
 
 def run_and_kill(backend: Backend) -> list[list[str]]:
-    """Processes that work side by side and are killed one after the other; what was confirmed to them."""
+    """Run processes in parallel and kill them one after the other; return the uploads that were confirmed."""
     command = [sys.executable, "-m", worker.__name__, json.dumps(asdict(backend))]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(KILLS)]
     confirmed, chance = [], random.Random(3)

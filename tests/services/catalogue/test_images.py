@@ -56,7 +56,7 @@ async def test_pages_have_every_image_once_while_others_come_and_go(house: House
         seen += [image.id for image in page.images]
         cursor = page.next_cursor
         if page_number == 0:
-            await house.catalogue.delete(ids[2])  # the one that the cursor names
+            await house.catalogue.delete(ids[2])  # the image that the cursor names
             await house.add(99)
         if cursor is None:
             break
@@ -71,7 +71,7 @@ async def test_pages_have_every_image_once_while_others_come_and_go(house: House
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "é", "b2xkZXN0OjA", "b2xkZXN0Oi0x", "b2xkZXN0OjE7IERST1A", "A" * 5000])
-async def test_a_cursor_that_no_list_gave_is_refused(sqlite_house: House, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(sqlite_house: House, cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         await sqlite_house.catalogue.list(cursor=cursor)
 
@@ -156,7 +156,9 @@ async def test_an_add_waits_for_the_removal_of_its_file_even_a_cancelled_one_and
     assert await house.store.get(original_key(added.sha256)) == b"contested"
 
 
-async def test_the_store_is_not_asked_while_the_database_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_store_is_not_called_inside_a_database_transaction(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writing, transactions, asked = house.database.writing, 0, list[int]()
 
     @asynccontextmanager
@@ -183,7 +185,7 @@ async def test_the_store_is_not_asked_while_the_database_is_held(house: House, m
 
 
 def remove_behind_its_back(house: House, patched: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
-    """The store has the file that is added; the second time it is asked it has lost it, and `then` comes first."""
+    """Make the store lose the added file before the second time that it is asked, after `then` has run."""
     put, delete, asked = house.store.put, house.store.delete, 0
 
     async def size(key: str) -> int | None:

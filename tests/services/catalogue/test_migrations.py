@@ -1,4 +1,4 @@
-"""The tables come from the migrations, are those of the code, and may be made by many processes at once."""
+"""The migrations create the tables that the code declares, also when many processes run them at once."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ PROCESSES = 2
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database; of SQLite's not even the folder is there."""
+    """The URL of an empty database; for SQLite even the folder does not exist yet."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/new/folder/catalogue.db"
         return
@@ -51,7 +51,7 @@ def test_the_migrations_make_the_tables_of_the_code(url: str) -> None:
     assert [each["name"] for each in made["images"]] == ["ck_images_status"]
 
 
-def test_a_catalogue_can_be_taken_back_and_made_again(url: str) -> None:
+def test_the_migrations_can_be_reverted_and_run_again(url: str) -> None:
     migrate(url)
     with engine_of(url).begin() as connection:
         command.downgrade(configuration(connection), "base")

@@ -1,4 +1,4 @@
-"""The queue on every database: leased once, taken over, retried, given up, and finished by its holder alone."""
+"""The queue on every database: an image is leased once, taken over, retried, given up, and finished only by its holder."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ async def test_many_workers_lease_each_image_once(folder_house: House) -> None:
     assert set(counts.values()) == {1}
 
 
-async def test_the_oldest_first_and_no_more_than_asked(house: House) -> None:
+async def test_a_lease_takes_the_oldest_images_and_no_more_than_requested(house: House) -> None:
     ids = [(await house.add(number)).id for number in range(5)]
     first = await house.queue.lease("w", 2, 60)
     assert [lease.image_id for lease in first] == ids[:2]
@@ -47,7 +47,7 @@ async def test_the_oldest_first_and_no_more_than_asked(house: House) -> None:
     assert (first[0].attempt, first[0].holder.startswith("w/")) == (1, True)
 
 
-async def test_what_was_found_is_kept(house: House) -> None:
+async def test_results_are_stored(house: House) -> None:
     image = await house.add()
     (lease,) = await house.queue.lease("w", 1, 60)
     house.clock.pass_(3)
@@ -66,7 +66,7 @@ async def test_an_expired_lease_is_taken_over_and_its_holder_refused(house: Hous
     house.clock.pass_(59)
     assert await house.queue.lease("w", 1, 60) == []
     house.clock.pass_(1)
-    (fresh,) = await house.queue.lease("w", 1, 60)  # a worker's own next lease is another one too
+    (fresh,) = await house.queue.lease("w", 1, 60)  # a worker's own next lease is a different one, too
     assert (fresh.image_id, fresh.attempt) == (image.id, 2)
     for late in (
         house.queue.complete(stale, Result(9, caption="stale", vectors={"m": np.ones(2, np.float32)})),
@@ -84,7 +84,7 @@ async def test_an_expired_lease_is_taken_over_and_its_holder_refused(house: Hous
         assert await session.scalar(text("SELECT count(*) FROM vectors")) == 0
 
 
-async def test_of_many_who_finish_the_same_lease_one_does(folder_house: House) -> None:
+async def test_a_lease_can_be_finished_only_once(folder_house: House) -> None:
     await folder_house.add()
     (lease,) = await folder_house.queue.lease("w", 1, 60)
     finished = [folder_house.queue.complete(lease, DONE) for _ in range(8)]
@@ -128,7 +128,7 @@ async def test_a_failure_waits_longer_each_time_and_the_last_is_the_end(backend:
         assert await house.queue.backlog() == Backlog(0, 0, 0, failed=1)
 
 
-async def test_an_image_that_ends_its_workers_is_given_up(backend: Backend) -> None:
+async def test_an_image_that_kills_its_workers_is_given_up(backend: Backend) -> None:
     async with opened(backend, retries=Retries(max_attempts=3)) as house:
         image, other = await house.add(1), await house.add(2)
         (kept,) = [each for each in await house.queue.lease("w", 2, 60) if each.image_id == other.id]

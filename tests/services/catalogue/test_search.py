@@ -1,4 +1,4 @@
-"""Searching equals comparing with every vector, of one model's weights alone, whichever way it is done."""
+"""Every way to search gives the result of comparing with every vector of the same weights."""
 
 import asyncio
 import time
@@ -129,7 +129,7 @@ async def test_searches_side_by_side_with_deletions(searched: tuple[House, Searc
     assert {hit.image_id for hit in await search.nearest("m", query, 50)} == set(range(21, 41))
 
 
-async def test_a_catalogue_is_brought_over_to_other_weights(folder_backend: Backend) -> None:
+async def test_a_catalogue_is_re_embedded_with_other_weights(folder_backend: Backend) -> None:
     async with opened(folder_backend) as house:
         await house.add_rows(30)
         async with house.database.writing() as session:

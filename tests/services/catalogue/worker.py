@@ -1,4 +1,4 @@
-"""A process that uploads and processes until it is killed, and says on its output what was confirmed to it."""
+"""A process that uploads and processes until it is killed, and prints what was confirmed to it."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ async def process(house: House) -> None:
     while True:
         for lease in await house.queue.lease("worker", 3, LEASE_S):
             await asyncio.sleep(random.random() * 0.02)
-            with contextlib.suppress(LeaseLost):  # on a slow machine it may be another's by now
+            with contextlib.suppress(LeaseLost):  # on a slow machine another process may hold the lease by now
                 await house.queue.complete(lease, Result(0.01, caption=lease.holder))
                 print("completed", lease.image_id, flush=True)
         await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""The days that the tests of the ingestion take from the double, and what is in its files."""
+"""The days that the tests of the ingestion take from the double, and readers of the output's files."""
 
 from collections import Counter
 from datetime import date
@@ -18,7 +18,7 @@ def files(output: Output) -> list[str]:
 
 
 def everything(output: Output) -> dict[str, bytes]:
-    """All files of an output but its manifests, which tell when."""
+    """All files of an output except its manifests, which contain times."""
     return {path: output.read_bytes(path) or b"" for path in files(output)}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of KOOP's double and of the client share: the days that it has, a query, and how to read answers."""
+"""Shared by the tests of KOOP's double and of the client: the double's days, a query, and readers of answers."""
 
 from datetime import date
 from itertools import combinations
@@ -26,7 +26,7 @@ IDENTIFIER = "{http://purl.org/dc/terms/}identifier"
 
 
 def parsed(data: bytes) -> ElementTree.Element:
-    """The root of a document; not with the parser of the client."""
+    """The root of a document, parsed independently of the client."""
     return ElementTree.fromstring(data)  # noqa: S314 (the test made it, or it is a recorded file)
 
 
@@ -47,7 +47,7 @@ def searched(koop: httpx.Client, query: str, **parameters: object) -> ElementTre
 
 
 def identifiers(answer: ElementTree.Element) -> list[str | None]:
-    """What the records of an answer are called, in their order."""
+    """The identifiers of an answer's records, in their order."""
     return [element.text for element in answer.iter(IDENTIFIER)]
 
 
@@ -70,7 +70,7 @@ def read(name: str) -> ElementTree.Element:
 
 
 def bare(element: ElementTree.Element) -> ElementTree.Element:
-    """The element as it is without its namespaces, which one of the recorded ones has lost."""
+    """The element without its namespaces, to compare with a recording that has lost them."""
     for inner in element.iter():
         inner.tag = inner.tag.rpartition("}")[2]
     return element

@@ -36,7 +36,7 @@ def endpoints(server: KoopServer) -> Endpoints:
 
 
 def opened(server: KoopServer, time: Clock, limits: Limits | None = None, rate: float = 1e9) -> Web:
-    """The client of a double: it never waits in earnest."""
+    """A client of the double that never really waits."""
     pace = LocalPace(TokenBucket(rate, 50, time))
     return Web(endpoints(server), pace, limits, sleep=time.sleep)
 
@@ -58,7 +58,7 @@ def sru(koop_server: KoopServer, web: Web) -> Sru:
 
 
 def names(records: tuple[Record, ...]) -> list[str]:
-    """Their identifiers, sorted."""
+    """The identifiers of these records, sorted."""
     return sorted(record.identifier for record in records)
 
 
@@ -118,14 +118,14 @@ async def test_a_province_is_not_its_city(koop_server: KoopServer, sru: Sru, pla
 
 
 def file_bytes(answer: Answer) -> bytes:
-    """The body, where it is an image or a PDF: an HTML page with the status 200 is none."""
+    """The body if it is an image or a PDF; KOOP also sends HTML pages with status 200."""
     if not answer.body.startswith((b"\x89PNG", b"\xff\xd8", b"%PDF")):
         raise Unusable(f"no image or PDF, but {answer.media_type}")
     return answer.body
 
 
 async def take(web: Web, server: KoopServer, one: Publication, record: Record) -> tuple[int, int]:
-    """Fetch all files of a publication, and see that they are the right ones; how many images and attachments."""
+    """Fetch and check all files of a publication; return the numbers of images and attachments."""
     body = await web.read(record.item_url("xml") or "", read_xml)
     named = [found.get("naam") for tag in ("illustratie", "Illustratie") for found in descendants(body, tag)]
     assert named == [picture.name for picture in one.pictures]
@@ -148,7 +148,7 @@ async def first_variant(web: Web, server: KoopServer, number: str) -> bytes:
 
 
 def attached(server: KoopServer, number: str) -> bytes:
-    """The attachment as it is."""
+    """The attachment's bytes, unchanged."""
     return server.drawings.pdf(server.collection.attachments[number].pages, number)
 
 
@@ -168,7 +168,7 @@ async def test_every_file_of_a_day_arrives_though_a_quarter_of_the_requests_fail
 
 
 @pytest.mark.parametrize("fault", [*TRANSIENT, Fault.LIMITED_SECONDS, Fault.LIMITED_DATE, Fault.REFUSED, Fault.SLOW])
-async def test_a_fault_that_passes_loses_nothing(koop_server: KoopServer, sru: Sru, time: Clock, fault: Fault) -> None:
+async def test_a_transient_fault_loses_nothing(koop_server: KoopServer, sru: Sru, time: Clock, fault: Fault) -> None:
     koop_server.faults.rules.append(Rule(fault, nth={1, 2}, seconds=0.01 if fault is Fault.SLOW else 40))
     found = await sru.find(Selection().cql(USUAL))
     assert names(found.records) == published(koop_server, USUAL)
@@ -183,7 +183,7 @@ async def test_a_fault_that_passes_loses_nothing(koop_server: KoopServer, sru: S
      (Fault.UNAVAILABLE, "503"), (Fault.CLOSED, "disconnected"), (Fault.TRUNCATED, "without sending complete"),
      (Fault.REFUSED, "unavailable")],
 )  # fmt: skip
-async def test_a_fault_that_stays_is_reported(koop_server: KoopServer, sru: Sru, fault: Fault, reason: str) -> None:
+async def test_a_lasting_fault_is_reported(koop_server: KoopServer, sru: Sru, fault: Fault, reason: str) -> None:
     koop_server.faults.rules.append(Rule(fault))
     with pytest.raises(FetchFailed) as failure:
         await sru.find(Selection().cql(USUAL))
@@ -232,12 +232,12 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-async def test_a_hostile_value_is_a_value(sru: Sru, value: str) -> None:
+async def test_a_hostile_value_is_quoted(sru: Sru, value: str) -> None:
     assert (await sru.find(Selection(filter=f"dt.title=={quoted(value)}").cql(USUAL))).stated == 0
     assert (await sru.find(Selection(filter=f"dt.title<>{quoted(value)}").cql(USUAL))).stated == 95
 
 
-async def test_every_title_finds_its_own(koop_server: KoopServer, sru: Sru) -> None:
+async def test_every_title_finds_its_own_record(koop_server: KoopServer, sru: Sru) -> None:
     decisions = koop_server.collection.decisions(USUAL)
     letters = set("".join(one.title for one in decisions))
     assert set("\"&\\()[]<>'%éÉâç/;") <= letters
@@ -287,7 +287,7 @@ async def test_another_host_is_not_asked_even_where_a_record_or_a_redirect_leads
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "//127.0.0.1:1/x.png", "http://user:word@127.0.0.1/x", "http://[", ""]
 )
-async def test_a_redirect_to_nowhere_good_is_refused(koop_server: KoopServer, web: Web, location: str) -> None:
+async def test_a_bad_redirect_is_refused(koop_server: KoopServer, web: Web, location: str) -> None:
     koop_server.faults.rules.append(Rule(Fault.ELSEWHERE, location=location))
     with pytest.raises(FetchFailed):
         await web.read(f"{koop_server.address}/picture.png", whole)
@@ -317,11 +317,11 @@ async def test_the_usual_pace_never_empties_the_bucket(koop_server: KoopServer, 
         for _ in range(200):
             with pytest.raises(NotFound):
                 await web.read(f"{koop_server.address}/nothing.png", whole)
-    assert len(koop_server.requests) == 200  # no 429, so nothing was asked twice
+    assert len(koop_server.requests) == 200  # no 429, so nothing was requested twice
     assert time.now - started == pytest.approx((200 - 50) / 0.85)
 
 
-async def test_who_asks_too_fast_is_slowed_down_and_loses_nothing(koop_server: KoopServer, time: Clock) -> None:
+async def test_a_client_that_is_too_fast_is_slowed_down_and_loses_nothing(koop_server: KoopServer, time: Clock) -> None:
     koop_server.faults.bucket = Bucket(size=5, clock=time)
     async with opened(koop_server, time, rate=1000) as web:
         for _ in range(40):

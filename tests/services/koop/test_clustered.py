@@ -1,4 +1,4 @@
-"""What an ingestion wrote is clustered as it is: the command of the README, on its whole output."""
+"""The clustering command of the README works on the whole output of an ingestion."""
 
 from pathlib import Path
 

@@ -69,7 +69,7 @@ QUERIES = {
 
 @dataclass(frozen=True)
 class Searched:
-    """What a query is tried on."""
+    """A record for trying queries on."""
 
     name: str
     fields: Fields
@@ -121,7 +121,7 @@ def test_a_wrong_parameter_is_answered_with_a_diagnostic(
     assert uri == f"info:srw/diagnostic/1/{number}"
 
 
-def test_who_accepts_no_xml_gets_json(koop: httpx.Client) -> None:
+def test_clients_that_do_not_accept_xml_get_json(koop: httpx.Client) -> None:
     parameters = {"query": day_query(USUAL), "maximumRecords": "2"}
     response = koop.get("/sru", params=parameters, headers={"Accept": "*/*"})
     answer = response.json()["searchRetrieveResponse"]
@@ -141,7 +141,7 @@ def test_the_same_seed_publishes_the_same(koop_server: KoopServer) -> None:
     [(Fault.LIMITED, 429), (Fault.LIMITED_SECONDS, 429), (Fault.LIMITED_DATE, 429), (Fault.BROKEN, 500),
      (Fault.UNAVAILABLE, 503), (Fault.EMPTY, 200), (Fault.HTML, 200), (Fault.LOOP, 302), (Fault.SLOW, 200)],
 )  # fmt: skip
-def test_a_rule_strikes_the_requests_that_it_names(
+def test_a_rule_affects_the_requests_that_it_names(
     koop: httpx.Client, koop_server: KoopServer, fault: Fault, status: int
 ) -> None:
     koop_server.faults.rules.append(Rule(fault, path="^/sru$", query=str(BUSY), nth={2}, seconds=0.01))

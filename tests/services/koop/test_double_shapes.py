@@ -1,4 +1,4 @@
-"""KOOP's double answers in the shapes that were recorded from KOOP, and its files are what they are said to be."""
+"""KOOP's double answers in the shapes recorded from KOOP, and its files have the types that they claim."""
 
 import re
 from io import BytesIO
@@ -27,7 +27,7 @@ from tests.services.koop.double import (
     searched,
 )
 
-# What a traffic decision has and the recorded records, which are of other publications, have not; and the reverse.
+# Elements that only traffic decisions have, and elements that only the recorded records of other publications have.
 OF_DECISIONS = {"externeBijlage", "verkeersbordcode", "Lijn", "Vlak", "alternative"}
 OF_PARLIAMENT = {"documentstatus", "vergaderjaar"}
 
@@ -109,7 +109,7 @@ def illustrated(koop_server: KoopServer, modern: bool) -> Publication:
 
 
 @pytest.mark.parametrize("name", ["html", "metadata", "metadataowms", "pdf", "xml"])
-def test_every_document_is_where_the_record_says(koop: httpx.Client, koop_server: KoopServer, name: str) -> None:
+def test_every_document_is_at_the_url_in_its_record(koop: httpx.Client, koop_server: KoopServer, name: str) -> None:
     one = koop_server.collection.decisions(USUAL)[0]
     answer = searched(koop, f"dt.identifier=={one.identifier}")
     url = next(item.text or "" for item in answer.iter() if item.get("manifestation") == name)
@@ -169,7 +169,7 @@ def test_metadata_have_the_recorded_elements(
     assert without(ours - real, OF_DECISIONS) == set()
 
 
-def test_pictures_are_what_they_are_said_to_be(koop: httpx.Client, koop_server: KoopServer) -> None:
+def test_pictures_have_the_stated_type_and_size(koop: httpx.Client, koop_server: KoopServer) -> None:
     pictures = [picture for one in koop_server.collection.decisions(USUAL) for picture in one.pictures]
     bodies = [koop.get(f"/{picture.name}").content for picture in pictures[:40]]
     assert len(set(bodies)) == 40

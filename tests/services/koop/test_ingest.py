@@ -1,4 +1,4 @@
-"""Days of a KOOP on loopback, over HTTP, to files: complete, each record once, whatever happens on the way."""
+"""Ingesting days from the double of KOOP into files: complete, each record once, whatever fails on the way."""
 
 import asyncio
 import io
@@ -57,7 +57,7 @@ async def test_every_picture_of_every_decision_has_its_row(small_koop: KoopServe
     assert read_manifest(output, EMPTY)["counts"] == {"found": 0, "stated": 0, "records": 0, "images": 0}  # type: ignore[index]
 
 
-async def test_kept_pictures_are_there_and_no_others(small_koop: KoopServer, output: Output) -> None:
+async def test_exactly_the_kept_pictures_are_stored(small_koop: KoopServer, output: Output) -> None:
     await ingest(output, small_koop.address, DAYS)
     kept = {row["kept"]: row for day in DAYS for row in rows(output, "images", day) if row["kept"]}
     assert sorted(kept) == [path for path in files(output) if path.startswith("kept/")]
@@ -88,7 +88,9 @@ async def test_the_tables_are_a_partitioned_dataset(small_koop: KoopServer, tmp_
     assert images.num_rows == sum(named(small_koop, day).total() for day in DAYS)
 
 
-async def test_a_second_run_asks_for_nothing_and_force_does_all_again(small_koop: KoopServer, output: Output) -> None:
+async def test_a_second_run_requests_nothing_and_force_redoes_everything(
+    small_koop: KoopServer, output: Output
+) -> None:
     await ingest(output, small_koop.address, DAYS)
     before, asked = everything(output), len(small_koop.requests)
     plan, done = await ingest(output, small_koop.address, DAYS)
@@ -100,7 +102,7 @@ async def test_a_second_run_asks_for_nothing_and_force_does_all_again(small_koop
     assert everything(output) == before
 
 
-async def test_a_forced_day_is_done_again_though_its_first_try_fails(small_koop: KoopServer, output: Output) -> None:
+async def test_a_forced_day_is_redone_although_its_first_try_fails(small_koop: KoopServer, output: Output) -> None:
     await ingest(output, small_koop.address, [NEXT])
     asked = len(small_koop.requests)
     small_koop.faults.rules.append(Rule(Fault.BROKEN, path="/sru", nth=range(1, 7)))
@@ -109,7 +111,7 @@ async def test_a_forced_day_is_done_again_though_its_first_try_fails(small_koop:
     assert len(small_koop.requests) == 2 * asked + 6
 
 
-async def test_other_options_do_a_day_again_and_leave_nothing_of_before(small_koop: KoopServer, output: Output) -> None:
+async def test_changed_options_redo_a_day_and_leave_no_old_files(small_koop: KoopServer, output: Output) -> None:
     await ingest(output, small_koop.address, [DAY])
     both = {row["kept"] for row in rows(output, "images", DAY) if row["kept"]}
     plan, done = await ingest(output, small_koop.address, [DAY], replace(Options(), keep="maps"))
@@ -122,7 +124,7 @@ async def test_other_options_do_a_day_again_and_leave_nothing_of_before(small_ko
     assert done.ok
 
 
-async def test_other_weights_do_a_day_again(small_koop: KoopServer, output: Output) -> None:
+async def test_other_weights_redo_a_day(small_koop: KoopServer, output: Output) -> None:
     await ingest(output, small_koop.address, [NEXT])
     lots = Lots()
     lots.asked_for = replace(ASKED, weights="test/other", bundled=False)
@@ -131,7 +133,7 @@ async def test_other_weights_do_a_day_again(small_koop: KoopServer, output: Outp
     assert {(row["weights"], row["bundled"]) for row in rows(output, "images", NEXT)} == {("test/other", False)}
 
 
-async def test_weights_that_change_on_the_way_fail_the_try(small_koop: KoopServer, output: Output) -> None:
+async def test_weights_that_change_during_a_try_fail_it(small_koop: KoopServer, output: Output) -> None:
     class Changing(Lots):
         asks = 0
 
@@ -159,7 +161,7 @@ async def test_small_files_long_pdfs_and_few_records(small_koop: KoopServer, out
     assert long
 
 
-async def test_a_selection_is_told_in_the_manifest(small_koop: KoopServer, output: Output) -> None:
+async def test_a_selection_is_stored_in_the_manifest(small_koop: KoopServer, output: Output) -> None:
     name = small_koop.collection.decisions(DAY)[0].creators[0]
     selection = (
         Selection(provinces=(name.name,)) if name.kind == "Provincie" else Selection(municipalities=(name.name,))
@@ -173,7 +175,7 @@ async def test_a_selection_is_told_in_the_manifest(small_koop: KoopServer, outpu
     assert manifest["left_out"] == {"decided elsewhere": DECISIONS[DAY] - len(chosen)}
 
 
-async def test_what_is_missing_has_its_row_and_its_reason(small_koop: KoopServer, output: Output) -> None:
+async def test_missing_files_have_a_row_with_the_reason(small_koop: KoopServer, output: Output) -> None:
     with_pictures = [one for one in small_koop.collection.decisions(DAY) if one.pictures]
     lost, textless = with_pictures[0].pictures[0].name, with_pictures[1].identifier
     small_koop.faults.rules += [
@@ -194,7 +196,7 @@ async def test_what_is_missing_has_its_row_and_its_reason(small_koop: KoopServer
     assert len(rows(output, "publications", DAY)) == DECISIONS[DAY]
 
 
-async def test_what_cannot_be_reached_leaves_the_day_open_and_is_all_that_is_asked_again(
+async def test_only_unreachable_files_are_requested_again_and_keep_the_day_open(
     small_koop: KoopServer, output: Output
 ) -> None:
     decision = next(one for one in small_koop.collection.decisions(DAY) if one.pictures)
@@ -235,7 +237,7 @@ async def test_a_day_that_is_not_over_is_never_complete(
     assert plan.again == {NEXT: "incomplete: the day was not over"}
 
 
-async def test_a_search_that_fails_costs_its_day_alone(small_koop: KoopServer, output: Output) -> None:
+async def test_a_failed_search_fails_only_its_day(small_koop: KoopServer, output: Output) -> None:
     small_koop.faults.rules.append(Rule(Fault.BROKEN, path="/sru", query=str(DAY)))
     _, done = await ingest(output, small_koop.address, DAYS)
     assert set(done.manifests) == {EMPTY, NEXT}
@@ -253,7 +255,7 @@ async def test_a_tenth_of_all_requests_fails_and_nothing_is_lost(small_koop: Koo
     assert everything(output) == unharmed
 
 
-async def test_a_classifier_that_goes_away_keeps_what_it_said(
+async def test_results_before_the_classifier_failed_are_kept(
     small_koop: KoopServer, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(day_module, "PICTURES_AT_ONCE", 4)  # so that 16 of the day's 25 are not all
@@ -261,7 +263,7 @@ async def test_a_classifier_that_goes_away_keeps_what_it_said(
     class Fails(Lots):
         async def classify(self, pixels: Any) -> Any:
             if self.pictures > 16:
-                await asyncio.sleep(0.2)  # whatever was said before is written down
+                await asyncio.sleep(0.2)  # the results from before the failure are written
                 raise TimeoutError("away")
             return await super().classify(pixels)
 
@@ -313,7 +315,7 @@ async def test_pictures_in_memory_are_bounded(
     assert lots.calls < lots.pictures
 
 
-async def test_the_report_shows_what_was_kept_and_what_not(small_koop: KoopServer, output: Output) -> None:
+async def test_the_report_shows_kept_and_rejected_pictures(small_koop: KoopServer, output: Output) -> None:
     _, done = await ingest(output, small_koop.address, DAYS)
     done.failed[date(2023, 3, 4)] = "<b>the search</b> is away"
     write_report(output, done, ASKED, ["Bundled weights."])
@@ -324,7 +326,7 @@ async def test_the_report_shows_what_was_kept_and_what_not(small_koop: KoopServe
     assert report.count("<figure") >= 8
 
 
-async def test_a_report_of_nothing(output: Output) -> None:
+async def test_an_empty_run_has_a_report(output: Output) -> None:
     write_report(output, Run(failed={DAY: "away"}), ASKED, [])
     assert b"away" in (output.read_bytes("report.html") or b"")
 

@@ -1,4 +1,4 @@
-"""A run that is killed and begun again ends with the records of one that was not, wherever it is cut."""
+"""A run that is killed at any point and restarted gives the same records as an uninterrupted run."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def processes() -> ForkServerContext:
 async def test_killed_twenty_times_it_ends_with_the_same_records(
     small_koop: KoopServer, tmp_path: Path, processes: ForkServerContext
 ) -> None:
-    """A process is killed at moments spread over its work, and begun again; when it is done, anew in another folder."""
+    """Kills at moments spread over the run, each followed by a restart; a finished run starts again in a new folder."""
     unharmed = Output(str(tmp_path / "unharmed"))
     await ingest(unharmed, small_koop.address, DAYS)
     requests, small_koop.faults.latency_s = len(small_koop.requests), 0.02
@@ -44,7 +44,7 @@ async def test_killed_twenty_times_it_ends_with_the_same_records(
             asked = len(small_koop.requests)
             process = processes.Process(target=work, args=(output.url, small_koop.address, DAYS))
             process.start()
-            longest = rng.randint(1, requests) if kills < KILLS else 1_000_000  # requests of this life
+            longest = rng.randint(1, requests) if kills < KILLS else 1_000_000  # requests of this process
             while process.is_alive() and len(small_koop.requests) - asked < longest:
                 await asyncio.sleep(0.002)
             await asyncio.sleep(rng.random() * 0.05)
@@ -66,7 +66,7 @@ async def test_killed_twenty_times_it_ends_with_the_same_records(
 
 
 class Dies(Output):
-    """Fails from the given change on, counted from when a day begins to be finished; `changes` are how many came."""
+    """Fails from the given change on, counted from the start of finishing a day; `changes` is how many there were."""
 
     def __init__(self, url: str, after: int) -> None:
         super().__init__(url)

@@ -1,4 +1,4 @@
-"""Records as KOOP's search service gives them: the recorded ones, and others made to measure."""
+"""Records in the form of KOOP's search service: recorded ones, and others made for a test."""
 
 from collections.abc import Callable
 from html import escape
@@ -12,7 +12,7 @@ from jobs.koop.search.records import Record, read_record
 from jobs.koop.search.xml import Element, local_name, parse
 from testbed.paths import shared
 
-# Other prefixes than KOOP writes: they must not matter.
+# The prefixes differ from KOOP's: they must not matter.
 RECORD = """<r:record xmlns:r="http://docs.oasis-open.org/ns/search-ws/sruResponse" xmlns:g="http://standaarden.overheid.nl/sru"
     xmlns:w="http://standaarden.overheid.nl/wetgeving/" xmlns:t="http://purl.org/dc/terms/">
   <r:recordData><g:gzd><g:originalData><w:meta>
@@ -45,7 +45,7 @@ def record_xml(identifier: str = "gmb-2023-1", title: str = "Verkeersbesluit", *
 
 
 def record(identifier: str = "gmb-2023-1", title: str = "Verkeersbesluit", **parts: str) -> Record:
-    """The same, read."""
+    """The parsed record of the same arguments."""
     return read_record(parse(record_xml(identifier, title, **parts).encode()))
 
 
@@ -59,12 +59,12 @@ def answer_xml(records: list[str], stated: int, following: int | None = None) ->
 
 
 def refusal_xml(code: int, message: str) -> str:
-    """A refusal, as it comes with status 200."""
+    """A refusal, which KOOP sends with status 200."""
     return REFUSAL.format(code=code, message=message)
 
 
 def with_namespaces(stripped: bytes) -> Element:
-    """A record whose namespaces were removed, with them."""
+    """A recorded record that had lost its namespaces, with them restored."""
     root = parse(stripped)
     spaces = {"owmskern": "http://purl.org/dc/terms/", "owmsmantel": "http://purl.org/dc/terms/"}
     gzd = "http://standaarden.overheid.nl/sru"
@@ -75,7 +75,7 @@ def with_namespaces(stripped: bytes) -> Element:
 
 
 def whole(answer: Answer) -> Answer:
-    """Reads an answer as it is."""
+    """Returns the body of an answer unchanged."""
     return answer
 
 
@@ -87,7 +87,7 @@ def web(
     slept: list[float] | None = None,
     bucket: TokenBucket | None = None,
 ) -> Web:
-    """A Web that asks `answer` instead of the network and never waits; what it would have waited is in `slept`."""
+    """A Web that calls `answer` instead of the network and never waits; `slept` collects the waits, in seconds."""
 
     async def sleep(seconds: float) -> None:
         if slept is not None:

@@ -1,4 +1,4 @@
-"""The ingestion's command line says in one line what is wrong with it."""
+"""The ingestion's command line: defaults, options, and one line for each mistake."""
 
 from datetime import date
 
@@ -15,7 +15,7 @@ def given(*words: str) -> Arguments:
     return read([*DAYS, "--output", "data/koop", *words], 1_000_000)
 
 
-def test_what_is_usual() -> None:
+def test_the_defaults() -> None:
     arguments = given()
     assert arguments.days == (date(2023, 1, 1), date(2023, 1, 2), date(2023, 1, 3))
     assert (arguments.rate, arguments.burst, arguments.days_in_flight) == (0.85, 50, 4)
@@ -26,7 +26,7 @@ def test_what_is_usual() -> None:
     assert arguments.endpoints.sru == "https://repository.overheid.nl/sru"
 
 
-def test_everything_that_can_be_chosen() -> None:
+def test_every_option() -> None:
     arguments = given(
         *("--by", "modified", "--filter", "maps", "--signs", "c1", "E06", "--provinces", "friesland", "Utrecht"),
         *("--municipalities", "'s-Gravenhage", "--exclude-words", "laadpaal", "--cql", "dt.title any fiets"),
@@ -80,19 +80,19 @@ def test_endpoints_by_option_and_variable(monkeypatch: pytest.MonkeyPatch) -> No
         (["--speed", "9"], "nrecognized arguments: --speed 9 (see --help)."),
     ],
 )
-def test_one_line_for_what_cannot_be(words: list[str], why: str) -> None:
+def test_impossible_options_are_refused_in_one_line(words: list[str], why: str) -> None:
     with pytest.raises(JobRefused) as refused:
         given(*words)
     assert why in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
-def test_what_is_missing() -> None:
+def test_missing_options_are_named() -> None:
     with pytest.raises(JobRefused, match=r"^The following arguments are required: --start, --end \(see --help\)\.$"):
         read([], 1)
 
 
-def test_an_environment_that_cannot_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLIP_MAX_BATCH", "none")
     with pytest.raises(JobRefused, match="CLIP_MAX_BATCH"):
         run([*DAYS, "--dry-run"])

@@ -1,4 +1,4 @@
-"""Pictures go to the model in batches, and everybody who waits hears what came of it."""
+"""Pictures go to the model in batches, and every caller gets its own result or the error of its batch."""
 
 import asyncio
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def picture(value: int) -> Pixels:
 
 
 class Model:
-    """Answers with the value of each picture, when it may; is away for 255. `batches` are their sizes."""
+    """Answers with the value of each picture once released; fails for 255. `batches` are the sizes of its batches."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -38,7 +38,7 @@ def values(classified: Iterable[ClassifiedPicture]) -> list[float]:
     return [float(one.embedding[0]) for one in classified]
 
 
-async def test_what_waits_goes_together_and_each_gets_its_own() -> None:
+async def test_waiting_pictures_form_a_batch_and_each_caller_gets_its_result() -> None:
     model = Model()
     classifier = Classifier(model.classify, 4)
     waiting = [asyncio.create_task(classifier.classify(picture(value))) for value in range(10)]
@@ -50,7 +50,7 @@ async def test_what_waits_goes_together_and_each_gets_its_own() -> None:
     assert (await classifier.classify(picture(0))).decision.confidence == pytest.approx(1 / 3)
 
 
-async def test_an_error_reaches_all_of_its_batch_and_no_other() -> None:
+async def test_an_error_reaches_only_the_callers_of_its_batch() -> None:
     model = Model()
     classifier = Classifier(model.classify, 2)
     first = [asyncio.create_task(classifier.classify(picture(value))) for value in (255, 2)]
@@ -63,7 +63,7 @@ async def test_an_error_reaches_all_of_its_batch_and_no_other() -> None:
     assert values([await second]) == [3]
 
 
-async def test_who_has_left_is_not_asked_for() -> None:
+async def test_a_cancelled_picture_is_not_classified() -> None:
     model = Model()
     classifier = Classifier(model.classify, 1)
     first, left, last = (asyncio.create_task(classifier.classify(picture(value))) for value in (1, 2, 3))

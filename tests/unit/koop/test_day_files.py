@@ -1,4 +1,4 @@
-"""The parts of a day: an embedding stays the array that the model gave, and what is done is found without the images."""
+"""The parts of a day: embeddings are stored unchanged, and finished publications are found without reading images."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -67,7 +67,7 @@ def test_an_embedding_is_the_model_s_array_bit_by_bit(output: Reading) -> None:
     assert np.array_equal(stored.flatten().to_numpy().reshape(3, 5), VECTORS[[2, 0, 1]])
 
 
-def test_what_is_done_is_found_without_its_images(output: Reading) -> None:
+def test_finished_publications_are_found_without_reading_images(output: Reading) -> None:
     written(output)
     assert identifiers(DayFiles(output, DAY, SIGNATURE).begin()) == ["a", "b", "c"]
     assert len(output.read) == 2
@@ -88,9 +88,7 @@ def test_a_part_that_lost_its_images_is_not_done(output: Reading) -> None:
 
 
 @pytest.mark.parametrize("lost", [None, "images"])
-def test_of_a_day_that_is_not_complete_only_what_was_unreachable_is_done_again(
-    output: Reading, lost: str | None
-) -> None:
+def test_of_an_incomplete_day_only_unreachable_publications_are_redone(output: Reading, lost: str | None) -> None:
     files = DayFiles(output, DAY, SIGNATURE)
     files.add_part(
         [publication("a"), publication("b", unreachable=1)], [image("a", VECTORS[0]), image("b", VECTORS[1])]
@@ -102,10 +100,10 @@ def test_of_a_day_that_is_not_complete_only_what_was_unreachable_is_done_again(
     assert identifiers(files.begin()) == ([] if lost else ["a"])
 
 
-def test_a_publication_that_was_put_aside_twice_counts_once(output: Reading) -> None:
+def test_a_publication_that_was_deferred_twice_counts_once(output: Reading) -> None:
     files = written(output)
     files.add_part([publication("a")], [image("a", VECTORS[3])])
     publications, images = files.gather({"a", "c"})
     assert identifiers(publications) == ["a", "c"]
     assert len(set(images["publication"].to_pylist())) == 2
-    assert images.num_rows in (2, 3)  # those of the first part that was found
+    assert images.num_rows in (2, 3)  # the images of the first part found

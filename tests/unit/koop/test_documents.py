@@ -1,4 +1,4 @@
-"""The images and attachments of a publication: each is fetched or said to be lost."""
+"""The images and attachments of a publication: each is fetched or reported as lost."""
 
 import io
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_names_in_a_recorded_body() -> None:
         '<a><ILLUSTRATIE naam=" x-1.png "/><illustratie naam="x-1.png"/><illustratie naam=""/><illustratie/></a>',
     ],
 )
-def test_names_in_any_case_and_namespace_each_once(markup: str) -> None:
+def test_names_are_found_in_any_case_and_namespace_once_each(markup: str) -> None:
     assert list(image_names(parse(markup.encode()))) == ["x-1.png"]
 
 
@@ -117,7 +117,7 @@ async def test_an_attachment_that_is_a_picture() -> None:
     assert found.kind == "image"
 
 
-async def test_what_is_not_there_is_said() -> None:
+async def test_missing_documents_are_reported() -> None:
     answers = {XML_URL: ok(body("a.png"), "application/xml")}
     image, attachment = await files(answers, attached("x.pdf|exb-2023-7"))
     for lost in (image, attachment):
@@ -127,7 +127,7 @@ async def test_what_is_not_there_is_said() -> None:
     assert attachment.url == f"{ATTACHED}.pdf"
 
 
-async def test_a_lost_document_leaves_the_attachments() -> None:
+async def test_attachments_are_fetched_when_the_document_is_lost() -> None:
     lost, found = await files({f"{ATTACHED}.pdf": ok(PDF)}, attached("x.pdf|exb-2023-7"))
     assert isinstance(lost, Lost)
     assert (lost.wanted.source, lost.wanted.name, lost.reason) == ("document", "gmb-2023-1.xml", "missing")
@@ -157,7 +157,7 @@ async def test_a_record_that_names_no_document() -> None:
     ],
     ids=["page", "page as png", "no gif", "svg", "503", "empty", "403", "429", "another host", "too large"],
 )
-async def test_what_is_no_picture_is_not_believed(answer: httpx.Response, reason: str) -> None:
+async def test_files_that_are_not_pictures_are_reported(answer: httpx.Response, reason: str) -> None:
     answers = {XML_URL: ok(body("a.png"), "application/xml"), image_url("a.png"): answer}
     (lost,) = await files(answers, limits=Limits(tries=2, most_bytes=1_000))
     assert isinstance(lost, Lost)

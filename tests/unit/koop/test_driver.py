@@ -1,4 +1,4 @@
-"""Days are done so many at a time; one that fails is tried again, reported, and costs no other."""
+"""Days run a limited number at a time; a failed day is retried and reported, and does not affect the others."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ def manifest(records: int = 2, *reasons: str, **counts: int) -> dict[str, Any]:
 
 
 class Work:
-    """Days of two records; `failing` says how often a day fails first."""
+    """Days of two records; `failing` gives how often each day fails before it succeeds."""
 
     def __init__(self, failing: dict[date, int] | None = None) -> None:
         self.failing, self.calls = failing or {}, Counter[date]()
@@ -68,7 +68,7 @@ def test_days_of_a_leap_year() -> None:
     assert DAYS[2] == date(2023, 3, 1)
 
 
-async def test_every_day_is_done_so_many_at_once() -> None:
+async def test_every_day_is_done_and_days_in_flight_are_bounded() -> None:
     work = Work()
     run, log = await drive(work)
     assert list(run.manifests) == DAYS
@@ -78,7 +78,7 @@ async def test_every_day_is_done_so_many_at_once() -> None:
     assert "4/4 days · 8 decisions · 12 images · 4 kept" in log
 
 
-async def test_a_day_that_fails_is_tried_again_after_the_others_and_goes_on() -> None:
+async def test_a_failed_day_is_retried_after_the_others_and_continues() -> None:
     work = Work({DAYS[0]: 1})
     run, log = await drive(work)
     assert set(run.manifests) == set(DAYS)
@@ -87,7 +87,7 @@ async def test_a_day_that_fails_is_tried_again_after_the_others_and_goes_on() ->
     assert "2023-02-27 failed: 2023-02-27 is ill" in log
 
 
-async def test_a_day_that_always_fails_is_reported_and_costs_no_other() -> None:
+async def test_a_day_that_always_fails_is_reported_and_does_not_affect_others() -> None:
     run, _ = await drive(Work({DAYS[1]: 99}))
     assert set(run.manifests) == set(DAYS) - {DAYS[1]}
     assert run.failed == {DAYS[1]: "2023-02-28 is ill"}
@@ -180,7 +180,7 @@ async def test_a_plan(tmp_path: Path) -> None:
     assert forced.again == dict.fromkeys(DAYS[:3], "forced")
 
 
-async def test_a_manifest_that_is_none_is_as_good_as_none(tmp_path: Path) -> None:
+async def test_an_invalid_manifest_counts_as_missing(tmp_path: Path) -> None:
     output = Output(str(tmp_path))
     for day, content in zip(DAYS, (b"", b"[]", b'{"complete": true}', b"\xff"), strict=True):
         output.write_bytes(f"manifests/date={day}.json", content)
@@ -207,11 +207,11 @@ def test_differences_are_named() -> None:
         (datetime(2023, 6, 29, 12, 0, tzinfo=UTC), False),
     ],
 )
-def test_a_day_is_over_where_koop_is(moment: datetime, over: bool) -> None:
+def test_a_day_ends_at_midnight_in_the_netherlands(moment: datetime, over: bool) -> None:
     assert is_over(date(2023, 6, 30), moment) is over
 
 
-def test_what_a_run_takes() -> None:
+def test_the_estimate_of_a_run() -> None:
     records = tuple(record(f"gmb-2023-{number}", "Laadpaal" if number == 2 else "Bord") for number in range(5))
     options = replace(Options(), selection=Selection(without_words=("laadpaal",)), max_records=3)
     chosen, left_out = choose(Results(records, 5, "exact"), options)

@@ -1,4 +1,4 @@
-"""Addresses at KOOP, and which of them are asked."""
+"""URLs at KOOP, and which hosts may be requested."""
 
 import pytest
 
@@ -10,7 +10,7 @@ KOOP = Endpoints()
 DOUBLE = Endpoints("http://127.0.0.1:8123/koop/sru", "http://127.0.0.1:8123/site", "http://localhost:8124/exb")
 
 
-def test_a_document_lies_where_the_records_say() -> None:
+def test_the_url_of_a_document_is_the_one_in_the_records() -> None:
     assert KOOP.document_url("gmb-2023-174296") == (
         "https://repository.overheid.nl/frbr/officielepublicaties/gmb/2023/gmb-2023-174296/1/xml/gmb-2023-174296.xml"
     )
@@ -26,7 +26,7 @@ def test_other_publications_have_no_such_address(identifier: str) -> None:
     assert KOOP.document_url(identifier) is None
 
 
-def test_images_are_on_the_site() -> None:
+def test_urls_of_images_are_on_the_site() -> None:
     assert KOOP.image_url("stcrt-2015-47076-1.png") == "https://zoek.officielebekendmakingen.nl/stcrt-2015-47076-1.png"
     assert KOOP.image_url("../a b?c.png") == "https://zoek.officielebekendmakingen.nl/..%2Fa%20b%3Fc.png"
 
@@ -62,7 +62,7 @@ def test_an_endpoint_that_is_no_url_is_refused(url: str) -> None:
         "http://localhost:8124/",
     ],
 )
-def test_koops_hosts_and_the_configured_ones_are_asked(url: str) -> None:
+def test_koops_hosts_and_configured_hosts_may_be_requested(url: str) -> None:
     assert DOUBLE.allows(url)
 
 
@@ -83,5 +83,5 @@ def test_koops_hosts_and_the_configured_ones_are_asked(url: str) -> None:
         "http://__MOCK_SERVICE__/repository.overheid.nl/a.xml",
     ],
 )
-def test_no_other_host_is_asked(url: str) -> None:
+def test_no_other_host_may_be_requested(url: str) -> None:
     assert not DOUBLE.allows(url)

@@ -1,4 +1,4 @@
-"""Well-known text in the national grid, and where it is on the globe."""
+"""Well-known text in the Dutch national grid, converted to degrees."""
 
 import math
 
@@ -32,12 +32,12 @@ def test_a_point_is_where_koop_says_it_is() -> None:
         ("MULTIPOLYGON(((1e5 4e5,2e5 4e5,2e5 5e5,1e5 4e5)))", "MultiPolygon", ((((1e5, 4e5), (2e5, 4e5), (2e5, 5e5), (1e5, 4e5)),),)),
     ],
 )  # fmt: skip
-def test_every_kind_is_read(wkt: str, kind: str, rd: object) -> None:
+def test_every_kind_of_geometry_is_read(wkt: str, kind: str, rd: object) -> None:
     geometry = read_geometry(wkt)
     assert (geometry.kind, geometry.rd) == (kind, rd)
 
 
-def test_geojson_is_in_degrees_east_first() -> None:
+def test_geojson_is_in_degrees_longitude_first() -> None:
     """The grid's origin is the tower of Amersfoort: 52° 9′ 22″ north, 5° 23′ 15″ east."""
     geojson = read_geometry("LINESTRING(155000 463000,155000 464000)").geojson()
     assert geojson["type"] == "LineString"
@@ -72,6 +72,6 @@ def test_older_publications_write_a_pair() -> None:
         ("POLYGON" + "(" * 100_000 + ")" * 100_000, "malformed"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_said(wkt: str, reason: str) -> None:
+def test_unreadable_geometries_are_refused(wkt: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_geometry(wkt)

@@ -11,7 +11,7 @@ def test_a_burst_is_free_and_the_rest_is_spread() -> None:
     assert [bucket.reserve() for _ in range(6)] == [0, 0, 0, 2, 4, 6]
 
 
-def test_time_gives_turns_back_up_to_the_burst() -> None:
+def test_tokens_refill_over_time_up_to_the_burst() -> None:
     clock = Clock()
     bucket = TokenBucket(0.5, 3, clock)
     for _ in range(4):
@@ -35,7 +35,7 @@ def test_a_pause_is_quiet_and_has_no_burst_after_it() -> None:
     assert [bucket.reserve() for _ in range(3)] == [30, 32, 34]
 
 
-def test_pauses_at_once_are_one_pause() -> None:
+def test_simultaneous_pauses_are_one_pause() -> None:
     bucket = TokenBucket(0.5, 50, Clock())
     for seconds in (30, 10, 30):
         bucket.pause(seconds)

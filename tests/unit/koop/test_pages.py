@@ -1,4 +1,4 @@
-"""PDF pages become pictures: every page, bounded, and a file that nobody can read says why."""
+"""PDF pages become pictures: every page, of limited size, and an error with the reason for an unreadable file."""
 
 import asyncio
 import io
@@ -14,7 +14,7 @@ SPEC = PageSpec(size=64, shortest_side=128, most=50)
 
 
 def raw_pdf(objects: list[bytes], trailer: bytes = b"") -> bytes:
-    """A PDF of these objects, of which the first is the catalogue."""
+    """A PDF of these objects; the first is the document catalogue."""
     file, offsets = bytearray(b"%PDF-1.4\n"), []
     for number, body in enumerate(objects, 1):
         offsets.append(len(file))
@@ -27,7 +27,7 @@ def raw_pdf(objects: list[bytes], trailer: bytes = b"") -> bytes:
 
 
 def blank_pdf(count: int, width: float = 595, height: float = 842, trailer: bytes = b"") -> bytes:
-    """So many empty pages of one size, in points."""
+    """A PDF of empty pages; the size is in points."""
     kids = b" ".join(b"%d 0 R" % (number + 3) for number in range(count))
     tree = b"<< /Type /Pages /Count %d /Kids [%s] /MediaBox [0 0 %g %g] >>" % (count, kids, width, height)
     page = b"<< /Type /Page /Parent 2 0 R >>"
@@ -71,7 +71,7 @@ async def test_a_page_is_upright() -> None:
     assert page.pixels[-8].mean() > 235
 
 
-async def test_more_pages_than_are_looked_at_are_said() -> None:
+async def test_pages_over_the_limit_are_reported() -> None:
     *drawn, rest = await read(blank_pdf(10_000), PageSpec(size=16, shortest_side=16, most=20))
     assert [page.number for page in drawn] == list(range(1, 21))
     assert rest == Unread(None, "the PDF has 10000 pages, of which the first 20 were looked at")
@@ -104,14 +104,14 @@ async def test_a_giant_page_is_bounded(width: float, height: float, monkeypatch:
     ],
     ids=["empty", "html", "cut off", "without pages", "with a password"],
 )
-async def test_what_cannot_be_read_says_why(pdf: bytes, why: str) -> None:
+async def test_unreadable_files_say_why(pdf: bytes, why: str) -> None:
     (unread,) = await read(pdf)
     assert isinstance(unread, Unread)
     assert unread.number is None
     assert why in unread.error
 
 
-async def test_a_broken_page_costs_itself_alone() -> None:
+async def test_a_broken_page_does_not_affect_the_others() -> None:
     tree = b"<< /Type /Pages /Count 3 /Kids [3 0 R 4 0 R 5 0 R] /MediaBox [0 0 100 100] >>"
     page = b"<< /Type /Page /Parent 2 0 R >>"
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", tree, page, b"(no page)", page]
@@ -122,14 +122,14 @@ async def test_a_broken_page_costs_itself_alone() -> None:
     assert second.number == 2
 
 
-async def test_a_renderer_that_runs_into_a_limit_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_renderer_that_hits_a_limit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MEMORY_BYTES", 50_000_000)
     (unread,) = await read(blank_pdf(1))
     assert isinstance(unread, Unread)
     assert "cannot be read" in unread.error
 
 
-async def test_a_renderer_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_renderer_that_stalls_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STALLED_S", 0.0)
     assert await read(blank_pdf(1)) == [
         Unread(None, "the PDF cannot be read from page 1 on: its renderer gave nothing for 0 s")

@@ -41,7 +41,7 @@ def test_an_unknown_province_gets_the_list(name: str) -> None:
         ("Bergen (NH)", "Bergen (NH.)"),
     ],
 )
-def test_municipalities_are_one_however_they_are_written(one: str, other: str) -> None:
+def test_spellings_of_a_municipality_are_equal(one: str, other: str) -> None:
     assert municipality_key(one) == municipality_key(other)
 
 

@@ -1,4 +1,4 @@
-"""What the search service is asked for a day, and which of its records are taken."""
+"""The query that a day sends to the search service, and which of the records are kept."""
 
 from datetime import date
 
@@ -23,7 +23,7 @@ def signs(*codes: str) -> str:
     return "".join(f"<w:verkeersbordcode>{code}</w:verkeersbordcode>" for code in codes)
 
 
-def test_a_day_is_asked_for_as_the_site_asks_for_both_names_of_the_type() -> None:
+def test_the_query_of_a_day_is_the_site_s_with_both_names_of_the_type() -> None:
     assert Selection().cql(DAY) == (
         'c.product-area=="officielepublicaties" AND dt.available=="2023-10-27" AND '
         '(dt.type=="verkeersbesluit of -mededeling" OR dt.type=="Verkeersbesluiten") '
@@ -31,13 +31,13 @@ def test_a_day_is_asked_for_as_the_site_asks_for_both_names_of_the_type() -> Non
     )
 
 
-def test_a_day_of_corrections_is_asked_for_by_their_date() -> None:
+def test_corrections_are_queried_by_their_date() -> None:
     cql = Selection(by="modified").cql(DAY)
     assert 'dt.modified=="2023-10-27"' in cql
     assert cql.endswith("sortBy dt.available/sort.ascending")
 
 
-def test_what_could_lose_records_is_not_asked_of_the_service() -> None:
+def test_filters_that_could_lose_records_are_not_sent() -> None:
     narrow = Selection(signs=("C1",), provinces=("Utrecht",), municipalities=("Haarlem",), without_words=("laadpaal",))
     assert narrow.cql(DAY) == Selection().cql(DAY)
 
@@ -100,7 +100,7 @@ def test_a_decision_without_the_sign_says_so() -> None:
 
 
 @pytest.mark.parametrize("sign", ["", "I", "6", "E6!", "ABC1"])
-def test_what_is_no_sign_is_refused(sign: str) -> None:
+def test_unknown_signs_are_refused(sign: str) -> None:
     with pytest.raises(ValueError, match=r"not a traffic sign: .*A, B, C, D, E, F, G, H, J, K, L"):
         Selection(signs=(sign,))
 
@@ -136,7 +136,7 @@ def test_the_authority_counts_as_the_creator_does() -> None:
     assert not takes(Selection(municipalities=("Bergen (L)",)), found)
 
 
-def test_places_that_cannot_be_are_refused() -> None:
+def test_impossible_places_are_refused() -> None:
     with pytest.raises(ValueError, match="is not a province"):
         Selection(provinces=("Amsterdam",))
     with pytest.raises(ValueError, match="not the name of a municipality"):
@@ -162,7 +162,7 @@ def test_alternative_titles_are_looked_at_too() -> None:
     assert Selection(without_words=("laadpaal",)).left_out(found) == "a word in the title"
 
 
-def test_words_and_dates_that_cannot_be_are_refused() -> None:
+def test_impossible_words_and_dates_are_refused() -> None:
     with pytest.raises(ValueError, match="no word that a title could have"):
         Selection(without_words=("!",))
     with pytest.raises(ValueError, match="publication"):

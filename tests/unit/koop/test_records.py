@@ -1,4 +1,4 @@
-"""Records of the search service: the recorded ones, and what they do not have."""
+"""Records of the search service: recorded ones, and cases that the recordings do not contain."""
 
 import pickle
 from datetime import UTC, date, datetime
@@ -86,14 +86,14 @@ def test_attachments_are_found_in_any_namespace() -> None:
     assert record().attachments == ()
 
 
-def test_an_attachment_without_a_number_is_said() -> None:
+def test_an_attachment_without_a_number_is_reported() -> None:
     found = record(tpmeta="<w:externeBijlage>tekening.pdf</w:externeBijlage>")
     assert found.attachments == ()
     assert found.problems == ("an attachment without a number: 'tekening.pdf'",)
     assert found.texts("externeBijlage") == ("tekening.pdf",)
 
 
-def test_a_place_that_cannot_be_read_is_kept_and_said() -> None:
+def test_an_unreadable_place_is_kept_and_reported() -> None:
     found = record(
         tpmeta="<w:gebiedsmarkering><w:Lijn><w:geometrie>LINESTRING(1 2)</w:geometrie>"
         "<w:geometrielabel>Brink</w:geometrielabel></w:Lijn></w:gebiedsmarkering>"
@@ -124,7 +124,7 @@ def test_fields_of_another_namespace_are_not_mistaken() -> None:
     assert "another" in found.texts("title")
 
 
-def test_dates_that_cannot_be_read_are_said() -> None:
+def test_unreadable_dates_are_reported() -> None:
     found = record(kern="<t:modified>gisteren</t:modified>", enriched="<g:timestamp>laat</g:timestamp>")
     assert (found.available, found.modified, found.timestamp) == (date(2023, 10, 27), None, None)
     assert found.problems == ("modified cannot be read: 'gisteren'", "timestamp cannot be read: 'laat'")
@@ -139,11 +139,11 @@ def test_versions_are_ordered_by_correction_and_then_by_the_repositorys_time() -
     assert record().newness < first.newness < written.newness < corrected.newness
 
 
-def test_a_record_without_an_identifier_is_none() -> None:
+def test_a_record_without_an_identifier_is_refused() -> None:
     with pytest.raises(InvalidXml, match="identifier"):
         read_record(parse(record_xml("").encode()))
 
 
-def test_a_record_travels_between_processes() -> None:
+def test_a_record_can_be_pickled() -> None:
     found = record(tpmeta="<w:gebiedsmarkering><w:geometrie>POINT(1e5 4e5)</w:geometrie></w:gebiedsmarkering>")
     assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - its own

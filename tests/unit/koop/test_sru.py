@@ -1,4 +1,4 @@
-"""Searching: pages, counts, refusals, and answers that do not agree with themselves."""
+"""Searching: pages, counts, refusals, and answers that contradict themselves."""
 
 from collections.abc import Callable
 
@@ -53,14 +53,14 @@ def test_a_recorded_last_page_has_no_next_one() -> None:
     assert (read.stated, read.next_position) == (1, None)
 
 
-def test_records_of_another_engine_are_said() -> None:
+def test_records_of_another_search_service_are_reported() -> None:
     """The recorded answer of the other search service: the same envelope in the default namespace."""
     read = read_page(Answer("", "application/xml", page("zoekservice_oo_sru")))
     assert (read.records, read.stated) == ((), 1)
     assert "without an identifier" in read.problems[0]
 
 
-async def test_the_request_is_koops() -> None:
+async def test_the_request_is_in_koops_form() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         assert request.url.copy_with(query=None) == "https://repository.overheid.nl/sru"
         assert dict(request.url.params) == {
@@ -134,7 +134,7 @@ async def test_a_position_past_the_end_ends() -> None:
             await sru(koop).find(CQL)
 
 
-async def test_a_mismatch_is_asked_again_and_mended() -> None:
+async def test_a_mismatch_is_retried_and_resolved() -> None:
     one, two = record_xml("gmb-2023-1"), record_xml("gmb-2023-2")
     async with web(in_turn(answer_xml([one, one], 2), answer_xml([one, two], 2))) as koop:
         found = await sru(koop).find(CQL)
@@ -142,7 +142,7 @@ async def test_a_mismatch_is_asked_again_and_mended() -> None:
     assert found.complete
 
 
-async def test_a_mismatch_that_stays_is_said_and_keeps_what_both_had() -> None:
+async def test_a_lasting_mismatch_is_reported_and_keeps_the_records_of_both_tries() -> None:
     one, two = record_xml("gmb-2023-1"), record_xml("gmb-2023-2")
     async with web(in_turn(answer_xml([one], 3), answer_xml([two], 3))) as koop:
         found = await sru(koop).find(CQL)

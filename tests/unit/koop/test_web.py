@@ -1,4 +1,4 @@
-"""The way to KOOP: what is tried again and what is not, at which pace, and from which hosts."""
+"""Requests to KOOP: which are retried, at which pace, and to which hosts."""
 
 import asyncio
 import gzip
@@ -21,7 +21,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 def in_turn(*answers: httpx.Response | Exception) -> Handler:
-    """Answers one after the other, and fails the test when it is asked for more."""
+    """Gives these answers in turn, and fails the test when more are requested."""
     left = list(answers)
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -34,7 +34,7 @@ def in_turn(*answers: httpx.Response | Exception) -> Handler:
 
 
 class Body(httpx.AsyncByteStream):
-    """A body that comes in pieces, the last of which may be the end of the connection."""
+    """A body that arrives in pieces; the last may be an error of the connection."""
 
     def __init__(self, *pieces: bytes | Exception) -> None:
         self._pieces = pieces
@@ -69,7 +69,7 @@ FAULTS: list[tuple[httpx.Response | Exception, str]] = [
 
 
 @pytest.mark.parametrize(("fault", "reason"), FAULTS)
-async def test_what_may_pass_is_tried_again(fault: httpx.Response | Exception, reason: str) -> None:
+async def test_transient_failures_are_retried(fault: httpx.Response | Exception, reason: str) -> None:
     retries: list[Retry] = []
     async with web(in_turn(fault, ok(recorded("wetsuite/stcrt.xml"))), retries=retries) as koop:
         assert (await koop.read(URL, read_xml)).tag == "officiele-publicatie"
@@ -78,7 +78,7 @@ async def test_what_may_pass_is_tried_again(fault: httpx.Response | Exception, r
     assert reason in retry.reason
 
 
-async def test_delays_grow_and_vary_within_their_half() -> None:
+async def test_delays_grow_with_jitter_of_up_to_half() -> None:
     retries: list[Retry] = []
     slept: list[float] = []
     limits = Limits(tries=6, first_delay_s=2, longest_delay_s=10)
@@ -144,14 +144,14 @@ async def test_a_wait_that_is_too_long_is_reported_at_once() -> None:
     assert failed.value.tries == 1
 
 
-async def test_a_busy_server_quiets_everybody() -> None:
+async def test_a_busy_server_pauses_all_requests() -> None:
     now = 0.0
     bucket = TokenBucket(1.0, 50, clock=lambda: now)
     busy = httpx.Response(429, headers={"Retry-After": "60"})
     slept: list[float] = []
     async with web(in_turn(busy, ok()), bucket=bucket, slept=slept) as koop:
         await koop.read(URL, whole)
-    assert slept == [60, 60]  # its own wait; then its turn, which on this still clock is as far away
+    assert slept == [60, 60]  # its own wait, then the wait for its turn, equally long because this clock stands still
     assert bucket.reserve() == 61
 
 
@@ -166,7 +166,7 @@ async def test_every_request_takes_a_turn() -> None:
 
 
 @pytest.mark.parametrize("status", [404, 410])
-async def test_what_is_not_there_is_not_tried_again(status: int) -> None:
+async def test_a_missing_file_is_not_retried(status: int) -> None:
     async with web(in_turn(httpx.Response(status, html=HTML))) as koop:
         with pytest.raises(NotFound, match=f"status {status}"):
             await koop.read(URL, whole)
@@ -180,7 +180,7 @@ async def test_other_refusals_are_final(status: int) -> None:
     assert failed.value.reason == f"status {status}"
 
 
-async def test_an_address_that_redirects_to_itself_is_left_at_once() -> None:
+async def test_a_redirect_to_itself_is_not_followed() -> None:
     asked = 0
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -220,7 +220,7 @@ async def test_redirects_to_other_hosts_are_refused(location: str) -> None:
     assert asked == ["repository.overheid.nl"]
 
 
-async def test_a_redirect_to_what_is_no_url_is_reported() -> None:
+async def test_a_redirect_to_an_invalid_url_is_reported() -> None:
     broken = (httpx.Response(302, headers={"Location": "http://[::1"}) for _ in range(2))
     async with web(in_turn(*broken), limits=Limits(tries=2)) as koop:
         with pytest.raises(FetchFailed, match="Invalid URL in location header"):
@@ -251,14 +251,14 @@ async def test_a_body_is_cut_at_the_limit(encoded: bool) -> None:
 
 
 class Endless(httpx.AsyncByteStream):
-    """A body that begins and then stays silent."""
+    """A body that begins and then sends nothing more."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b"<a>"
         await asyncio.Event().wait()
 
 
-async def test_a_body_that_never_ends_is_left() -> None:
+async def test_a_body_that_never_ends_times_out() -> None:
     retries: list[Retry] = []
     limits = Limits(whole_timeout_s=0.01)
     async with web(in_turn(httpx.Response(200, stream=Endless()), ok()), limits=limits, retries=retries) as koop:
@@ -266,7 +266,7 @@ async def test_a_body_that_never_ends_is_left() -> None:
     assert retries[0].reason == "TimeoutError"
 
 
-async def test_a_reader_may_find_an_answer_unusable() -> None:
+async def test_a_reader_may_reject_an_answer() -> None:
     def read(answer: Answer) -> str:
         if not answer.body.startswith(b"\x89PNG"):
             raise Unusable("no image")

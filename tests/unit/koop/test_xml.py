@@ -1,4 +1,4 @@
-"""XML that others wrote, some of it in order to harm."""
+"""XML from outside, some of it malicious."""
 
 from pathlib import Path
 
@@ -64,6 +64,6 @@ def test_an_html_page_is_refused(data: bytes) -> None:
         parse(data)
 
 
-def test_comments_and_instructions_are_no_text() -> None:
+def test_comments_and_instructions_are_not_text() -> None:
     assert text(parse(b"<a>een<!-- geheim --><?xpp qa?> <b>twee</b>\n drie</a>")) == "een twee drie"
     assert text(None) == ""

@@ -1,4 +1,4 @@
-"""What the ingress does besides calling a model: each family's form of errors, deadlines, cancellation, names, the page."""
+"""What the ingress does around a model: each family's form of errors, deadlines, cancellation, names, the page."""
 
 import asyncio
 import re

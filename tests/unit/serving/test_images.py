@@ -1,4 +1,4 @@
-"""Decoding of images: every accepted format gives upright RGB in the right colours; everything else is a named error."""
+"""Decoding of images: every accepted format gives upright RGB in the right colours; all else is a named error."""
 
 import struct
 import zlib
@@ -81,7 +81,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     assert near(image.getpixel((10, 20)), RED)
 
 
-async def test_the_size_is_that_of_the_upright_original_and_the_pixels_have_the_model_s() -> None:
+async def test_the_size_is_that_of_the_upright_original_and_the_pixels_fit_the_model() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.new("RGB", (3000, 2000), RED), "JPEG", exif=exif)

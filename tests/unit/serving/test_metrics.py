@@ -1,4 +1,4 @@
-"""The metrics work inside a replica, where Serve adds tags of its own and refuses metrics that declare the same tags."""
+"""The metrics work in a replica, where Serve adds tags of its own and refuses metrics that declare the same ones."""
 
 from types import SimpleNamespace
 from typing import Any
