@@ -1,4 +1,4 @@
-"""Servers that several kinds of tests use, each started once a run."""
+"""Servers that several kinds of tests use, each started once per run."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ NO_POSTGRES = "PostgreSQL is not installed: apt-get install postgresql, or name 
 
 @pytest.fixture(scope="session")
 def installed_postgres() -> Iterator[PostgresServer | None]:
-    """A running PostgreSQL; None where there is none to start."""
+    """A running PostgreSQL; None if it is not installed."""
     binaries = find_binaries()
     if binaries is None:
         yield None

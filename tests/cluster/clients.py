@@ -1,4 +1,4 @@
-"""Clients of a running application, which count what they are answered."""
+"""Clients of a running application that count the answers by status."""
 
 import threading
 from collections import Counter
@@ -9,7 +9,7 @@ import httpx
 
 
 class Clients:
-    """So many clients that ask one after the other for as long as they are the context.
+    """Clients that each send one request after another while the context is open.
 
     Attributes:
         statuses: how often each HTTP status was answered, and each error of the connection by its name.
@@ -28,13 +28,13 @@ class Clients:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """What is under way is waited for and counted."""
+        """Requests in flight are awaited and counted."""
         self._done.set()
         for thread in self._threads:
             thread.join()
 
     def _run(self) -> None:
-        # A connection is one node's: closed, the next request may be another's.
+        # A connection stays with one node; after closing it, the next request may reach another node.
         with httpx.Client(base_url=self._url, timeout=60, headers={"Connection": "close"}) as client:
             number = 0
             while not self._done.wait(self._pause_s):

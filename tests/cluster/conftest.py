@@ -17,7 +17,7 @@ from testbed.processes import free_port, within
 QUARTERS = ("Clip", "Tagger", "Captioner", "Quality")
 ON_CPUS = ("Ingress", "Blur", "Cataloguer")
 READY_S = 240
-# Serve's defaults are made for long runs: a word on what is not scheduled after 30 s, and a look at the load each 10 s.
+# Serve's defaults suit long runs: it reports unscheduled replicas after 30 s and checks the load every 10 s.
 SOON = {"RAY_SERVE_SLOW_STARTUP_WARNING_S": "5", "RAY_SERVE_SLOW_STARTUP_WARNING_PERIOD_S": "5"}
 SCALED = {
     "min_replicas": 1,
@@ -37,7 +37,7 @@ class Cluster:
     nodes: RayNodes
 
     def places(self, deployment: str) -> list[tuple[str, str]]:
-        """The state of each replica of a deployment, and its node; not of those on their way out."""
+        """The state and node of each replica of a deployment, without replicas that are stopping."""
         wanted = [one for one in self.nodes.replicas() if one.deployment == deployment and one.state != "STOPPING"]
         return sorted((one.state, one.node) for one in wanted)
 
@@ -59,13 +59,13 @@ def placed(port: int, folder: Path) -> dict[str, Any]:
         "weights": "bundled",
         "rate_limit_enabled": False,
         "store_url": str(folder / "pictures"),
-        "cataloguer_parallel": 1,  # so that uploads come faster than a worker is
+        "cataloguer_parallel": 1,  # so that uploads arrive faster than one worker processes them
     }
     return enabled_only(config)
 
 
 def statuses(nodes: RayNodes) -> dict[str, str]:
-    """How each deployment is, by what Serve says."""
+    """The status of each deployment, as reported by Serve."""
     return {name: details["status"] for name, details in nodes.deployments().items()}
 
 

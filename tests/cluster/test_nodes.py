@@ -1,4 +1,4 @@
-"""Panoptes on a cluster: models where their resources are, replicas as the load is, and answers all the while."""
+"""Panoptes on a cluster: models run where their resources are, replicas follow the load, and routes keep answering."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -19,11 +19,11 @@ from tests.contract.pictures import JPEG, inline
 NVIDIA_DEVICE = Path("/dev/nvidia0")
 SCALING_S = 120
 CLIENTS = 6
-WAITING = 48  # images: three workers' worth
+WAITING = 48  # images: a backlog for three workers
 PHOTO: dict[str, Any] = {"json": {"image": inline(JPEG)}}
 CAPTION = {"url": "/v1/caption"} | PHOTO
 STEADY = [{"url": "/classify", "files": {"file": ("a.jpg", JPEG)}}, CAPTION, {"url": "/v1/tags"} | PHOTO]
-# Flat, so that it is small on its way and decoded at once, and all the work is the Laplacian's.
+# One flat colour: small to send and fast to decode, so that nearly all the work is the Laplacian.
 LARGE = inline(encoded(Image.new("RGB", (2000, 1500), (90, 120, 40)), "PNG"))
 # What is not named is run where it is there: the quality of such a picture takes ten times as long as its blur.
 BLUR = [{"url": "/v1/analyze", "json": {"image": LARGE, "run_blur": True, "run_quality": False}}]

@@ -1,4 +1,4 @@
-"""The page as a person uses it, in a browser that is driven."""
+"""The web page as a person uses it, in an automated browser."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ class Page:
         return self
 
     def spoken(self) -> list[str]:
-        """What the browser has logged since it was asked last."""
+        """What the browser has logged since the last call."""
         return [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -42,7 +42,7 @@ class Page:
         return value
 
     def text(self, selector: str) -> str:
-        """The visible text of the first that matches, empty without one."""
+        """The visible text of the first match; empty if there is none."""
         script = (
             "const found = document.querySelector(arguments[0]); return found?.checkVisibility() ? found.innerText : ''"
         )
@@ -72,7 +72,7 @@ class Page:
         return str(self.run("return document.activeElement.id || document.activeElement.className"))
 
     def tab_to(self, wanted: str) -> list[str]:
-        """Press Tab until `wanted` is focused; what was on the way."""
+        """Press Tab until `wanted` is focused; return what was focused on the way."""
         passed: list[str] = []
         for _ in range(60):
             self.press("\ue004")
@@ -82,7 +82,7 @@ class Page:
         raise AssertionError(f"Tab never comes to {wanted}: {passed}")
 
     def drop(self, *files: tuple[str, bytes]) -> None:
-        """Drop files of any name, as no disk could hold them."""
+        """Drop files with any name, also names that a disk cannot hold."""
         carried = [[name, base64.b64encode(data).decode()] for name, data in files]
         self.run(
             """
@@ -109,7 +109,7 @@ class Page:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def overflow(self) -> list[str]:
-        """What stands out of the window on the right."""
+        """The elements that extend past the right edge of the window."""
         return list(
             self.run(
                 """

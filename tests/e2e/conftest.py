@@ -46,5 +46,5 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Chrome"]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the catalogue lies."""
+    """The folder of the catalogue."""
     return tmp_path

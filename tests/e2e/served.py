@@ -1,4 +1,4 @@
-"""Panoptes over doubles of the models, with a real catalogue, served to a browser from a thread of the test."""
+"""Panoptes with doubles of the models and a real catalogue, served to a browser from a thread of the test."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ START_S = 20
 
 
 class Captions(Eyes):
-    """Describes each picture anew; the last of `captions` stays."""
+    """Gives each picture the next of `captions`; the last one is repeated."""
 
     def __init__(self, *captions: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Captions(Eyes):
 
 @dataclass
 class Served:
-    """A server under way. `hold` makes its worker wait, until `release`."""
+    """A running server. `hold` makes its worker wait until `release`."""
 
     url: str
     eyes: Eyes

@@ -42,7 +42,7 @@ def page(chromium: "Chrome", folder: Path) -> Iterator[Page]:
         yield Page(chromium, served).open()
 
 
-def test_a_picture_from_its_upload_to_its_end(page: Page, tmp_path: Path) -> None:
+def test_a_picture_from_upload_to_deletion(page: Page, tmp_path: Path) -> None:
     page.until(lambda: "No pictures yet" in page.text("#empty"))
     page.served.hold()
     for name in ("red", "blue"):
@@ -98,7 +98,7 @@ def test_search_by_a_picture(page: Page, tmp_path: Path) -> None:
     page.until(lambda: page.text(".card .filename") == "blue.png")
 
 
-def test_what_cannot_be_taken_says_why(page: Page) -> None:
+def test_refused_files_say_why(page: Page) -> None:
     page.drop(("words.png", b"this is text"), ("good.png", picture("red")))
     page.until(lambda: "Only JPEG and PNG files are allowed." in page.text("#uploads-list"))
     page.until(lambda: "1 failed" in page.text("#uploads-summary"))
@@ -143,7 +143,7 @@ def test_more_pictures_are_loaded_when_asked_for(page: Page) -> None:
     assert page.text(".filename") in {f"{number:02}.png" for number in range(25, 30)}  # the newest first
 
 
-def test_what_a_name_says_is_never_run(chromium: "Chrome", folder: Path) -> None:
+def test_code_in_a_file_name_is_never_run(chromium: "Chrome", folder: Path) -> None:
     with serving(folder, Captions(ATTACK)) as served:
         page = Page(chromium, served).open()
         page.width(360)
@@ -166,7 +166,7 @@ def test_what_a_name_says_is_never_run(chromium: "Chrome", folder: Path) -> None
         page.assert_nothing_executed()
 
 
-def test_what_exif_says_is_never_run(page: Page) -> None:
+def test_code_in_exif_is_never_run(page: Page) -> None:
     exif = Image.Exif()
     texts = [ATTACK, "\"'><script>window.hacked=1</script>", "javascript:window.hacked=1"]
     for tag, text in zip(
@@ -268,7 +268,7 @@ def test_a_server_that_wants_a_key(chromium: "Chrome", folder: Path) -> None:
         page.run("sessionStorage.clear()")
 
 
-def test_a_server_that_is_asked_too_often(chromium: "Chrome", folder: Path) -> None:
+def test_a_rate_limited_page_says_so(chromium: "Chrome", folder: Path) -> None:
     with serving(folder, rate_limit_enabled=True, rate_limit_burst=2) as served:
         page = Page(chromium, served).open()
         page.drop(*((f"{number}.png", picture("red")) for number in range(5)))

@@ -1,4 +1,4 @@
-"""`python -m jobs.clustering` as a user runs it, with and without Ray: scikit-learn's labels, also after it was killed."""
+"""`python -m jobs.clustering` as a user runs it, with and without Ray: scikit-learn's labels, also after a kill."""
 
 import json
 import os
@@ -26,7 +26,7 @@ MIN_SAMPLES = 4
 
 
 def written(path: Path, points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """The points as they are read again."""
+    """The points as they are after writing and reading."""
     singles = points.astype(np.float32)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(singles.reshape(-1)), singles.shape[1])
     pq.write_table(pa.table({"image_id": range(len(singles)), "embedding": lists}), path)
@@ -80,7 +80,7 @@ def test_the_job_in_ray(tmp_path: Path) -> None:
     assert facts["workers"]["count"] == 2
 
 
-def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
+def test_unusable_input_ends_in_one_line(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image_id": ["a", "a"], "embedding": [[1.0, 2.0], [2.0, 1.0]]}), tmp_path / "in.parquet")
     done = subprocess.run(command(tmp_path, 0.3), cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -88,7 +88,7 @@ def test_what_cannot_be_clustered_ends_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_killed_twice_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_job_that_was_killed_twice_continues_where_it_stopped(tmp_path: Path) -> None:
     points = written(tmp_path / "in.parquet", with_noise(np.random.default_rng(1), 16_000, 256, 0.5))
     once = command(tmp_path, 0.3, "--in-process")
     for rows in (3, 9):

@@ -1,4 +1,4 @@
-"""Blur is OpenCV's own figure, and its normalised form does not move with resolution."""
+"""Blur is the value that OpenCV computes, and its normalised form does not depend on the resolution."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ def china() -> Image.Image:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 511, 512, 513, 1023, 1100])
-def test_strips_give_what_the_whole_gives(rows: int) -> None:
+def test_strips_give_the_result_of_the_whole_picture(rows: int) -> None:
     grey = np.random.default_rng(rows).integers(0, 256, (rows, 37), np.uint8)
     assert laplacian_variance(grey) == pytest.approx(cv2.Laplacian(grey, cv2.CV_64F).var(), rel=1e-9, abs=1e-9)
 
@@ -27,7 +27,7 @@ def test_it_is_the_laplacian_of_the_grey_picture() -> None:
     assert measure(pixels).variance == pytest.approx(expected)
 
 
-def test_the_normalised_figure_does_not_move_with_resolution() -> None:
+def test_the_normalised_value_does_not_depend_on_the_resolution() -> None:
     photo = china().resize((2560, 1708), Image.Resampling.LANCZOS)
     half = photo.resize((1280, 854), Image.Resampling.BOX)
     large, small = measure(np.asarray(photo)), measure(np.asarray(half))
@@ -47,9 +47,9 @@ def test_the_smallest_pictures(shape: tuple[int, int]) -> None:
     assert measure(np.zeros((*shape, 3), np.uint8)).variance == 0
 
 
-async def test_the_replica_takes_a_picture_that_it_must_not_write_to() -> None:
+async def test_the_replica_accepts_a_read_only_picture() -> None:
     pixels = np.asarray(china())
-    pixels.flags.writeable = False  # as the object store hands it over
+    pixels.flags.writeable = False  # read-only, as from the object store
     replica = replica_class(Blur)(1)
     assert await replica.analyze(pixels) == measure(pixels)
     (status,) = await replica.status()

@@ -1,4 +1,4 @@
-"""The CLIP deployment without Serve: its cache of texts, its health, what a failure does."""
+"""The CLIP deployment without Serve: its cache of texts, its health check, the effects of a failure."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ async def test_the_oldest_texts_are_forgotten(replica: Any, monkeypatch: pytest.
     assert list(replica._texts) == ["one", "three"]
 
 
-async def test_what_many_requests_ask_for_at_once_is_computed_once(
+async def test_a_text_in_many_simultaneous_requests_is_computed_once(
     replica: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = watch_texts(replica, monkeypatch)
@@ -85,7 +85,7 @@ async def test_a_model_that_fails_fails_its_next_health_check(replica: Any, monk
         await replica.check_health()
 
 
-async def test_a_failure_that_passed_does_not_cost_the_replica(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_replica_that_recovered_passes_its_health_check(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     size = replica._model.weights.image.size
     pixels = np.zeros((1, size, size, 3), np.uint8)
     with monkeypatch.context() as patched:

@@ -52,7 +52,7 @@ def cached(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def uncached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty cache, and a hub that nobody reaches."""
+    """An empty cache, and a hub that cannot be reached."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("deployments.runtime.weights.hf_hub_url", lambda *_a, **_k: "http://127.0.0.1:9/nothing")
@@ -117,7 +117,7 @@ def test_our_resize_is_open_clip_s(size: tuple[int, int]) -> None:
     assert (fit(image, 224) == expected).all()
 
 
-def test_a_batch_gives_what_each_image_gives_alone(bundled: ClipModel) -> None:
+def test_a_batch_gives_the_same_as_single_images(bundled: ClipModel) -> None:
     size = bundled.weights.image.size
     images = [fit(photo(name), size) for name in ("china.jpg", "flower.jpg", "china.jpg")]
     together = bundled.encode_images(images)

@@ -1,4 +1,4 @@
-"""`python -m jobs.load_models`: loads what is switched on, and says which checkpoint is not to be had."""
+"""`python -m jobs.load_models`: loads the models that are switched on, and names a checkpoint that is unavailable."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def test_emotion_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.stdout.endswith("emotion is loaded\n")  # DeepFace says more before
 
 
-def test_a_checkpoint_that_is_not_to_be_had_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_checkpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHTS", "hub")
     monkeypatch.setenv("TAGGER_ENABLED", "true")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -71,7 +71,7 @@ def model(name: str) -> PretrainedModel[Any]:
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A hub's cache without anything in it, and a hub that nobody reaches."""
+    """An empty cache of the hub, and a hub that cannot be reached."""
     cache = tmp_path / "hub"
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     monkeypatch.setattr("huggingface_hub.file_download.HF_HUB_CACHE", str(cache), raising=False)
@@ -96,7 +96,7 @@ def test_without_a_download_auto_is_bundled_and_hub_an_error_that_says_what_to_d
         KINDS[name](choose(name, "hub"))
 
 
-def test_weights_that_are_not_all_there_never_become_random_ones(name: str, tmp_path: Path) -> None:
+def test_missing_weights_are_never_replaced_by_random_ones(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     shutil.copytree(choose(name).location, folder)
     state = load_file(folder / "model.safetensors")
@@ -111,7 +111,7 @@ def test_weights_that_are_not_all_there_never_become_random_ones(name: str, tmp_
         KINDS[name](weights)
 
 
-def test_a_batch_gives_what_each_image_gives_alone(model: PretrainedModel[Any]) -> None:
+def test_a_batch_gives_the_same_as_single_images(model: PretrainedModel[Any]) -> None:
     images = [model.prepare(pixels(photo)) for photo in ("china.jpg", "flower.jpg", "china.jpg")]
     together = model.results(images)
     alone = [model.results([image])[0] for image in images]

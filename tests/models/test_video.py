@@ -1,4 +1,4 @@
-"""Frames are the ones seen at their times, upright and in the right colours, and no video does more than fail."""
+"""Frames are those shown at their times, upright and in the right colours; a bad video only fails its own request."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ from testbed.paths import shared
 from testbed.replicas import replica_class
 
 SIZE = 32
-# What a codec may change a channel by.
+# The largest change that a codec may make to a channel.
 CLOSE = 12
 
 
@@ -111,7 +111,7 @@ async def test_frames_are_fitted_as_images_are() -> None:
     assert np.abs(batch.pixels[0].astype(int) - expected).mean() < 4
 
 
-async def test_time_counts_and_not_the_number_of_a_frame() -> None:
+async def test_frames_are_chosen_by_time_and_not_by_number() -> None:
     batches = await frames(encode([0, 0.1, 0.2, 0.9, 1.05, 1.1, 2.95, 3.0, 5.5, 6.2]))
     # What is seen at 0, 1, 2, 3, 4, 5 and 6 s; what stands for longer is not given twice.
     assert times(batches) == [0, 0.9, 1.1, 3.0, 5.5]
@@ -234,12 +234,12 @@ async def test_a_header_that_lies_about_the_length_does_not_help() -> None:
 
 
 @pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames])
-def test_errors_travel(error: type[Exception]) -> None:
+def test_errors_can_be_pickled(error: type[Exception]) -> None:
     assert str(pickle.loads(pickle.dumps(error("do this")))) == "do this"  # noqa: S301 - our own
 
 
 async def started(before: set[int]) -> int:
-    """The reader that starts now."""
+    """The process of the reader that starts now."""
     while not (new := readers() - before):
         await asyncio.sleep(0.001)
     return new.pop()
@@ -284,7 +284,7 @@ async def test_a_reader_has_limits(monkeypatch: pytest.MonkeyPatch, limit: str, 
         await frames(coloured(1, size=(3840, 2160)))
 
 
-async def test_a_reader_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "must-not-leave")
     before = readers()
     async with aclosing(reader().frames(coloured(60), 0.1, 600, 224)) as batches:

@@ -1,4 +1,4 @@
-"""Tracing as an operator has it: one trace from the client to the batch; a collector that goes away harms nothing."""
+"""Tracing in operation: one trace from the client to the batch; an unavailable collector does no harm."""
 
 import base64
 from collections.abc import Iterator

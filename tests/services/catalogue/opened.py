@@ -45,7 +45,7 @@ class SetClock:
 
 @dataclass
 class House:
-    """A catalogue with its database, store, images and queue, as one process opens it."""
+    """A catalogue with its parts, as one process opens it."""
 
     backend: Backend
     database: Database

@@ -185,7 +185,7 @@ async def test_the_store_is_not_called_inside_a_database_transaction(
 
 
 def remove_behind_its_back(house: House, patched: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
-    """Make the store lose the added file before the second time that it is asked, after `then` has run."""
+    """Make the store lose the added file at its second size query; `then` runs before the file is stored again."""
     put, delete, asked = house.store.put, house.store.delete, 0
 
     async def size(key: str) -> int | None:

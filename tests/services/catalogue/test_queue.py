@@ -1,4 +1,4 @@
-"""The queue on every database: an image is leased once, taken over, retried, given up, and finished only by its holder."""
+"""The queue on every database: images are leased once, taken over, retried, given up, finished only by the holder."""
 
 import asyncio
 from collections import Counter

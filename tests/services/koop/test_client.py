@@ -232,7 +232,7 @@ HOSTILE = (
 
 
 @pytest.mark.parametrize("value", HOSTILE)
-async def test_a_hostile_value_is_quoted(sru: Sru, value: str) -> None:
+async def test_a_hostile_value_cannot_change_the_query(sru: Sru, value: str) -> None:
     assert (await sru.find(Selection(filter=f"dt.title=={quoted(value)}").cql(USUAL))).stated == 0
     assert (await sru.find(Selection(filter=f"dt.title<>{quoted(value)}").cql(USUAL))).stated == 95
 

@@ -169,7 +169,7 @@ def test_metadata_have_the_recorded_elements(
     assert without(ours - real, OF_DECISIONS) == set()
 
 
-def test_pictures_have_the_stated_type_and_size(koop: httpx.Client, koop_server: KoopServer) -> None:
+def test_pictures_have_the_stated_format(koop: httpx.Client, koop_server: KoopServer) -> None:
     pictures = [picture for one in koop_server.collection.decisions(USUAL) for picture in one.pictures]
     bodies = [koop.get(f"/{picture.name}").content for picture in pictures[:40]]
     assert len(set(bodies)) == 40

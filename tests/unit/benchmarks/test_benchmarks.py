@@ -1,4 +1,4 @@
-"""What the benchmarks stand on: what they serve, what they write, and that nothing of them stays."""
+"""The base of the benchmarks: what they serve, what they write, and that they leave nothing behind."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ cli.run(main)
 
 
 class Server(Started):
-    """Writes down what is done to it."""
+    """Records its starts and stops."""
 
     def __init__(self, *, broken: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the reliability benchmark makes of the answers that its clients got."""
+"""How the reliability benchmark evaluates the answers of its clients."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A catalogue on SQLite and a folder, with a worker in this process that looks through doubles."""
+"""A catalogue on SQLite and a folder, with a worker in this process that uses doubles of the models."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ class Eyes(Looker):
 
 
 def located(folder: Path, **more: Any) -> dict[str, Any]:
-    """Settings of an application whose catalogue is in this folder."""
+    """The settings of an application whose catalogue is in this folder."""
     return {
         "database_url": SecretStr(f"sqlite:///{folder / 'catalogue.db'}"),
         "store_url": str(folder / "pictures"),
@@ -55,7 +55,7 @@ def located(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 def config(folder: Path, max_attempts: int = 2) -> CatalogueConfig:
-    """The same for a worker."""
+    """The settings of a worker whose catalogue is in this folder."""
     return CatalogueConfig(f"sqlite:///{folder / 'catalogue.db'}", str(folder / "pictures"), max_attempts)
 
 

@@ -1,4 +1,4 @@
-"""Family E over HTTP, on a real SQLite and folder, with doubles for the models. Its files: test_catalogue_files.py."""
+"""Family E over HTTP, on a real SQLite and folder, with doubles for the models. Its files are tested in test_files.py."""
 
 import asyncio
 import errno
@@ -52,7 +52,7 @@ async def test_a_worker_is_woken_by_an_upload(tmp_path: Path) -> None:
         ({"file": ("a.jpg", b"\xff\xd8\xff" + bytes(100))}, "Broken or corrupted image file."),
     ],
 )
-async def test_what_is_no_image_is_refused_and_leaves_no_row(
+async def test_files_that_are_not_images_are_refused_and_leave_no_row(
     api: httpx.AsyncClient, files: dict[str, Any], message: str
 ) -> None:
     answer = await api.post("/api/images", files=files or None)
@@ -75,7 +75,7 @@ async def test_the_bytes_decide_not_the_name(api: httpx.AsyncClient) -> None:
         ("", "unnamed"),
     ],
 )
-async def test_names_of_strangers(api: httpx.AsyncClient, name: str, kept: str) -> None:
+async def test_hostile_file_names(api: httpx.AsyncClient, name: str, kept: str) -> None:
     body = b"".join(
         [
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="' + name.encode(),
@@ -183,7 +183,7 @@ async def test_a_failed_image_says_so(tmp_path: Path) -> None:
     assert (thumbnail.status_code, thumbnail.json()) == (400, {"error": "Processing Failure"})
 
 
-async def test_search_by_an_image_finds_its_like_first(api: httpx.AsyncClient) -> None:
+async def test_search_by_an_image_finds_the_most_similar_first(api: httpx.AsyncClient) -> None:
     red, blue = await uploaded(api, RED), await uploaded(api, BLUE)
     for image_id in (red, blue):
         await finished(api, image_id)
@@ -203,7 +203,7 @@ async def test_search_by_words(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "q=", "q=a&k=0", "q=a&k=101", "q=a&min_score=nan", "q=a&min_score=2"])
-async def test_a_search_that_cannot_be(api: httpx.AsyncClient, query: str) -> None:
+async def test_impossible_searches_are_refused(api: httpx.AsyncClient, query: str) -> None:
     assert (await api.get(f"/api/images/search?{query}")).status_code == 422
 
 

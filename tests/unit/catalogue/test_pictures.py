@@ -1,4 +1,4 @@
-"""Thumbnails, EXIF as plain values, and text of strangers."""
+"""Thumbnails, EXIF as plain values, and untrusted text."""
 
 import io
 import json

@@ -23,7 +23,7 @@ FULL = BackPressureError(num_queued_requests=9, max_queued_requests=9)
 
 
 class Captioner:
-    """A handle whose calls come to these outcomes one after the other; `None` is a call that does not end."""
+    """A handle whose calls have these outcomes in turn; `None` is a call that never ends."""
 
     def __init__(self, *outcomes: Exception | str | None, there: bool = True) -> None:
         self._outcomes, self._there = list(outcomes), there
@@ -74,6 +74,6 @@ async def test_three_replicas_that_end_in_a_row_are_one_attempt() -> None:
     ],
     ids=["no room", "not there", "silent", "failed", "ended and no room"],
 )
-async def test_who_is_charged(captioner: Captioner, raised: type[Exception]) -> None:
+async def test_which_errors_cost_the_image_an_attempt(captioner: Captioner, raised: type[Exception]) -> None:
     with pytest.raises(raised):
         await models(captioner).look(PREPARED)

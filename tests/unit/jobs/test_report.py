@@ -1,4 +1,4 @@
-"""The report is one page that is right, needs nothing, and runs nothing."""
+"""The report is one correct page that loads nothing and runs no scripts."""
 
 import base64
 import io

@@ -88,7 +88,9 @@ def test_a_part_that_lost_its_images_is_not_done(output: Reading) -> None:
 
 
 @pytest.mark.parametrize("lost", [None, "images"])
-def test_of_an_incomplete_day_only_unreachable_publications_are_redone(output: Reading, lost: str | None) -> None:
+def test_of_an_incomplete_day_only_publications_with_unreachable_files_are_redone(
+    output: Reading, lost: str | None
+) -> None:
     files = DayFiles(output, DAY, SIGNATURE)
     files.add_part(
         [publication("a"), publication("b", unreachable=1)], [image("a", VECTORS[0]), image("b", VECTORS[1])]

@@ -157,7 +157,7 @@ async def test_a_record_that_names_no_document() -> None:
     ],
     ids=["page", "page as png", "no gif", "svg", "503", "empty", "403", "429", "another host", "too large"],
 )
-async def test_files_that_are_not_pictures_are_reported(answer: httpx.Response, reason: str) -> None:
+async def test_unusable_pictures_are_reported(answer: httpx.Response, reason: str) -> None:
     answers = {XML_URL: ok(body("a.png"), "application/xml"), image_url("a.png"): answer}
     (lost,) = await files(answers, limits=Limits(tries=2, most_bytes=1_000))
     assert isinstance(lost, Lost)

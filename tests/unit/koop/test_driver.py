@@ -211,7 +211,7 @@ def test_a_day_ends_at_midnight_in_the_netherlands(moment: datetime, over: bool)
     assert is_over(date(2023, 6, 30), moment) is over
 
 
-def test_the_estimate_of_a_run() -> None:
+def test_a_selection_keeps_matching_records_and_counts_the_rest() -> None:
     records = tuple(record(f"gmb-2023-{number}", "Laadpaal" if number == 2 else "Bord") for number in range(5))
     options = replace(Options(), selection=Selection(without_words=("laadpaal",)), max_records=3)
     chosen, left_out = choose(Results(records, 5, "exact"), options)

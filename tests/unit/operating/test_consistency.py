@@ -1,4 +1,4 @@
-"""What contradicts between the settings and a Serve config is refused in one line."""
+"""Contradictions between the settings and a Serve config are refused in one line."""
 
 import subprocess
 import sys

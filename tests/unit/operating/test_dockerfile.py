@@ -1,4 +1,4 @@
-"""The Dockerfile, read: no engine runs here, so what it names is held against what there is."""
+"""The Dockerfile, checked without building it: what it names is compared with what exists."""
 
 import fnmatch
 import json

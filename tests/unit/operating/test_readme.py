@@ -1,4 +1,4 @@
-"""What the README lists is what there is."""
+"""The README lists exactly what exists."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Files of a folder, wherever it is: there complete or not at all, and never outside of it."""
+"""Files in a local or remote folder: complete or absent, and never outside the folder."""
 
 import os
 import pickle
@@ -49,7 +49,7 @@ def test_files_are_moved_over_others(folder: Folder) -> None:
         assert (folder.find(), folder.read("done/a")) == (["done/a", "done/c"], b"new")
 
 
-def test_it_travels_to_a_task(folder: Folder) -> None:
+def test_it_can_be_pickled(folder: Folder) -> None:
     pickle.loads(pickle.dumps(folder)).write("a", "part", b"1")  # noqa: S301 - our own
     assert folder.read("a") == b"1"
 

@@ -1,4 +1,4 @@
-"""Spoilt scenes: nothing happens at severity 0, and ever more above it."""
+"""Distorted scenes: unchanged at severity 0, and more distorted the higher the severity."""
 
 import numpy as np
 import pytest
