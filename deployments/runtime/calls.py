@@ -73,7 +73,7 @@ class CallPolicy:
     pause_s: float
     longest_pause_s: float
 
-    def pause_before(self, attempt: int) -> float:
+    def pause_after(self, attempt: int) -> float:
         """Seconds to wait after the failed call number `attempt` (from 1), randomised so that callers spread out."""
         pause: float = min(self.longest_pause_s, self.pause_s * 2.0 ** (attempt - 1))
         return pause * random.uniform(0.5, 1.5)
@@ -118,7 +118,7 @@ async def call(
             logger.warning("%s is called again after: %s", deployment, failure_of(error).name)
         if retrying is not None:
             retrying()
-        await sleep(policy.pause_before(attempt))
+        await sleep(policy.pause_after(attempt))
     raise AssertionError("a policy has at least one attempt")
 
 

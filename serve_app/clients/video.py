@@ -51,7 +51,7 @@ class VideoClient(ModelClient):
             finally:
                 batches.cancel()  # the caller may be gone, and the reader would continue
             count_retry(self.deployment)
-            await asyncio.sleep(INGRESS.pause_before(attempt))
+            await asyncio.sleep(INGRESS.pause_after(attempt))
 
     async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
         """JPEGs of the frames at these times, in their order; no side is longer than `max_side` pixels."""

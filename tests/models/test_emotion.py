@@ -21,7 +21,7 @@ from PIL import Image
 from pathlib import Path
 from configs.registry import read_entry
 from deployments.models.emotion.settings import EmotionEntry
-from deployments.models.emotion.model import WEIGHTS_FOLDER
+from deployments.models.emotion.spec import WEIGHTS_FOLDER
 from deployments.models.emotion.model import EmotionModel
 from deployments.runtime.errors import WeightsNotFound
 from deployments.runtime.weights import choose_file, deepface_home

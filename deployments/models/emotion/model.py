@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,7 +14,6 @@ from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
 SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
-WEIGHTS_FOLDER = Path(".deepface", "weights")
 
 
 class EmotionModel(Model[Pixels, list[Face]]):

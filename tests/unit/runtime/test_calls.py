@@ -105,6 +105,6 @@ async def test_a_call_that_takes_too_long_is_cancelled() -> None:
 
 
 def test_pauses_grow_up_to_the_longest_and_are_spread() -> None:
-    pauses = [JOBS.pause_before(attempt) for attempt in range(1, 10)]
+    pauses = [JOBS.pause_after(attempt) for attempt in range(1, 10)]
     for pause, middle in zip(pauses, (0.5, 1, 2, 4, 8, 10, 10, 10, 10), strict=True):
         assert middle / 2 <= pause <= middle * 1.5
