@@ -26,8 +26,7 @@ def pretrained_spec(
 
     Args:
         purpose, analyses, catalogue: as in ModelSpec.
-        takes: the input that it needs of a picture: larger than the largest input of a known checkpoint, so that
-            scaling down twice costs no quality.
+        takes: what it is given of a picture: larger than any checkpoint's input, as scaling twice costs quality.
         options: makes the arguments of the model's class after weights and device, from its settings.
     """
     name, package = group.name.capitalize(), f"deployments.models.{group.name}"
