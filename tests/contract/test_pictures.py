@@ -7,7 +7,7 @@ import pytest
 
 from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
 from testbed.doubles.images import ImageServer
-from testbed.images import encoded, png_header
+from testbed.images import png_header
 from tests.contract.pictures import JPEG, UNUSUAL, inline
 
 SEED = 41
