@@ -1,4 +1,4 @@
-"""What the tests of the analysis share."""
+"""Fixtures of the analysis tests."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.unit.analyze.run import picture
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Twelve pictures in folders, one of them broken, and files that are none."""
+    """Twelve pictures in folders, one of them broken, and files that are not pictures."""
     folder = tmp_path / "photos"
     for number in range(12):
         path = folder / f"album {number % 3}" / f"{number:02d}.{('png', 'BMP', 'jpg')[number % 3]}"

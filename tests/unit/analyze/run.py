@@ -1,4 +1,4 @@
-"""The analysis of a folder with doubles of the models, and what a reader finds afterwards."""
+"""Run the analysis of a folder with doubles of the models, and read its output."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}
 
 
 def picture(number: int) -> bytes:
-    """A picture of its own, 40 × 30 or 30 × 40."""
+    """A distinct picture, 40 × 30 or 30 × 40 pixels."""
     size = (40, 30) if number % 2 else (30, 40)
     image = Image.new("RGB", size, list(COLOURS.values())[number % 3])
     image.putpixel((0, 0), (number % 256, number // 256, 7))
@@ -31,7 +31,7 @@ def picture(number: int) -> bytes:
 def analyze(
     source: Path | str, target: Path | str, analyses: str = "blur,embedding", *more: str, models: Any = None
 ) -> int:
-    """The job's exit status; `models` are the doubles that it asks."""
+    """Run the job against the doubles `models`; return its exit status."""
     options = command.parse([f"--input={source}", f"--output={target}", f"--analyses={analyses}", *more])
     models = models or handles()
     asked = {name: models[name] for name in deployments(command.parse_analyses(analyses))}
@@ -39,7 +39,7 @@ def analyze(
 
 
 def rows(target: Path | str) -> list[dict[str, Any]]:
-    """Every row as a reader who knows nothing of the job finds it, by path."""
+    """All rows of the output, by path, read with plain pyarrow."""
     table: pa.Table = ds.dataset(f"{target}/images", partitioning="hive").to_table()
     return sorted(table.to_pylist(), key=lambda row: row["path"])
 

@@ -1,4 +1,4 @@
-"""What an analysis wrote is clustered as it is: its ids, weights, quality and pictures are found under their names."""
+"""`jobs.clustering` reads the output of `jobs.analyze` unchanged: ids, weights, quality and pictures."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_the_output_of_an_analysis_is_clustered(photos: Path, tmp_path: Path) ->
     assert "The best by quality is marked." in report
 
 
-def test_an_output_is_not_written_over(photos: Path, tmp_path: Path) -> None:
+def test_an_output_is_not_overwritten(photos: Path, tmp_path: Path) -> None:
     assert analyze(photos, tmp_path / "analysed", "embedding") == 0
     before = (tmp_path / "analysed" / "manifest.json").read_bytes()
     with pytest.raises(JobRefused, match="--output is what --input reads: name another folder"):

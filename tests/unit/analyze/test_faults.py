@@ -1,4 +1,4 @@
-"""The analysis of a folder: models that are away, refuse or hang, tasks that fail, and kills."""
+"""Faults during the analysis of a folder: models that are unavailable, refuse or hang, failed tasks, and kills."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ from tests.unit.analyze.run import analyze, other_weights, picture, rows
 
 
 class Sometimes:
-    """An error for some of the calls, by their number."""
+    """Raises an error on the calls with the given numbers."""
 
     def __init__(self, error: Exception, *numbers: int, method: str = "analyze") -> None:
         self._error, self._numbers, self._method, self._count = error, numbers, method, 0
@@ -52,7 +52,7 @@ class Sometimes:
         raised_by_replica(ModelFailed("CUDA error")),
     ],
 )
-def test_what_passes_is_tried_again(photos: Path, tmp_path: Path, error: Exception) -> None:
+def test_a_passing_error_is_retried(photos: Path, tmp_path: Path, error: Exception) -> None:
     models = handles()
     models["Blur"].fails = Sometimes(error, 1, 2, 5, 9)
     models["Clip"].fails = Sometimes(error, 1, method="embed_images")
@@ -61,7 +61,7 @@ def test_what_passes_is_tried_again(photos: Path, tmp_path: Path, error: Excepti
     assert models["Blur"].calls["analyze"] == 11 + 4
 
 
-def test_a_model_that_stays_away_fails_its_images(photos: Path, tmp_path: Path) -> None:
+def test_a_model_that_stays_unavailable_fails_its_images(photos: Path, tmp_path: Path) -> None:
     models = handles()
     models["Blur"].fails = lambda method, arguments: (
         RayActorError() if method == "analyze" and arguments[0].shape[1] == 40 else None
@@ -75,7 +75,7 @@ def test_a_model_that_stays_away_fails_its_images(photos: Path, tmp_path: Path) 
     assert failed.startswith("blur: Blur gave no answer in 6 attempts (RayActorError: ")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert (manifest["complete"], manifest["failed"]) == (False, 5)
-    models["Blur"].fails = None  # and given again, the part is done
+    models["Blur"].fails = None  # the same command again completes the part
     assert analyze(photos, tmp_path / "out", models=models) == 0
     assert sum(row["error"] is None for row in rows(tmp_path / "out")) == 11
 
@@ -93,7 +93,7 @@ def test_an_image_that_clip_refuses_fails_alone(photos: Path, tmp_path: Path) ->
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["complete"] is True
 
 
-def test_an_application_that_is_gone_ends_the_job(tmp_path: Path) -> None:
+def test_a_missing_application_ends_the_job(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(60):
         (tmp_path / "in" / f"{number}.png").write_bytes(picture(number))
@@ -105,7 +105,7 @@ def test_an_application_that_is_gone_ends_the_job(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_weights_that_change_meanwhile_end_the_job(photos: Path, tmp_path: Path) -> None:
+def test_weights_that_change_during_the_job_end_it(photos: Path, tmp_path: Path) -> None:
     models = handles()
 
     def change(method: str, arguments: tuple[Any, ...]) -> None:
@@ -121,7 +121,7 @@ def test_weights_that_change_meanwhile_end_the_job(photos: Path, tmp_path: Path)
 
 
 class Cluster:
-    """Ray as far as the tasks need it: what a task would do is done when it is asked for."""
+    """The part of Ray's API that the tasks use: a task runs when its result is requested."""
 
     def __init__(self, outcomes: dict[int, Any]) -> None:
         self.outcomes, self.most, self._running = outcomes, 0, 0
@@ -147,7 +147,7 @@ class Cluster:
 
 
 def as_tasks(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[list[Done], list[tuple[int, int]], list[int]]:
-    """What was done, seen and failed of seven parts of two images."""
+    """Run seven parts of two images: the parts done, (images, errors) of each, and the numbers of failed parts."""
     monkeypatch.setattr(working, "ray", cluster)
     seen, failed = list[tuple[int, int]](), list[int]()
     parts = parts_of([SourceFile(str(number), 1) for number in range(14)], 2)
@@ -161,7 +161,7 @@ def as_tasks(monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> tuple[list[Do
     return done, seen, failed
 
 
-def test_tasks_are_bounded_and_one_that_fails_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_are_bounded_and_a_failed_one_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster({4: WorkerCrashedError()})
     done, seen, failed = as_tasks(monkeypatch, cluster)
     assert (len(done), failed, cluster.most) == (6, [4], 3)
@@ -169,13 +169,13 @@ def test_tasks_are_bounded_and_one_that_fails_fails_alone(monkeypatch: pytest.Mo
     assert sum(errors for _, errors in seen) == 6 + 2
 
 
-def test_a_task_that_is_refused_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_task_ends_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     refused = raised_by_replica(JobRefused("Clip does not answer any more."), "do")
     with pytest.raises(JobRefused, match=r"^Clip does not answer any more\.$"):
         as_tasks(monkeypatch, Cluster({2: refused}))
 
 
-async def test_a_hanging_model_is_given_up() -> None:
+async def test_a_call_of_a_hanging_model_times_out() -> None:
     calls: list[Answer] = []
 
     def hang() -> Answer:
@@ -203,7 +203,7 @@ async def test_pauses_grow_and_end() -> None:
         assert middle / 2 <= pause <= middle * 1.5
 
 
-async def test_a_refusal_is_not_asked_again() -> None:
+async def test_a_refusal_is_not_retried() -> None:
     calls = 0
 
     async def refuse() -> None:
@@ -217,7 +217,7 @@ async def test_a_refusal_is_not_asked_again() -> None:
     assert "Traceback" not in str(refused.value)
 
 
-def test_killed_and_given_again_it_ends_with_the_same_rows(tmp_path: Path) -> None:
+def test_a_killed_job_run_again_gives_the_same_rows(tmp_path: Path) -> None:
     folder, seed = tmp_path / "in", random.randrange(10**6)
     folder.mkdir()
     for number in range(120):
@@ -253,7 +253,7 @@ def test_killed_and_given_again_it_ends_with_the_same_rows(tmp_path: Path) -> No
 
 
 def _line(lines: Any) -> str:
-    """The next line that is a number: the job talks too."""
+    """The next line that is a number; the job prints other lines between."""
     for line in lines:
         if line.strip().lstrip("-").isdigit():
             return str(line)

@@ -1,4 +1,4 @@
-"""The analysis of a folder: what its tables say, and what it does not do twice."""
+"""The analysis of a folder: the contents of its tables, and the work that a second run skips."""
 
 import hashlib
 import io
@@ -105,7 +105,7 @@ def test_images_in_flight_are_bounded(photos: Path, tmp_path: Path) -> None:
     models = handles()
     models["Blur"].slow_s = models["Clip"].slow_s = 0.01
     assert analyze(photos, tmp_path / "out", "blur,embedding", "--in-flight=8", models=models) == 0
-    assert models["Blur"].most <= 2  # a quarter: they are whole pictures
+    assert models["Blur"].most <= 2  # a quarter of the limit, because whole pictures are large
     assert models["Clip"].most <= 4
 
 
@@ -131,7 +131,7 @@ def test_complete_parts_are_kept(photos: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.parametrize("change", ["weights", "analyses", "size", "file", "lost table", "lost manifest"])
-def test_what_is_not_the_same_is_done_again(photos: Path, tmp_path: Path, change: str) -> None:
+def test_a_changed_input_is_analysed_again(photos: Path, tmp_path: Path, change: str) -> None:
     out, models, analyses = tmp_path / "out", handles(), "embedding"
     analyze(photos, out, analyses, "--part-size=5", models=models)
     done_again = 3
@@ -166,8 +166,8 @@ def test_a_smaller_input_leaves_no_old_parts(photos: Path, tmp_path: Path) -> No
     assert len(list((out / "manifests").iterdir())) == 3
 
 
-def test_what_others_keep_in_the_output_stays(photos: Path) -> None:
-    """The folder above the pictures is a place for results, too, and theirs may be called `images`."""
+def test_other_files_in_the_output_folder_stay(photos: Path) -> None:
+    """The output may be the folder above the pictures, whose own folder may be called `images`."""
     photos = photos.rename(photos.with_name("images"))
     others = [photos / "part=00000" / "a.png", photos.parent / "manifests" / "part=1.json"]
     for path in others:
@@ -220,7 +220,7 @@ def test_a_report_of_embeddings_alone(photos: Path, tmp_path: Path) -> None:
         ({"target": "photos/notes.txt/out"}, "cannot be written"),
     ],
 )
-def test_what_cannot_begin_is_one_line(
+def test_a_job_that_cannot_start_prints_one_line(
     photos: Path, tmp_path: Path, arguments: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -231,7 +231,7 @@ def test_what_cannot_begin_is_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_the_signature_is_of_names_and_sizes(photos: Path) -> None:
+def test_the_signature_covers_names_and_sizes(photos: Path) -> None:
     found = Source(str(photos)).find()
     assert signature(found) == signature(Source(f"file://{photos}").find())
     (photos / "album 0" / "00.png").write_bytes(b"other")
@@ -240,7 +240,7 @@ def test_the_signature_is_of_names_and_sizes(photos: Path) -> None:
     assert [len(part.images) for part in parts_of(found, 5)] == [5, 5, 2]
 
 
-def test_a_folder_that_cannot_be_read_is_said(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_reported(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = os.scandir
 
     def scandir(path: Any) -> Any:

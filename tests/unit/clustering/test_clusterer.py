@@ -1,4 +1,4 @@
-"""Reading a request for clusters row by row, what is refused and how, and the answer."""
+"""Reading a clustering request row by row, the refusal of invalid ones, and the answer."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def test_every_double_arrives_as_it_was_sent() -> None:
         b'{"image_ids":["a","b"],"embeddings":[[1,2],[3,4]],"eps":0.5,"min_samples":3}',
         b'{"eps":0.5,"min_samples":3,"embeddings":[[1,2],[3,4]],"image_ids":["a","b"]}',
         b' {\r\n"embeddings" :\t[\n[ 1 , 2\n] ,\t[3.0,4e0 ] ] ,\n"image_ids":["a","b"],"eps":0.5, "min_samples":3} \n',
-        # The last of several counts, as everywhere in JSON.
+        # Of a repeated key the last value counts, as is usual for JSON.
         b'{"embeddings":[[9]],"image_ids":["a","b"],"eps":0.5,"min_samples":3,"embeddings":[[1,2],[3,4]]}',
     ],
 )
@@ -74,7 +74,7 @@ def test_order_and_spaces_do_not_matter(body: bytes) -> None:
 @pytest.mark.parametrize(
     "image_id", ["[[", "]", '"', "\\", '\\"', '"embeddings": [[1]]', "{", "é", "\U0001f30d", "\n", "", "\\\\"]
 )
-def test_ids_may_hold_anything(image_id: str) -> None:
+def test_an_id_may_be_any_string(image_id: str) -> None:
     for body in (
         request(image_ids=[image_id, "b", image_id]),
         json.dumps({"image_ids": [image_id, "b", image_id], "embeddings": ROWS}, ensure_ascii=False).encode(),
@@ -125,13 +125,13 @@ def test_ids_may_hold_anything(image_id: str) -> None:
         ({"more": {"embeddings": ROWS}}, ["more"], "extra_forbidden"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(fields: dict[str, Any], place: list[Any], kind: str) -> None:
+def test_each_problem_is_reported_with_its_place(fields: dict[str, Any], place: list[Any], kind: str) -> None:
     problem = refused(request(**fields))[0]
     assert problem.keys() == {"loc", "msg", "type"}
     assert (problem["loc"], problem["type"]) == (["body", *place], kind)
     if len(place) > 1 and place[0] == "embeddings":
         assert problem["msg"].startswith("embeddings" + "".join(f"[{part}]" for part in place[1:]))
-        assert ": " in problem["msg"]  # and what to do
+        assert ": " in problem["msg"]  # the message also says what to do
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_what_is_wrong_is_named_with_its_place(fields: dict[str, Any], place: li
         (b'{"embeddings":[[1],[Infinity]],"image_ids":["a","b"]}', ["embeddings", 1, 0], "finite_number"),
     ],
 )
-def test_what_is_not_json_is_refused(body: bytes, place: list[Any], kind: str) -> None:
+def test_invalid_json_is_refused(body: bytes, place: list[Any], kind: str) -> None:
     problem = refused(body)[0]
     assert (problem["loc"], problem["type"]) == (["body", *place], kind)
     assert " at line " not in problem["msg"]
 
 
-def test_several_problems_are_told_at_once_but_no_more_than_twenty() -> None:
+def test_up_to_twenty_problems_are_reported_at_once() -> None:
     problems = refused(request(embeddings=[[1, 2], [3], [None, 1], [4, 5], [6, 7, 8]]))
     assert [problem["loc"] for problem in problems] == [
         ["body", "embeddings", 1], ["body", "embeddings", 2, 0], ["body", "embeddings", 4]
@@ -179,8 +179,8 @@ def test_several_problems_are_told_at_once_but_no_more_than_twenty() -> None:
     assert len(refused(request(image_ids=[1, 2, 3]))) == 1  # there may be 20,000
 
 
-def test_nothing_large_is_made_of_what_was_not_asked_for() -> None:
-    """A body of 20 MB whose objects would be many times that is refused before they exist."""
+def test_a_large_invalid_body_is_refused_in_little_memory() -> None:
+    """A body of 20 MB, whose objects would take many times that, is refused before the objects are built."""
     many = b"[" + b"0," * 10_000_000 + b"0]"
     bodies = {
         "field": b'{"more": ' + many + b"}",
@@ -198,8 +198,8 @@ def test_nothing_large_is_made_of_what_was_not_asked_for() -> None:
         assert peak < 2_000_000, name
 
 
-def test_a_string_that_never_ends_is_looked_for_once() -> None:
-    """Looked for again from each of its quotes it would take half a minute."""
+def test_an_unclosed_string_is_scanned_once() -> None:
+    """Scanned again from each of its quotes, it would take half a minute."""
     started = time.perf_counter()
     assert refused(b'{"' + b'\\"' * 150_000, most=1000)[0]["type"] == "json_invalid"
     assert time.perf_counter() - started < 5
@@ -223,7 +223,7 @@ def test_reading_stops_when_told() -> None:
         parse(request(), 10, stop=lambda: True)
 
 
-def test_the_error_survives_the_way_between_processes() -> None:
+def test_the_error_survives_pickling() -> None:
     sent = pickle.dumps(InvalidClustering([{"loc": ["body"], "msg": "row 3", "type": "x"}]))
     error = pickle.loads(sent)  # noqa: S301 - our own
     assert error.problems == [{"loc": ["body"], "msg": "row 3", "type": "x"}]
@@ -268,7 +268,7 @@ def replica() -> Any:
     return replica_class(Clusterer)(100, 1)
 
 
-def test_the_smallest_limit_is_one_that_it_starts_with() -> None:
+def test_the_replica_starts_with_the_smallest_limit() -> None:
     assert replica_class(Clusterer)(2, 0)
 
 
@@ -280,14 +280,14 @@ async def test_a_request_goes_in_and_its_answer_comes_out(replica: Any) -> None:
     assert status.load_time_ms > 0
 
 
-async def test_a_request_that_is_not_valid_is_the_callers_alone(replica: Any) -> None:
+async def test_an_invalid_request_fails_only_its_caller(replica: Any) -> None:
     with pytest.raises(InvalidClustering, match="more than 100 embeddings"):
         await replica.cluster(request(embeddings=[[1]] * 101))
     await replica.check_health()
 
 
 class Held:
-    """Stands for `dbscan`: waits until told to go on or to stop."""
+    """Replaces `dbscan`: waits until told to continue or to stop."""
 
     def __init__(self) -> None:
         self.started, self.stopped, self.go = threading.Event(), threading.Event(), threading.Event()
@@ -309,7 +309,7 @@ async def hold(replica: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[Held, "as
     return held, task
 
 
-async def test_the_others_wait_and_are_counted(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_waiting_requests_are_counted(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     held, first = await hold(replica, monkeypatch)
     others = [asyncio.create_task(replica.cluster(PROBE)) for _ in range(2)]
     await asyncio.sleep(0)
@@ -342,4 +342,4 @@ async def test_a_replica_that_broke_is_unhealthy_until_it_works(replica: Any, mo
     await replica.check_health()
     assert await replica.cluster(PROBE)
     monkeypatch.setattr(clusterer, "dbscan", broken)
-    await replica.check_health()  # which asks nothing of one that works
+    await replica.check_health()  # does not probe a replica that works

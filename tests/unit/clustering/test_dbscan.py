@@ -1,4 +1,4 @@
-"""DBSCAN in blocks: scikit-learn's labels, on sets that are easy and sets that are not; bounded memory; cancellation."""
+"""DBSCAN in blocks: scikit-learn's labels on easy and hard sets, bounded memory, and cancellation."""
 
 import tracemalloc
 from collections.abc import Callable
@@ -53,13 +53,13 @@ def blobs_with_noise(rng: np.random.Generator) -> Case:
 
 
 def chain(rng: np.random.Generator, gap: float) -> Case:
-    """Links of one degree, two gaps, in an order that tells nothing."""
+    """A chain with links of one degree and two gaps, in random order."""
     degrees = np.concatenate([np.arange(0, 100), 100 + gap + np.arange(0, 90), 200 + 2 * gap + np.arange(0, 60)])
     return rng.permutation(on_circle(*degrees)), apart(1.5), 2
 
 
 def shared_border(order: list[int]) -> Case:
-    """Two clusters of four and, half way between them, a point with one core neighbour in each that is not core."""
+    """Two clusters of four, and half way between them a non-core point with one core neighbour in each."""
     points = on_circle(0, 1, 2, 3, 8, 13, 14, 15, 16)
     return points[order], apart(5.1), 4
 
@@ -78,7 +78,7 @@ def at_a_distance_that_occurs(rng: np.random.Generator, count: int, dimensions: 
 
 
 def groups_exactly_eps_apart(rng: np.random.Generator) -> Case:
-    """Copies of few vectors: as many pairs as there are lie at exactly eps, up to rounding."""
+    """Copies of a few vectors, so that very many pairs lie at exactly eps, up to rounding."""
     copies = rng.permutation(np.repeat(np.array([[1.0, 0, 0], [0.8, 0.6, 0], [0.6, 0, 0.8]]), 150, axis=0))
     return copies, float(cosine_distances([[1.0, 0, 0]], [[0.8, 0.6, 0]])[0, 0]), 200
 
@@ -131,8 +131,8 @@ def test_labels_are_those_of_scikit_learn(name: str, block: int, threads: int) -
 
 
 @pytest.mark.parametrize("dimensions", [64, 512])
-def test_a_distance_that_is_eps_but_for_rounding_is_rounded_as_scikit_learn_does(dimensions: int) -> None:
-    """In one block the matrix product is the very same; over several a BLAS may round a few elements otherwise."""
+def test_a_distance_of_eps_is_rounded_as_in_scikit_learn(dimensions: int) -> None:
+    """In one block the matrix product is identical; over several, a BLAS may round a few elements differently."""
     points, eps, min_samples = at_a_distance_that_occurs(np.random.default_rng(7), 300, dimensions, 0.02)
     expected = DBSCAN(eps=eps, min_samples=min_samples, metric="cosine").fit_predict(points)
     assert dbscan(points, eps, min_samples).tolist() == expected.tolist()
@@ -145,7 +145,7 @@ def test_border_points_are_found_wherever_a_block_ends(block: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_labels_are_those_of_scikit_learn_whatever_is_drawn(seed: int) -> None:
+def test_labels_are_those_of_scikit_learn_on_random_sets(seed: int) -> None:
     rng = np.random.default_rng(seed)
     dimensions, count = int(rng.choice([2, 3, 8, 100])), int(rng.integers(2, 400))
     points = blobs(rng, count, dimensions, int(rng.integers(1, 20)), rng.uniform(0.01, 0.6))
@@ -155,8 +155,8 @@ def test_labels_are_those_of_scikit_learn_whatever_is_drawn(seed: int) -> None:
     assert dbscan(points, eps, min_samples, block=int(rng.integers(1, 100))).tolist() == expected.tolist()
 
 
-def test_what_float32_cannot_tell_is_told_in_float64() -> None:
-    """Pairs a billionth inside and outside of eps, few among many: they are computed one by one."""
+def test_distances_too_close_for_float32_are_decided_in_float64() -> None:
+    """A few pairs a billionth inside and outside eps: they are computed one by one."""
     eps = 0.3
     angles = np.arccos(1 - eps * (1 + np.array([-1e-9, 1e-9])))
     rows = np.zeros((64, 512))
@@ -172,8 +172,8 @@ def test_what_float32_cannot_tell_is_told_in_float64() -> None:
     assert found.sum() == 1
 
 
-def test_what_float64_cannot_tell_goes_by_the_matrix_product() -> None:
-    """Pairs that come out beyond eps when their numbers are summed up in another order."""
+def test_distances_too_close_for_float64_are_decided_by_the_matrix_product() -> None:
+    """Pairs whose distance exceeds eps when the products are summed in another order."""
     units = unit_rows(random(np.random.default_rng(2), 600, 512))
     distances = 1 - units @ units.T
     otherwise = 1 - np.einsum("ijk,ijk->ij", units[:5, None], units[None, 5:])
@@ -187,8 +187,8 @@ def test_no_distance_is_beyond_two() -> None:
     assert near(np.array([[1 + 1e-15]]), np.array([[-1.0]]), 2.0).all()
 
 
-def test_many_doubtful_pairs_are_not_gathered() -> None:
-    """Copies of two vectors at eps: pair by pair, their 40,000 products would take 330 MB."""
+def test_many_undecided_pairs_are_not_collected() -> None:
+    """Copies of two vectors at eps: computed pair by pair, their 40,000 products would take 330 MB."""
     units = np.zeros((200, 512))
     units[:100, 0], units[100:, 0], units[100:, 1] = 1, 0.8, 0.6
     tracemalloc.start()
@@ -201,8 +201,8 @@ def test_many_doubtful_pairs_are_not_gathered() -> None:
     assert peak < 5_000_000
 
 
-def test_the_bound_on_float32_holds_and_is_not_wide() -> None:
-    """Whatever float32 decides alone is what float64 decides, also where nearly all is doubtful."""
+def test_the_error_bound_of_float32_holds_and_is_tight() -> None:
+    """Each decision of float32 alone agrees with float64, even where nearly all pairs are undecided."""
     rng = np.random.default_rng(1)
     units = unit_rows(random(rng, 400, 300))
     distances = 1 - units @ units.T
@@ -222,19 +222,19 @@ def count_products(monkeypatch: pytest.MonkeyPatch, points: Points, eps: float, 
     return len(visited)
 
 
-def test_no_block_is_computed_twice_where_two_are_enough_for_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_block_is_computed_twice_when_two_points_make_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     points = random(np.random.default_rng(3), 500, 3)
     assert count_products(monkeypatch, points, 0.001, 2) == 10 * 11 / 2
 
 
-def test_what_is_one_cluster_already_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_of_one_cluster_are_not_compared_again(monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.ones((5000, 3))
     assert count_products(monkeypatch, points, 0.1, 20) < 110  # of 5,050 blocks: the first of each row of blocks
 
 
 @pytest.mark.parametrize("min_samples", [2, 50])
 def test_memory_does_not_grow_with_pairs(min_samples: int) -> None:
-    """All points are neighbours of all: 32 million pairs of 16 bytes would be 512 MB."""
+    """All points are neighbours: 32 million pairs of 16 bytes would take 512 MB."""
     points = np.ones((8000, 4))
     tracemalloc.start()
     try:
@@ -246,7 +246,7 @@ def test_memory_does_not_grow_with_pairs(min_samples: int) -> None:
     assert peak < 8000**2 / 5
 
 
-def test_of_points_that_are_not_core_few_pairs_are_kept() -> None:
+def test_few_pairs_are_kept_for_points_that_are_not_core() -> None:
     """500 groups of 19 are never core with 20: all of their 85,500 pairs are kept, and no more."""
     points = np.repeat(random(np.random.default_rng(6), 500, 8), 19, axis=0)
     tracemalloc.start()
@@ -284,12 +284,12 @@ def test_it_stops_when_told() -> None:
         (np.ones((3, 2)), 0.1, 0, "min_samples at least 1"),
     ],
 )
-def test_what_cannot_be_clustered_is_refused(points: Points, eps: float, min_samples: int, message: str) -> None:
+def test_invalid_input_is_refused(points: Points, eps: float, min_samples: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         dbscan(points, eps, min_samples)
 
 
-def test_the_input_is_left_alone_unless_it_may_be_overwritten() -> None:
+def test_the_input_is_unchanged_unless_it_may_be_overwritten() -> None:
     points = 2 * random(np.random.default_rng(0), 20, 3)
     before = points.copy()
     labels = dbscan(points, 0.1, 2)
@@ -347,8 +347,8 @@ def test_pairs_may_come_in_any_order(order: int) -> None:
     assert labels.tolist() == dbscan(units, 3e-3, 6).tolist()
 
 
-def test_growth_goes_on_elsewhere() -> None:
-    """Two searches that know the same beginning: what each found, taken together, is the whole."""
+def test_two_searches_can_be_merged() -> None:
+    """Two searches start from the same state; merging their results gives the whole."""
     rng = np.random.default_rng(8)
     units = unit_rows(np.concatenate([blobs(rng, 500, 3, 12, 0.1), random(rng, 200, 3)]))
     blocks = list(upper_triangle(len(units), 64))
@@ -368,13 +368,13 @@ def test_growth_goes_on_elsewhere() -> None:
     assert whole.labels().tolist() == dbscan(units, 3e-3, 6).tolist()
 
 
-def test_a_length_beyond_float32_is_no_other_direction() -> None:
+def test_a_length_beyond_float32_keeps_its_direction() -> None:
     rows = np.full((2, 512), 3e38, np.float32)
     assert near(np.full((2, 512), 512**-0.5), Units(rows, row_lengths(rows.astype(np.float64))).single(), 1e-6).all()
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_rows_of_any_length_are_decided_like_unit_rows(kind: type[np.floating]) -> None:
+def test_rows_of_any_length_give_the_labels_of_unit_rows(kind: type[np.floating]) -> None:
     rng = np.random.default_rng(9)
     points = (blobs(rng, 300, 300, 5, 1) * 10.0 ** rng.integers(-6, 7, size=(300, 1))).astype(kind)
     units = unit_rows(points)

@@ -1,4 +1,4 @@
-"""The search of `jobs.clustering` without Ray: block rows that know little of each other give scikit-learn's labels."""
+"""The search of `jobs.clustering` without Ray: independent block rows give scikit-learn's labels."""
 
 from collections.abc import Callable
 
@@ -88,7 +88,7 @@ def blocks(points: Points, size: int, outliner: Outliner | None = None) -> Calla
 def searched(
     points: Points, size: int, thresholds: tuple[Threshold, ...], outliner: Outliner | None = None, at_a_time: int = 3
 ) -> list[Growth]:
-    """As the job does: each block row begins with what was known then, through a file, and they end in any order."""
+    """Search as the job does: each block row starts from the state saved in a file, and they end in any order."""
     plan = SearchPlan(len(points), size, thresholds)
     rng = np.random.default_rng(4)
     growths = [Growth(plan.count, one.min_samples) for one in thresholds]
@@ -116,7 +116,7 @@ def test_block_rows_give_the_labels_of_scikit_learn(name: str) -> None:
 
 @pytest.mark.parametrize("kept", [None, 3, 7])
 def test_two_thresholds_are_searched_at_once(kept: int | None) -> None:
-    """Also with outlines, of three directions and of all but one."""
+    """Without outlines, and with outlines of three directions and of all but one."""
     points = with_noise(np.random.default_rng(1), 900, 8, 0.3)
     outliner = Outliner(np.eye(8)[:, :kept]) if kept else None
     clusters, duplicates = searched(points, 200, (Threshold(0.05, 5), Threshold(0.005, 2)), outliner)
@@ -125,7 +125,7 @@ def test_two_thresholds_are_searched_at_once(kept: int | None) -> None:
         assert growth.labels().tolist() == expected.tolist()
 
 
-def test_a_block_row_finds_no_more_than_a_forest_and_few_pairs() -> None:
+def test_a_block_row_returns_a_forest_and_few_pairs() -> None:
     """3,000 points that are all neighbours: 4.5 million edges."""
     points = np.ones((3000, 4)) + 1e-6 * np.random.default_rng(0).standard_normal((3000, 4))
     plan = SearchPlan(3000, 1000, (Threshold(0.1, 20),))
@@ -136,7 +136,7 @@ def test_a_block_row_finds_no_more_than_a_forest_and_few_pairs() -> None:
     assert len(pack(row)) < 30_000
 
 
-def test_what_is_connected_already_is_not_compared_again() -> None:
+def test_connected_points_are_not_compared_again() -> None:
     points = np.ones((3000, 4))
     plan = SearchPlan(3000, 1000, (Threshold(0.1, 2),))
     growth = Growth(3000, 2)
@@ -173,7 +173,7 @@ def test_all_cells_searched_is_exact() -> None:
     assert recall.found == recall.edges > 1000
 
 
-def test_recall_is_measured_where_cells_are_left_out() -> None:
+def test_recall_is_measured_when_cells_are_skipped() -> None:
     points = np.random.default_rng(6).standard_normal((1500, 6))
     plan = SearchPlan(len(points), 512, (Threshold(0.3, 3),))
     approximate = Approximate(plan, held(points, 512), Cells(20, 2))
@@ -181,7 +181,7 @@ def test_recall_is_measured_where_cells_are_left_out() -> None:
     recall = approximate.recall()
     distances = 1 - (points @ points.T) / np.outer(*[np.linalg.norm(points, axis=1)] * 2)
     edges = (distances <= 0.3).sum() - len(points)
-    assert recall.edges == pytest.approx(edges * 1000 / 1500, rel=0.05)  # of a sample
+    assert recall.edges == pytest.approx(edges * 1000 / 1500, rel=0.05)  # estimated from a sample
     assert recall.share == pytest.approx((growth.counts - 1).sum() / edges, rel=0.02)
     assert 0.2 < recall.share < 0.95
 

@@ -1,4 +1,4 @@
-"""What `jobs.clustering` reads and writes: parquet as other jobs write it, each thing that is wrong in one clear line."""
+"""What `jobs.clustering` reads and writes: parquet of other jobs, and one clear line for each mistake."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ COUNT, DIMENSIONS = 1250, 16
 
 
 class Blocks(list[Any]):
-    """A store in this process."""
+    """A store in the memory of this process."""
 
     def blocks(self) -> list[Any]:
         return self
@@ -41,7 +41,7 @@ def table(points: np.ndarray, first: int = 0, **columns: Any) -> pa.Table:
 
 
 def clustered(source: Path | str, output: Path | str, *options: str) -> dict[str, Any]:
-    """The manifest of a run without Ray that looks into every cell, so that it is exact."""
+    """The manifest of an exact run without Ray: every cell is searched."""
     cells = ["--approximate", "--nlist", "10", "--nprobe", "10"]
     assert run(_options([f"--input={source}", f"--output={output}", "--eps=0.1", *cells, *options])) == 0
     with fsspec.open(f"{output}/manifest.json") as file:
@@ -54,7 +54,7 @@ def expected(points: np.ndarray, eps: float = 0.1, min_samples: int = 2) -> DBSC
 
 
 def test_a_folder_as_other_jobs_write_it(tmp_path: Path) -> None:
-    """Partitions, a job's own files, rows of failed images; the labels are in the order of the files' names."""
+    """Partitions, a job's own files, rows of failed images; labels follow the order of the file names."""
     points = vectors()
     parts = np.array_split(points, 3)
     for day, part in enumerate(parts):
@@ -110,7 +110,7 @@ def test_any_url() -> None:
     assert files.exists("/cluster-out/report.html")
 
 
-def test_the_best_of_near_duplicates_is_the_one_of_highest_quality(tmp_path: Path) -> None:
+def test_the_best_near_duplicate_has_the_highest_quality(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     points = np.repeat(rng.standard_normal((40, 32)), 3, axis=0) + 0.01 * rng.standard_normal((120, 32))
     quality = rng.permutation(120).astype(float)
@@ -156,7 +156,7 @@ def test_the_report_shows_pictures(tmp_path: Path) -> None:
     assert "<circle" in page
 
 
-def test_without_pictures_near_duplicates_are_listed_or_left_out(tmp_path: Path) -> None:
+def test_without_pictures_near_duplicates_are_listed_or_omitted(tmp_path: Path) -> None:
     pq.write_table(table(vectors()), tmp_path / "in.parquet")
     clustered(tmp_path / "in.parquet", tmp_path / "out")
     assert "<h2>Near-duplicates</h2>" in (tmp_path / "out" / "report.html").read_text()
@@ -166,7 +166,7 @@ def test_without_pictures_near_duplicates_are_listed_or_left_out(tmp_path: Path)
     assert "Near-duplicates" not in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_what_is_there_already_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = tmp_path / "in.parquet", tmp_path / "out"
     pq.write_table(table(vectors()), source)
     first = clustered(source, output)
@@ -180,7 +180,7 @@ def test_what_is_there_already_is_not_done_again(tmp_path: Path, capsys: pytest.
     assert again["clusters"] == expected(vectors(seed=1)).labels_.max() + 1
 
 
-def test_other_pictures_or_another_quality_are_another_report(tmp_path: Path) -> None:
+def test_other_pictures_or_quality_give_a_new_report(tmp_path: Path) -> None:
     source, signatures = tmp_path / "in.parquet", set()
     for columns in ({}, {"path": ["a.png"] * COUNT}, {"quality_technical": [1.0] * COUNT}, {"weights": ["w"] * COUNT}):
         pq.write_table(table(vectors(), **columns), source)
@@ -189,8 +189,8 @@ def test_other_pictures_or_another_quality_are_another_report(tmp_path: Path) ->
     assert len(signatures) == 8
 
 
-def test_block_rows_that_a_finished_run_left_are_not_gone_on_with(tmp_path: Path) -> None:
-    """It was killed while it deleted them: those that are left count on those that are gone."""
+def test_leftover_block_rows_of_a_finished_run_are_not_reused(tmp_path: Path) -> None:
+    """The run was killed while it deleted them: those that are left depend on deleted ones."""
     pq.write_table(table(vectors()), tmp_path / "in.parquet")
     rows = tmp_path / "out" / "_blocks" / clustered(tmp_path / "in.parquet", tmp_path / "out")["signature"]
     other = rows.with_name("0123")
@@ -231,7 +231,7 @@ WRONG: dict[str, tuple[pa.Table, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_cannot_be_clustered_is_refused(name: str, tmp_path: Path) -> None:
+def test_invalid_input_is_refused(name: str, tmp_path: Path) -> None:
     written, message = WRONG[name]
     pq.write_table(written, tmp_path / "in.parquet")
     with pytest.raises(JobRefused, match=message) as refused:
@@ -240,7 +240,7 @@ def test_what_cannot_be_clustered_is_refused(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("role", "holds"), [("weights", "texts"), ("picture", "texts"), ("quality", "numbers")])
-def test_a_column_of_another_type_is_refused_where_it_is_named(role: str, holds: str, tmp_path: Path) -> None:
+def test_a_column_of_another_type_is_refused_by_name(role: str, holds: str, tmp_path: Path) -> None:
     pq.write_table(
         one_changed(weights=[True] * 6, kept=[True] * 6, quality_technical=["good"] * 6), tmp_path / "in.parquet"
     )
@@ -250,7 +250,7 @@ def test_a_column_of_another_type_is_refused_where_it_is_named(role: str, holds:
         clustered(tmp_path / "in.parquet", tmp_path / "out", f"--{role}-column={name}")
 
 
-def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+def test_inconsistent_or_broken_files_are_refused(tmp_path: Path) -> None:
     pq.write_table(table(vectors()), tmp_path / "a.parquet")
     numbered = table(vectors()).set_column(0, "image_id", [range(COUNT)])
     pq.write_table(numbered, tmp_path / "b.parquet")
@@ -274,7 +274,7 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
         (["--nprobe=4"], "are for --approximate"),
     ],
 )
-def test_options_that_cannot_be(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_refused(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         _options(["--input=in", "--output=out", *options])
     assert ended.value.code == 2
@@ -287,7 +287,7 @@ def test_without_faiss_nothing_is_read(tmp_path: Path, monkeypatch: pytest.Monke
         clustered(tmp_path / "not-there.parquet", tmp_path / "out")
 
 
-def test_one_clear_line_and_status_2(tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "jobs.clustering", f"--input={tmp_path}", f"--output={tmp_path}/out"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Where the clustering job runs, how many block rows at a time, and what each task reserves."""
+"""Where the clustering job runs, how many block rows run at a time, and what each task reserves."""
 
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -35,7 +35,7 @@ from jobs.runtime.output import open_output
         ({"CPU": 16.0, "GPU": 0.4}, 0, Workers(16, 1.0, 0.0)),
     ],
 )
-def test_tasks_can_be_scheduled_whatever_is_free(
+def test_tasks_can_be_scheduled_on_any_free_resources(
     free: dict[str, float], asked: int, expected: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     joined(monkeypatch, free, [{"CPU": 16.0, "GPU": 2.0}])
@@ -43,10 +43,10 @@ def test_tasks_can_be_scheduled_whatever_is_free(
 
 
 @pytest.mark.parametrize(("cores", "reserved"), [(1.4, 0.0), (1.9, 0.0), (2.0, 1.0), (5.0, 1.0)])
-def test_a_core_in_pieces_on_several_nodes_is_not_waited_for(
+def test_a_core_split_over_nodes_is_not_requested(
     cores: float, reserved: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two nodes with cores and a head without."""
+    """On two nodes with cores and a head node without."""
     joined(monkeypatch, {"CPU": cores}, [{}, {"CPU": 4.0}, {"CPU": 4.0}])
     assert tasks_in_ray(0) == Workers(int(cores), reserved, 0.0)
 
@@ -64,21 +64,21 @@ def unreachable(**arguments: Any) -> None:
     raise ConnectionError("nobody answers")
 
 
-def test_where_no_ray_runs_it_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_the_job_runs_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "init", unreachable)
     assert joined_ray() is None
 
 
-def test_a_ray_that_was_named_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody who names a cluster wants the work to be done there, not here."""
+def test_a_named_cluster_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who names a cluster wants the work done there, not here."""
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.1:6379")
     monkeypatch.setattr(ray, "init", unreachable)
     with pytest.raises(JobRefused, match="nobody answers"):
         joined_ray()
 
 
-def test_a_ray_that_asks_for_a_token_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_requires_a_token_is_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     def locked(**arguments: Any) -> None:
         raise AuthenticationError("no token")
 
@@ -101,7 +101,7 @@ def test_a_ray_that_asks_for_a_token_is_not_passed_over(monkeypatch: pytest.Monk
 def test_here_there_is_a_thread_for_each_core_or_four_for_each_gpu(
     gpus: int, asked: int, expected: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a machine with six cores."""
+    """On a machine with six cores."""
     monkeypatch.setattr(workers, "cores", lambda: 6)
     monkeypatch.setattr(workers, "_gpus_here", lambda: gpus)
     assert threads_here(asked) == expected
@@ -118,7 +118,7 @@ def test_threads_multiply_with_one_thread_each_until_they_are_closed() -> None:
     assert blas() == before
 
 
-def test_closed_threads_leave_what_they_do() -> None:
+def test_closed_threads_stop_early() -> None:
     """A block row of 10,000 × 20,000 products ends at the next 1024 × 1024."""
     threads = Threads(*searching(20_000))
     known = [Growth(20_000, 5).known()]
@@ -129,10 +129,8 @@ def test_closed_threads_leave_what_they_do() -> None:
         first.result()
 
 
-def test_where_ray_cannot_take_what_is_known_the_job_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where the disk that the object store spills to is full."""
+def test_the_job_is_refused_when_ray_cannot_store_its_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example, when the disk that the object store spills to is full."""
 
     def full(known: list[GrowthSnapshot]) -> None:
         raise RayError("no space left")
@@ -145,7 +143,7 @@ def test_where_ray_cannot_take_what_is_known_the_job_is_refused(
 
 
 def searching(count: int) -> tuple[Searching, Workers]:
-    """Rows that are no neighbours, in two blocks, for one thread."""
+    """Rows without neighbours, in two blocks, for one thread."""
     store, vectors = Store(in_ray=False), np.random.default_rng(1).standard_normal((count, 64))
     for half in np.split(vectors, 2):
         store.append(half)

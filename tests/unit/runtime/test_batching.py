@@ -1,4 +1,4 @@
-"""The batcher: what waits together runs together, a bad item fails alone, a caller that left costs nothing."""
+"""The batcher: waiting items run together, a bad item fails alone, a departed caller's item is skipped."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from deployments.runtime.batching import Batcher
 
 
 class Recorder:
-    """A model that doubles numbers, remembers its batches, and can be held."""
+    """A model that doubles numbers, records its batches, and can be paused."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -25,7 +25,7 @@ class Recorder:
 
 
 async def hold_first(model: Recorder, batcher: Batcher[int, int]) -> asyncio.Task[list[int]]:
-    """Occupy the model with one item, so that whatever comes next has to wait."""
+    """Occupy the model with one item, so that later items have to wait."""
     model.go.clear()
     first = asyncio.create_task(batcher.submit([0]))
     while not model.batches:
@@ -33,7 +33,7 @@ async def hold_first(model: Recorder, batcher: Batcher[int, int]) -> asyncio.Tas
     return first
 
 
-async def test_a_lone_item_waits_for_nobody() -> None:
+async def test_a_single_item_does_not_wait() -> None:
     model = Recorder()
     assert await Batcher(model, 8).submit([21]) == [42]
     assert model.batches == [[21]]

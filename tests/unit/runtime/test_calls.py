@@ -1,4 +1,4 @@
-"""How a handle is called: what each failure means, when a call is made again, and what the policies differ in."""
+"""Calls of a handle: what each failure means, which calls are retried, and how the policies differ."""
 
 import asyncio
 from collections.abc import Callable, Generator, Sequence
@@ -19,7 +19,7 @@ FULL = BackPressureError(num_queued_requests=9, max_queued_requests=9)
 
 
 class Outcome:
-    """A call that raises, or is answered with "yes"; a call without an end when it is given `None`."""
+    """A call that raises, answers "yes", or, given `None`, never ends."""
 
     def __init__(self, outcome: Exception | str | None) -> None:
         self._outcome, self.cancelled = outcome, False
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def asked(outcomes: Sequence[Exception | str | None]) -> tuple[list[Outcome], Callable[[], Outcome]]:
-    """The calls that were made, and what makes the next one."""
+    """Records the calls and makes the next one."""
     made: list[Outcome] = []
 
     def ask() -> Outcome:
@@ -46,7 +46,7 @@ def asked(outcomes: Sequence[Exception | str | None]) -> tuple[list[Outcome], Ca
 
 
 async def no_pause(_seconds: float) -> None:
-    """Instead of a pause."""
+    """Replaces the pause between calls."""
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_a_failure_means(error: Exception, failure: Failure) -> None:
 
 
 @pytest.mark.parametrize("policy", [INGRESS, CATALOGUE, JOBS])
-async def test_a_replica_that_ended_is_asked_again(policy: CallPolicy) -> None:
+async def test_a_call_of_a_dead_replica_is_retried(policy: CallPolicy) -> None:
     made, ask = asked([RayActorError(), RayActorError(), "yes"])
     assert await call("Clip", ask, policy, sleep=no_pause) == "yes"
     assert len(made) == 3
@@ -88,7 +88,7 @@ async def test_a_replica_that_ended_is_asked_again(policy: CallPolicy) -> None:
         (JOBS, PromptTooLong("word", 77), 1),
     ],
 )
-async def test_the_last_error_comes_as_it_was(policy: CallPolicy, error: Exception, calls: int) -> None:
+async def test_the_last_error_is_raised_unchanged(policy: CallPolicy, error: Exception, calls: int) -> None:
     made, ask = asked([error] * 9)
     heard: list[None] = []
     with pytest.raises(type(error)) as raised:
@@ -104,7 +104,7 @@ async def test_a_call_that_takes_too_long_is_cancelled() -> None:
     assert [one.cancelled for one in made] == [True] * JOBS.attempts
 
 
-def test_pauses_grow_up_to_the_longest_and_are_spread() -> None:
+def test_pauses_grow_to_a_maximum_with_jitter() -> None:
     pauses = [JOBS.pause_after(attempt) for attempt in range(1, 10)]
     for pause, middle in zip(pauses, (0.5, 1, 2, 4, 8, 10, 10, 10, 10), strict=True):
         assert middle / 2 <= pause <= middle * 1.5

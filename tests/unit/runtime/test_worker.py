@@ -1,4 +1,4 @@
-"""The health check of a model's replica: soon answered, whatever the model does."""
+"""The health check of a model's replica answers quickly, whatever the model does."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def held() -> Iterator[threading.Event]:
-    """What a pass of the model waits for."""
+    """The event that a pass of the model waits for."""
     event = threading.Event()
     yield event
     event.set()
@@ -28,13 +28,13 @@ def worker(probe: Callable[[], object]) -> Worker[int, int]:
     return Worker(lambda items: items, probe)
 
 
-async def test_a_model_that_works_is_well() -> None:
+async def test_a_working_model_is_healthy() -> None:
     proofs = []
     await worker(lambda: proofs.append(1)).check_health()
     assert proofs == [1]
 
 
-async def test_a_model_that_fails_is_not() -> None:
+async def test_a_failing_model_is_unhealthy() -> None:
     def broken() -> None:
         raise ModelFailed("CUDA error")
 
@@ -44,9 +44,7 @@ async def test_a_model_that_fails_is_not() -> None:
             await failing.check_health()
 
 
-async def test_a_model_that_takes_long_is_well_until_it_takes_too_long(
-    held: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_model_is_healthy_until_its_limit(held: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = worker(held.wait)
     await busy.check_health()
     monkeypatch.setattr(at_work, "PROBE_TIMEOUT_S", 0.0)
@@ -58,7 +56,7 @@ async def test_a_model_that_takes_long_is_well_until_it_takes_too_long(
     await busy.check_health()
 
 
-async def test_a_model_whose_batches_end_is_well_although_the_probe_waits(
+async def test_a_model_with_progress_is_healthy_while_the_probe_waits(
     held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy = worker(held.wait)

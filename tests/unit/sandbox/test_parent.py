@@ -1,4 +1,4 @@
-"""A process that reads an untrusted file is believed nothing, and ended whatever it does."""
+"""The output of a process that reads an untrusted file is not trusted, and the process can always be ended."""
 
 import asyncio
 from asyncio.subprocess import Process
@@ -17,7 +17,7 @@ HEAD = "import json, os, sys, time\njob = json.loads(sys.argv[1])\nout = sys.std
 
 @pytest.fixture
 async def says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Says]:
-    """Starts a process that runs a script, and ends it."""
+    """Start a process that runs a script, and end it afterwards."""
     monkeypatch.setattr(parent, "PROJECT", tmp_path)
     started: list[Process] = []
 
@@ -56,19 +56,19 @@ for size in (0, 5):
         ("sys.exit(3)", "ended with 3"),
     ],
 )
-async def test_what_is_no_message_is_a_crash(says: Says, script: str, said: str) -> None:
+async def test_an_invalid_message_is_a_crash(says: Says, script: str, said: str) -> None:
     process = await says(script)
     with pytest.raises(Crashed, match=f"^{said}$"):
         await parent.receive(process, 5, 20)
 
 
-async def test_a_process_that_says_nothing_has_hung(says: Says) -> None:
+async def test_a_silent_process_has_hung(says: Says) -> None:
     process = await says("time.sleep(60)")
     with pytest.raises(Crashed, match=r"^gave nothing for 0\.05 s$"):
         await parent.receive(process, 5, 0.05)
 
 
-async def test_secrets_of_the_environment_stay_here(says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_secrets_of_the_environment_are_not_passed_on(says: Says, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", "secret")
     process = await says('out.write(json.dumps({"bytes": 0, "names": sorted(os.environ)}).encode() + b"\\n")')
     message, _ = await parent.receive(process, 5, 20)
