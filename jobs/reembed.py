@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from configs.settings import load_settings
 from deployments.catalogue.errors import CatalogueError, ContentMissing
-from deployments.catalogue.opened import Opened, Opener
+from deployments.catalogue.opened import CatalogueOpener, OpenCatalogue
 from deployments.catalogue.spec import catalogue_config
 from deployments.catalogue.store.base import original_key
 from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.decoding import PictureRefused, decode
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
-from jobs.runtime.asking import Asker, NoAnswer
+from jobs.runtime.asking import ModelCaller, NoAnswer
 from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.running import APPLICATION, connect
 
@@ -34,7 +34,7 @@ AT_ONCE = 16
 Embed = Callable[[Pixels], Awaitable[NDArray[np.float32]]]
 
 
-async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_pixels: int) -> tuple[int, int]:
+async def bring_over(catalogue: OpenCatalogue, weights: ClipWeights, embed: Embed, max_pixels: int) -> tuple[int, int]:
     """Embed every processed image without a vector of these weights; returns how many were embedded and left out.
 
     An image whose file is lost or broken is left out and named.
@@ -53,7 +53,7 @@ async def bring_over(catalogue: Opened, weights: ClipWeights, embed: Embed, max_
     return done, left
 
 
-async def _pixels(catalogue: Opened, sha256: str, weights: ClipWeights, max_pixels: int) -> Pixels | None:
+async def _pixels(catalogue: OpenCatalogue, sha256: str, weights: ClipWeights, max_pixels: int) -> Pixels | None:
     size = weights.image.size
     try:
         data = await catalogue.store.get(original_key(sha256))
@@ -71,7 +71,7 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
         SettingsError: a setting is invalid.
         JobRefused: CLIP or the catalogue does not answer, CLIP's weights change meanwhile, or `drop` names them.
     """
-    settings, asker = load_settings(), Asker()
+    settings, asker = load_settings(), ModelCaller()
     [weights] = await _asked(asker, clip.weights.remote)
     if weights.id in drop:
         raise JobRefused(f"{weights.id} is what CLIP serves: it is not dropped.")
@@ -82,7 +82,7 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
             raise JobRefused("CLIP serves other weights than when this began: give the same command again.")
         return vectors
 
-    opener = Opener(catalogue_config(settings))
+    opener = CatalogueOpener(catalogue_config(settings))
     try:
         catalogue = await opener.get()
         done, left = await bring_over(catalogue, weights, embed, settings.limits.max_pixels)
@@ -96,7 +96,7 @@ async def run(clip: Any, drop: Sequence[str]) -> int:
     return 1 if left else 0
 
 
-async def _asked(asker: Asker, call: Callable[[], Any]) -> Any:
+async def _asked(asker: ModelCaller, call: Callable[[], Any]) -> Any:
     try:
         return await asker.ask("Clip", call)
     except NoAnswer as error:

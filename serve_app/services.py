@@ -119,4 +119,4 @@ def services_of(request: Request) -> Services:
     return services
 
 
-Wired = Annotated[Services, Depends(services_of)]
+InjectedServices = Annotated[Services, Depends(services_of)]

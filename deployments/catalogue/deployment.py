@@ -16,11 +16,11 @@ from ray.serve.handle import DeploymentHandle
 
 from deployments.catalogue.config import CatalogueConfig
 from deployments.catalogue.errors import CatalogueError
-from deployments.catalogue.opened import Opener
+from deployments.catalogue.opened import CatalogueOpener
 from deployments.catalogue.preparing import CatalogueInputs, Prepared
 from deployments.catalogue.records import Result
 from deployments.catalogue.scaling import BACKLOG
-from deployments.catalogue.worker import CatalogueWorker, Looker, LookerAway, LookFailed, Pace
+from deployments.catalogue.worker import CatalogueWorker, Describer, DescriptionFailed, ModelsUnavailable, Pace
 from deployments.models.clip.weights import ClipWeights
 from deployments.models.tagger.spec import TAGS
 from deployments.pictures.pixels import Pixels
@@ -33,7 +33,7 @@ THERE_TIMEOUT_S = 3.0
 Handles = Mapping[str, DeploymentHandle[Any]]
 
 
-class ServedModels(Looker):
+class ServedModels(Describer):
     """The enabled models, each a deployment of its own, called in parallel."""
 
     def __init__(self, handles: Handles, clip: ClipWeights | None) -> None:
@@ -47,7 +47,7 @@ class ServedModels(Looker):
                 tasks = {name: group.create_task(self._ask(name, pixels)) for name, pixels in prepared.inputs.items()}
         except ExceptionGroup as failures:
             # A failure that is charged to the image takes precedence over an unavailable model.
-            raise min(failures.exceptions, key=lambda error: isinstance(error, LookerAway)) from None
+            raise min(failures.exceptions, key=lambda error: isinstance(error, ModelsUnavailable)) from None
         said = {name: task.result() for name, task in tasks.items()}
         vectors = {self._clip.id: said["Clip"][0]} if self._clip and "Clip" in said else {}
         return Result(0.0, caption=said.get("Captioner"), tags=tuple(said.get("Tagger", ())), vectors=vectors)
@@ -69,22 +69,22 @@ class ServedModels(Looker):
         except CALL_ERRORS as error:
             raise await self._charged(name, error) from error
         except Exception as error:
-            raise LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).") from error
+            raise DescriptionFailed(f"{name} failed ({type(cause_of(error)).__name__}).") from error
 
-    async def _charged(self, name: str, error: Exception) -> LookerAway | LookFailed:
-        """The error for a call without an answer: LookFailed counts as an attempt of the image, LookerAway does not."""
+    async def _charged(self, name: str, error: Exception) -> ModelsUnavailable | DescriptionFailed:
+        """The error for a call without an answer: only DescriptionFailed counts as an attempt of the image."""
         failure = failure_of(error)
         if failure is Failure.BUSY:
-            return LookerAway(f"{name} has no room or is not there.")
+            return ModelsUnavailable(f"{name} has no room or is not there.")
         if failure is Failure.LATE:
             # A handle waits while no replica runs. If a replica runs and still gives no answer, the image is the cause.
             if not await self._is_there(name):
-                return LookerAway(f"{name} is not there.")
-            return LookFailed(f"{name} gave no answer within {CATALOGUE.timeout_s:g} s.")
+                return ModelsUnavailable(f"{name} is not there.")
+            return DescriptionFailed(f"{name} gave no answer within {CATALOGUE.timeout_s:g} s.")
         if failure is Failure.ENDED:
             # One replica that ends is no sign of a bad image; as many in a row as `CATALOGUE` has attempts are.
-            return LookFailed(f"{CATALOGUE.attempts} replicas of {name} ended while they looked at the image.")
-        return LookFailed(f"{name} failed ({type(cause_of(error)).__name__}).")
+            return DescriptionFailed(f"{CATALOGUE.attempts} replicas of {name} ended while they looked at the image.")
+        return DescriptionFailed(f"{name} failed ({type(cause_of(error)).__name__}).")
 
     async def _is_there(self, name: str) -> bool:
         try:
@@ -121,7 +121,7 @@ class Cataloguer:
             stages.inc(seconds, {"stage": stage})
 
         name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._worker = CatalogueWorker(name, Opener(config), ServedModels(handles, clip), wanted, pace, timed)
+        self._worker = CatalogueWorker(name, CatalogueOpener(config), ServedModels(handles, clip), wanted, pace, timed)
         self._images = metrics.Gauge(
             "panoptes_catalogue_images", "Images that wait or failed, by state.", tag_keys=("state",)
         )

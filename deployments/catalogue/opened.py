@@ -21,7 +21,7 @@ REFUSED_S = 2.0
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenCatalogue:
     """The parts of an open catalogue."""
 
     database: Database
@@ -32,16 +32,16 @@ class Opened:
     embeddings: Embeddings
 
 
-class Opener:
+class CatalogueOpener:
     """Opens the catalogue at its first use, and tries again after a failure."""
 
     def __init__(self, config: CatalogueConfig) -> None:
         self._config = config
-        self._opened: Opened | None = None
+        self._opened: OpenCatalogue | None = None
         self._turn = asyncio.Lock()
         self._refused_until = 0.0
 
-    async def get(self) -> Opened:
+    async def get(self) -> OpenCatalogue:
         """The open catalogue. Opening it migrates its tables.
 
         Raises:
@@ -60,7 +60,7 @@ class Opener:
                     raise
         return self._opened
 
-    async def _open(self) -> Opened:
+    async def _open(self) -> OpenCatalogue:
         config = self._config
         try:
             await asyncio.to_thread(migrate, config.database_url)
@@ -75,7 +75,7 @@ class Opener:
             await store.close()
             raise
         queue = Queue(database, store, Retries(config.max_attempts))
-        return Opened(database, store, Catalogue(database, store), queue, search, Embeddings(database))
+        return OpenCatalogue(database, store, Catalogue(database, store), queue, search, Embeddings(database))
 
     async def close(self) -> None:
         """Close all connections."""

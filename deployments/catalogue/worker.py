@@ -22,7 +22,7 @@ from deployments.catalogue.errors import (
     StoreFull,
     StoreUnavailable,
 )
-from deployments.catalogue.opened import Opened, Opener
+from deployments.catalogue.opened import CatalogueOpener, OpenCatalogue
 from deployments.catalogue.preparing import CatalogueInputs, Prepared, prepare
 from deployments.catalogue.records import Backlog, Lease, Result
 from deployments.catalogue.store.base import original_key, thumbnail_key
@@ -31,22 +31,22 @@ from deployments.pictures.decoding import PictureRefused
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 
 # How long an image waits if a model or the store does not answer, and a worker if the database does not.
-AWAY_DELAY_S = 5.0
+UNAVAILABLE_DELAY_S = 5.0
 TIDY_EVERY_S = 600.0
 
 # Called with the name of a stage of processing an image, and the seconds it took.
 Timed = Callable[[str, float], None]
 
 
-class LookerAway(Exception):
+class ModelsUnavailable(Exception):
     """A model is unavailable or overloaded; the image is not the cause."""
 
 
-class LookFailed(Exception):
+class DescriptionFailed(Exception):
     """A model failed on the image; the message is a reason that is shown to users."""
 
 
-class Looker(ABC):
+class Describer(ABC):
     """Asks the models about an image."""
 
     @abstractmethod
@@ -54,8 +54,8 @@ class Looker(ABC):
         """Return the answers of the models, without processing time and EXIF.
 
         Raises:
-            LookerAway: a model is unavailable or overloaded.
-            LookFailed: a model failed on the image.
+            ModelsUnavailable: a model is unavailable or overloaded.
+            DescriptionFailed: a model failed on the image.
         """
 
 
@@ -79,14 +79,14 @@ class CatalogueWorker:
     def __init__(
         self,
         name: str,
-        opener: Opener,
-        looker: Looker,
+        opener: CatalogueOpener,
+        describer: Describer,
         wanted: CatalogueInputs,
         pace: Pace | None = None,
         timed: Timed | None = None,
     ) -> None:
         """`name` is shown to operators. Connects to nothing yet."""
-        self._name, self._opener, self._looker, self._wanted = name, opener, looker, wanted
+        self._name, self._opener, self._describer, self._wanted = name, opener, describer, wanted
         self._pace, self._timed = pace or Pace(), timed
         self._woken, self._stopping = asyncio.Event(), False
         self._under_way: dict[asyncio.Task[None], Lease] = {}
@@ -99,7 +99,7 @@ class CatalogueWorker:
         self._woken.set()
 
     async def backlog(self) -> Backlog:
-        """The backlog of the queue. Raises as `Opener.get` and `Queue.backlog` do."""
+        """The backlog of the queue. Raises as `CatalogueOpener.get` and `Queue.backlog` do."""
         return await (await self._opener.get()).queue.backlog()
 
     async def run(self) -> None:
@@ -112,7 +112,7 @@ class CatalogueWorker:
                     continue
             except CatalogueError as error:
                 logger.warning("The catalogue cannot be worked on: %s", error)
-                pause_s = AWAY_DELAY_S
+                pause_s = UNAVAILABLE_DELAY_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), pause_s)
         await self._drain()
@@ -157,7 +157,7 @@ class CatalogueWorker:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("An attempt on an image broke off; the image will be tried again", exc_info=error)
 
-    async def _process(self, opened: Opened, lease: Lease) -> None:
+    async def _process(self, opened: OpenCatalogue, lease: Lease) -> None:
         """Make one attempt and record its outcome. If that fails, the image becomes due again when the lease ends."""
         keeping = asyncio.create_task(self._keep(opened, lease))
         try:
@@ -169,18 +169,18 @@ class CatalogueWorker:
         finally:
             keeping.cancel()
 
-    async def _attempt(self, opened: Opened, lease: Lease) -> None:
+    async def _attempt(self, opened: OpenCatalogue, lease: Lease) -> None:
         queue = opened.queue
         try:
             result = await self._result(opened, lease)
             with self._stage("write"):
                 await queue.complete(lease, result)
-        except (LookerAway, StoreUnavailable, StoreFull) as error:
+        except (ModelsUnavailable, StoreUnavailable, StoreFull) as error:
             logger.warning("Image %d waits: %s", lease.image_id, error)
-            await queue.release(lease, AWAY_DELAY_S)
+            await queue.release(lease, UNAVAILABLE_DELAY_S)
         except PictureRefused as error:
             await queue.fail(lease, str(error), final=True)
-        except (LookFailed, ContentMissing, InvalidVector) as error:
+        except (DescriptionFailed, ContentMissing, InvalidVector) as error:
             await queue.fail(lease, str(error))
         except CatalogueError:
             raise
@@ -188,7 +188,7 @@ class CatalogueWorker:
             logger.exception("Image %d failed", lease.image_id)
             await queue.fail(lease, f"Something broke here ({type(error).__name__}).")
 
-    async def _result(self, opened: Opened, lease: Lease) -> Result:
+    async def _result(self, opened: OpenCatalogue, lease: Lease) -> Result:
         """Compute the results for an image. Thumbnails are stored last, so that a failed attempt leaves none behind."""
         started = time.monotonic()
         with self._stage("read"):
@@ -197,7 +197,7 @@ class CatalogueWorker:
         del data
         prepared = await asyncio.get_running_loop().run_in_executor(self._preparing, work)
         with self._stage("look"):
-            found = await self._looker.look(prepared)
+            found = await self._describer.look(prepared)
         with self._stage("thumbnails"):
             for size, file in prepared.thumbnails.items():
                 await opened.store.put(thumbnail_key(lease.sha256, size), file)
@@ -214,7 +214,7 @@ class CatalogueWorker:
         if self._timed is not None:
             self._timed(name, time.perf_counter() - started)
 
-    async def _keep(self, opened: Opened, lease: Lease) -> None:
+    async def _keep(self, opened: OpenCatalogue, lease: Lease) -> None:
         """Keep extending the lease while the attempt runs."""
         while True:
             await asyncio.sleep(self._pace.lease_s / 3)

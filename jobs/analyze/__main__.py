@@ -31,7 +31,7 @@ from jobs.analyze.summary import summarize
 from jobs.analyze.working import Worker, ask_weights, deployments, do_as_tasks, served_by
 from jobs.report import render
 from jobs.runtime.arguments import whole
-from jobs.runtime.asking import Asker
+from jobs.runtime.asking import ModelCaller
 from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.output import open_output
 from jobs.runtime.progress import Progress
@@ -80,7 +80,7 @@ def _plan(options: argparse.Namespace, settings: Settings, handles: Mapping[str,
     analyses = parse_analyses(options.analyses)
     prompt_set = settings.of(ClipSettings).prompt_set
     prompts = load_prompts().classifier[prompt_set]
-    weights = asyncio.run(ask_weights(handles, Asker()))
+    weights = asyncio.run(ask_weights(handles, ModelCaller()))
     clip = cast("ClipWeights", weights["Clip"][0]) if "Clip" in weights else None
     limits = settings.limits
     return AnalysisPlan(
@@ -113,7 +113,7 @@ def _do(
         if tasks:
             do_as_tasks(plan, todo, tasks, seen, failed)
         else:
-            asyncio.run(Worker(plan, handles, in_object_store, Asker()).do(todo, seen))
+            asyncio.run(Worker(plan, handles, in_object_store, ModelCaller()).do(todo, seen))
 
 
 def _totals(plan: AnalysisPlan, parts: Sequence[Part]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from deployments.specs import analyses
 from jobs.analyze.analyses import Values, columns_of
 from jobs.analyze.pictures import CLIP, AnalysisInputs, Ready, describe, prepare
 from jobs.analyze.source import Source, SourceFile
-from jobs.runtime.asking import Asker, ModelAway, NoAnswer, Refused
+from jobs.runtime.asking import ModelCaller, ModelUnavailable, NoAnswer, Refused
 
 if TYPE_CHECKING:
     from deployments.models.clip.answers import Classified
@@ -50,7 +50,7 @@ class Row:
         self.away |= away
 
 
-class Looker:
+class ImageAnalyzer:
     """Analyses images by the handles of the running application; one per process."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Looker:
         *,
         in_flight: int,
         put: Put,
-        asker: Asker,
+        asker: ModelCaller,
     ) -> None:
         """
         Args:
@@ -145,7 +145,7 @@ class Looker:
         try:
             answer = await self._asker.ask(spec.name, lambda: handle.analyze.remote(picture, *analysis.arguments))
         except NoAnswer as error:
-            row.problem(f"{name}: {error}", away=isinstance(error, ModelAway))
+            row.problem(f"{name}: {error}", away=isinstance(error, ModelUnavailable))
         else:
             row.answer(name, answer)
 
@@ -166,7 +166,7 @@ class Looker:
                     await self._ask_clip([pair])
                 return
             for row, _ in there:
-                row.problem(f"{' and '.join(self._wanted.clip)}: {error}", away=isinstance(error, ModelAway))
+                row.problem(f"{' and '.join(self._wanted.clip)}: {error}", away=isinstance(error, ModelUnavailable))
         else:
             for name, values in answers.items():
                 for (row, _), value in zip(there, values, strict=True):

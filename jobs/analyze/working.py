@@ -17,10 +17,10 @@ from deployments.runtime.calls import in_object_store
 from deployments.runtime.weights import Weights
 from deployments.specs import analyses
 from jobs.analyze.analyses import Served, Values, schema, served, stamps
-from jobs.analyze.looking import Looker, Row
+from jobs.analyze.looking import ImageAnalyzer, Row
 from jobs.analyze.plan import AnalysisPlan, Part
 from jobs.analyze.source import SourceFile
-from jobs.runtime.asking import Asker, NoAnswer
+from jobs.runtime.asking import ModelCaller, NoAnswer
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.running import connect
 
@@ -47,11 +47,11 @@ class Worker:
     """Does parts of a plan in one event loop."""
 
     def __init__(
-        self, plan: AnalysisPlan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: Asker
+        self, plan: AnalysisPlan, handles: Mapping[str, Any], put: Callable[[Pixels], Any], asker: ModelCaller
     ) -> None:
-        """`handles`: by the deployment's name; `put` and `asker`: as in `Looker`."""
+        """`handles`: by the deployment's name; `put` and `asker`: as in `ImageAnalyzer`."""
         self._plan, self._handles, self._asker = plan, handles, asker
-        self._looker = Looker(
+        self._analyzer = ImageAnalyzer(
             plan.source, handles, plan.wanted, plan.prompt_set, in_flight=plan.in_flight, put=put, asker=asker
         )
 
@@ -68,7 +68,7 @@ class Worker:
                 return await self._do(part, seen)
 
         try:
-            with contextlib.closing(self._looker):
+            with contextlib.closing(self._analyzer):
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(one(part)) for part in parts]
         except BaseExceptionGroup as errors:
@@ -77,7 +77,7 @@ class Worker:
 
     async def _do(self, part: Part, seen: Seen) -> Done:
         async def look(images: Sequence[SourceFile]) -> list[Row]:
-            rows = await self._looker.look(images)
+            rows = await self._analyzer.look(images)
             seen(len(rows), sum(bool(row.problems) for row in rows))
             return rows
 
@@ -93,7 +93,7 @@ class Worker:
         return await asyncio.to_thread(write, self._plan, part, rows)
 
     def _chunks(self, part: Part) -> list[tuple[SourceFile, ...]]:
-        size = self._looker.chunk
+        size = self._analyzer.chunk
         return [part.images[start : start + size] for start in range(0, len(part.images), size)]
 
 
@@ -128,7 +128,7 @@ def do_as_tasks(plan: AnalysisPlan, parts: Sequence[Part], at_once: int, seen: S
 def _do_one(plan: AnalysisPlan, part: Part) -> Done:
     running = connect(plan.application)
     handles = {name: running.handle(name) for name in deployments(plan.wanted.analyses)}
-    [done] = asyncio.run(Worker(plan, handles, in_object_store, Asker()).do([part], lambda images, failed: None))
+    [done] = asyncio.run(Worker(plan, handles, in_object_store, ModelCaller()).do([part], lambda images, failed: None))
     return done
 
 
@@ -137,7 +137,7 @@ def deployments(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(analyses()[name][1].name for name in names))
 
 
-async def ask_weights(handles: Mapping[str, Any], asker: Asker) -> dict[str, tuple[Weights, ...]]:
+async def ask_weights(handles: Mapping[str, Any], asker: ModelCaller) -> dict[str, tuple[Weights, ...]]:
     """The weights that each deployment serves now; JobRefused when one does not answer."""
     found: dict[str, tuple[Weights, ...]] = {}
     for deployment, handle in handles.items():

@@ -20,7 +20,7 @@ from jobs.koop.fetching.documents import Documents
 from jobs.koop.fetching.web import Retry, Web
 from jobs.koop.options import Asked
 from jobs.koop.search.sru import Sru
-from jobs.runtime.asking import Asker
+from jobs.runtime.asking import ModelCaller
 from jobs.runtime.output import Output
 
 # A task nearly always waits for KOOP or CLIP, so it reserves little; four fit beside the application on two cores.
@@ -47,7 +47,7 @@ class Job:
 
 
 class ServedClip:
-    """Calls the application's CLIP through its handle. All calls may raise what `Asker.ask` raises."""
+    """Calls the application's CLIP through its handle. All calls may raise what `ModelCaller.ask` raises."""
 
     def __init__(self, application: str, prompt_set: str) -> None:
         self._prompt_set, prompts = prompt_set, load_prompts().classifier[prompt_set]
@@ -55,7 +55,7 @@ class ServedClip:
         handle: Any = serve.get_deployment_handle("Clip", application)
         # A large batch does not fit into a message.
         self._handle = handle.options(_by_reference=True)
-        self._asker = Asker()
+        self._asker = ModelCaller()
 
     async def asked(self) -> Asked:
         """The weights that CLIP serves now, and the prompts of this run."""

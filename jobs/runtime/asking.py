@@ -15,7 +15,7 @@ class NoAnswer(Exception):
     """A model gave no answer. The message becomes part of a row's `error`."""
 
 
-class ModelAway(NoAnswer):
+class ModelUnavailable(NoAnswer):
     """The model did not answer in any attempt; it may answer later."""
 
 
@@ -23,7 +23,7 @@ class Refused(NoAnswer):
     """The model refused the input; asking again would not help."""
 
 
-class Asker:
+class ModelCaller:
     """Calls models, and retries with growing pauses while they are being replaced or overloaded."""
 
     def __init__(
@@ -37,7 +37,7 @@ class Asker:
 
         Raises:
             Refused: the model refused the input.
-            ModelAway: the model did not answer in as many attempts as the policy has.
+            ModelUnavailable: the model did not answer in as many attempts as the policy has.
             JobRefused: too many calls in a row had no answer.
         """
         try:
@@ -53,7 +53,9 @@ class Asker:
                     f"{deployment} does not answer any more ({reason}): complete results are kept. Check that the "
                     "application runs, and run the same command again."
                 ) from error
-            raise ModelAway(f"{deployment} gave no answer in {self._policy.attempts} attempts ({reason})") from error
+            raise ModelUnavailable(
+                f"{deployment} gave no answer in {self._policy.attempts} attempts ({reason})"
+            ) from error
         self._unanswered = 0
         return answer
 

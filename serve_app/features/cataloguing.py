@@ -12,7 +12,7 @@ from serve_app.clients.catalogue import CataloguerClient
 from serve_app.http import errors
 
 if TYPE_CHECKING:
-    from deployments.catalogue.opened import Opened, Opener
+    from deployments.catalogue.opened import CatalogueOpener, OpenCatalogue
 
 RETRY_AFTER_S = 5
 NOT_FOUND = "Image not found"
@@ -24,11 +24,11 @@ class CatalogueDoor:
     def __init__(self, settings: Settings, client: CataloguerClient) -> None:
         """Connect to nothing yet."""
         self._settings, self._client = settings, client
-        self._opener: Opener | None = None
+        self._opener: CatalogueOpener | None = None
         self._waking: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Opened"]:
+    async def open(self) -> AsyncIterator["OpenCatalogue"]:
         """The catalogue.
 
         Raises:
@@ -39,9 +39,9 @@ class CatalogueDoor:
         self._client.announce()
         if self._opener is None:
             # Imported here, because its libraries are only needed with the catalogue.
-            from deployments.catalogue.opened import Opener
+            from deployments.catalogue.opened import CatalogueOpener
 
-            self._opener = Opener(catalogue_config(self._settings))
+            self._opener = CatalogueOpener(catalogue_config(self._settings))
         try:
             yield await self._opener.get()
         except catalogue_errors.ContentMissing:

@@ -24,7 +24,7 @@ from serve_app.schemas.analysis import (
     StreamedResult,
 )
 from serve_app.schemas.common import ImageInput
-from serve_app.services import Wired, counted, gather_bounded
+from serve_app.services import InjectedServices, counted, gather_bounded
 
 router = APIRouter(prefix="/v1", tags=["Analysis"])
 
@@ -40,7 +40,7 @@ LLM_LONG_SIDE = 1568
 
 
 @router.post("/analyze", summary="Analyse one image", responses=UPLOAD_ERRORS | MODEL_ERRORS)
-async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
+async def analyze(request: AnalyzeRequest, services: InjectedServices) -> AnalyzeResponse:
     """Run the requested analysers on one image, in parallel. `result.error` says what went wrong."""
     analysis = Analysis(services, request, "/v1/analyze")
     return AnalyzeResponse(result=await analysis.of(request.image))
@@ -52,7 +52,7 @@ async def analyze(request: AnalyzeRequest, services: Wired) -> AnalyzeResponse:
     response_model=BatchAnalyzeResponse,
     responses=UPLOAD_ERRORS | MODEL_ERRORS | {200: {"content": {NDJSON: {"schema": LINE}}}},
 )
-async def analyze_batch(request: BatchAnalyzeRequest, services: Wired, http: Request) -> Any:
+async def analyze_batch(request: BatchAnalyzeRequest, services: InjectedServices, http: Request) -> Any:
     """Run the requested analysers on each image; an image that fails does not affect the others.
 
     With `Accept: application/x-ndjson`, each result is a line that is sent as soon as it is ready.
@@ -107,7 +107,7 @@ async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> A
         }
     },
 )
-async def cluster(request: Request, services: Wired) -> Response:
+async def cluster(request: Request, services: InjectedServices) -> Response:
     """Cluster embeddings with DBSCAN by cosine distance; image_ids come back with their cluster, noise with −1."""
     # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON, too much for the event loop here.
     services.models.clusterer.announce()
@@ -119,7 +119,7 @@ async def cluster(request: Request, services: Wired) -> Response:
     summary="Ask a vision language model about one image",
     responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS | LLM_ERRORS,
 )
-async def analyze_llm(request: LlmAnalyzeRequest, services: Wired) -> LlmAnalyzeResponse:
+async def analyze_llm(request: LlmAnalyzeRequest, services: InjectedServices) -> LlmAnalyzeResponse:
     """Ask a vision language model to assess one image.
 
     The image is fetched, checked and scaled down by this service: the provider gets its pixels, never its URL.

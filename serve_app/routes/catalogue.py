@@ -36,10 +36,10 @@ from serve_app.schemas.catalogue import (
     SearchResults,
     ThumbnailLinks,
 )
-from serve_app.services import Services, Wired, counted
+from serve_app.services import InjectedServices, Services, counted
 
 if TYPE_CHECKING:
-    from deployments.catalogue.opened import Opened
+    from deployments.catalogue.opened import OpenCatalogue
 
 router = APIRouter(prefix="/api", tags=["Catalogue"], responses=CATALOGUE_ERRORS | KEY_ERRORS | QUERY_ERRORS)
 
@@ -74,7 +74,7 @@ FORM = {
 }
 
 
-async def read_upload(request: Request, services: Wired) -> AsyncIterator[UploadFile]:
+async def read_upload(request: Request, services: InjectedServices) -> AsyncIterator[UploadFile]:
     """The `file` of a multipart form. A large file is spooled to disk until the answer is made."""
     try:
         form = await request.form(max_files=1, max_fields=10)
@@ -116,7 +116,7 @@ AskedSize = Annotated[ThumbnailSize, Depends(check_size)]
     responses=CATALOGUE_UPLOAD_ERRORS,
     openapi_extra=FORM,
 )
-async def upload(file: Upload, services: Wired) -> Accepted:
+async def upload(file: Upload, services: InjectedServices) -> Accepted:
     """Store a JPEG or PNG, which is recognised by its bytes. It is processed in the background after the answer."""
     async with counted("/api/images"), services.catalogue.open() as house, services.uploads:
         data = await file.read()
@@ -142,7 +142,7 @@ async def _facts(services: Services, data: bytes) -> Facts:
 async def list_images(
     request: Request,
     response: Response,
-    services: Wired,
+    services: InjectedServices,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
     cursor: Annotated[str | None, Query(max_length=100, description="From the `Link` of the previous page.")] = None,
     status: Status | None = None,
@@ -158,7 +158,7 @@ async def list_images(
 
 
 @router.get("/stats", summary="Counts and rates of the catalogue")
-async def stats(services: Wired) -> CatalogueStats:
+async def stats(services: InjectedServices) -> CatalogueStats:
     """Count the images by status. Rates and the average time are over finished images only."""
     async with services.catalogue.open() as house:
         return _stats(await house.catalogue.stats())
@@ -189,7 +189,7 @@ MinScore = Annotated[float, Query(ge=-1, le=1, allow_inf_nan=False, description=
 @router.get("/images/search", summary="Search by words", responses=CATALOGUE_SEARCH_ERRORS)
 async def search_by_words(
     request: Request,
-    services: Wired,
+    services: InjectedServices,
     q: Annotated[str, Query(min_length=1, max_length=1000, description="What the images should show.")],
     k: Count = 10,
     min_score: MinScore = -1.0,
@@ -202,7 +202,7 @@ async def search_by_words(
 
 @router.post("/images/search", summary="Search by an image", responses=CATALOGUE_UPLOAD_ERRORS, openapi_extra=FORM)
 async def search_by_image(
-    request: Request, file: Upload, services: Wired, k: Count = 10, min_score: MinScore = -1.0
+    request: Request, file: Upload, services: InjectedServices, k: Count = 10, min_score: MinScore = -1.0
 ) -> SearchResults:
     """Find the processed images that are most similar to an image, which may have any format and is not stored."""
     services.clip.announce()
@@ -214,7 +214,7 @@ async def search_by_image(
 
 
 async def _search(
-    request: Request, services: Services, house: "Opened", vector: NDArray[np.float32], k: int, min_score: float
+    request: Request, services: Services, house: "OpenCatalogue", vector: NDArray[np.float32], k: int, min_score: float
 ) -> SearchResults:
     weights = services.clip.weights.id
     found = await house.search.nearest(weights, vector, k, min_score)
@@ -228,7 +228,7 @@ async def _image(services: Services, image_id: int) -> Image:
 
 
 @router.get("/images/{image_id}", summary="Everything about an image", response_model=ImageDetails, responses=FAILED)
-async def image(image_id: int, request: Request, services: Wired) -> Response:
+async def image(image_id: int, request: Request, services: InjectedServices) -> Response:
     """Return the status of an image and all that is known about it. If its processing failed, the status is 400."""
     found = await _image(services, image_id)
     body = details(found, base_url(request, services.settings))
@@ -236,7 +236,7 @@ async def image(image_id: int, request: Request, services: Wired) -> Response:
 
 
 @router.delete("/images/{image_id}", status_code=204, summary="Delete an image")
-async def delete(image_id: int, services: Wired) -> None:
+async def delete(image_id: int, services: InjectedServices) -> None:
     """Delete an image with its thumbnails and vectors, and its file unless another image shares it."""
     async with services.catalogue.open() as house:
         # The image is deleted even if the store does not answer: a worker removes its file later.
@@ -250,7 +250,7 @@ async def delete(image_id: int, services: Wired) -> None:
     response_class=Response,
     responses=ORIGINAL | UNCHANGED,
 )
-async def original(image_id: int, request: Request, services: Wired) -> Response:
+async def original(image_id: int, request: Request, services: InjectedServices) -> Response:
     """Return the bytes that were uploaded, with an ETag."""
     async with services.catalogue.open() as house:
         return await original_response(request, house.store, await house.catalogue.get(image_id))
@@ -262,7 +262,7 @@ async def original(image_id: int, request: Request, services: Wired) -> Response
     response_model=ThumbnailLinks,
     responses=PICTURE | UNCHANGED,
 )
-async def thumbnail(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
+async def thumbnail(image_id: int, size: AskedSize, request: Request, services: InjectedServices) -> Response:
     """Return links as JSON, or the picture itself if `Accept` prefers `image/*`, as a browser's `<img>` does."""
     if prefers_image(request.headers.get("accept", "")):
         response = await thumbnail_file(image_id, size, request, services)
@@ -282,7 +282,7 @@ async def thumbnail(image_id: int, size: AskedSize, request: Request, services: 
     response_class=Response,
     responses=PICTURE | UNCHANGED,
 )
-async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: Wired) -> Response:
+async def thumbnail_file(image_id: int, size: AskedSize, request: Request, services: InjectedServices) -> Response:
     """Return a JPEG of at most 150 (`small`) or 300 (`medium`) pixels per side, with an ETag and without EXIF."""
     async with services.catalogue.open() as house:
         found = _with_thumbnails(await house.catalogue.get(image_id))

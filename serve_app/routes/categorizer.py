@@ -17,7 +17,7 @@ from serve_app.inputs.categories import category_lengths, parse_categories
 from serve_app.inputs.images import Decoded
 from serve_app.page.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
-from serve_app.services import Services, Wired, counted, gather_bounded, stack
+from serve_app.services import InjectedServices, Services, counted, gather_bounded, stack
 
 router = APIRouter(tags=["Categorizer"])
 
@@ -42,7 +42,7 @@ def _form(required: list[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-async def read_form(request: Request, services: Wired) -> AsyncIterator[FormData]:
+async def read_form(request: Request, services: InjectedServices) -> AsyncIterator[FormData]:
     """The multipart form of a request. Large files are spooled to disk until the answer is made."""
     most = services.settings.limits.max_files
     try:
@@ -69,7 +69,7 @@ Form = Annotated[FormData, Depends(read_form)]
     responses=CATEGORIZER_ERRORS | answers({"apple.jpg": "an apple", "pug.jpg": "a dog"}, 201),
     openapi_extra=_form(["files"]),
 )
-async def categorize(form: Form, services: Wired) -> dict[str, str]:
+async def categorize(form: Form, services: InjectedServices) -> dict[str, str]:
     """Return filename → category. Without `categories`, the default list in configs/prompts.yaml is used."""
     files = _images(form, services)
     categories = await _categories(form, services) if _sent(form, "categories") else list(load_prompts().categories)
@@ -84,7 +84,7 @@ async def categorize(form: Form, services: Wired) -> dict[str, str]:
     responses=CATEGORIZER_ERRORS | answers({"an apple": "apple.jpg", "a dog": "pug.jpg"}, 201),
     openapi_extra=_form(["files", "categories"]),
 )
-async def image(form: Form, services: Wired) -> dict[str, str]:
+async def image(form: Form, services: InjectedServices) -> dict[str, str]:
     """Return category → filename."""
     files = _images(form, services)
     categories = await _categories(form, services)
@@ -104,7 +104,7 @@ async def image(form: Form, services: Wired) -> dict[str, str]:
     ),
     openapi_extra=_form(["video", "categories"]),
 )
-async def video(form: Form, services: Wired, details: bool = False) -> dict[str, Any]:
+async def video(form: Form, services: InjectedServices, details: bool = False) -> dict[str, Any]:
     """Return category → [filename, base64 JPEG]; the filename tells the second. A frame is sampled every VIDEO_STEP_S.
 
     With `details=true`, return category → {filename, timestamp_s, score, image}. The score is the probability of the

@@ -11,7 +11,7 @@ from serve_app.clients.client import ModelClient, ModelState
 from serve_app.features.classification import prompt_set
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
-from serve_app.services import Services, Wired, counted
+from serve_app.services import InjectedServices, Services, counted
 from serve_app.version import VERSION
 
 router = APIRouter(tags=["Classifier"])
@@ -19,7 +19,7 @@ router = APIRouter(tags=["Classifier"])
 
 @router.get("/health", summary="Health of the service and of each model", responses={503: {"model": Health}})
 @router.get("/v1/health", summary="The same as /health", responses={503: {"model": Health}}, tags=["Analysis"])
-async def health(services: Wired, response: Response) -> Health:
+async def health(services: InjectedServices, response: Response) -> Health:
     """Report the health of all models. Needs no API key. The status is 503 if CLIP is enabled but does not answer."""
     report = await report_health(services)
     if report.status == "unhealthy":
@@ -30,7 +30,9 @@ async def health(services: Wired, response: Response) -> Health:
 @router.post(
     "/classify", summary="Classify one image: map, aerial photo or neither", responses=UPLOAD_ERRORS | MODEL_ERRORS
 )
-async def classify(services: Wired, file: Annotated[UploadFile, File(description="The image.")]) -> Classification:
+async def classify(
+    services: InjectedServices, file: Annotated[UploadFile, File(description="The image.")]
+) -> Classification:
     """Classify one image by a softmax over three categories. Each category is an ensemble of the configured prompts."""
     async with counted("/classify"):
         data = await file.read()

@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from serve_app.http.links import has_current
 from serve_app.page.pages import ASSETS, home_page
-from serve_app.services import Wired
+from serve_app.services import InjectedServices
 from serve_app.version import VERSION
 
 router = APIRouter(tags=["Home"])
@@ -18,7 +18,7 @@ router = APIRouter(tags=["Home"])
     response_class=HTMLResponse,
     responses={200: {"content": {"application/json": {"example": {"name": "Panoptes", "version": VERSION}}}}},
 )
-async def home(request: Request, services: Wired) -> Response:
+async def home(request: Request, services: InjectedServices) -> Response:
     """An HTML page, or with `Accept: application/json` the name, version, weights and routes as JSON."""
     weights = [model for client in services.models.all() for model in client.models]
     routes = {

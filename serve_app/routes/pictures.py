@@ -11,13 +11,13 @@ from serve_app.features.looking import look
 from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.answers import view
 from serve_app.schemas.answers.view import PictureRequest, PictureResponse, PictureRoute
-from serve_app.services import Wired, counted
+from serve_app.services import InjectedServices, counted
 
 router = APIRouter(prefix="/v1", tags=["Resources"], responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS)
 
 
 def _endpoint(spec: ModelSpec, route: PictureRoute) -> Callable[..., Any]:
-    async def endpoint(request: PictureRequest, services: Wired) -> PictureResponse:
+    async def endpoint(request: PictureRequest, services: InjectedServices) -> PictureResponse:
         services.models[spec.name].announce()
         async with counted(f"/v1{route.path}"):
             data = await services.read(request.image)

@@ -30,7 +30,7 @@ from serve_app.schemas.resources import (
     TextPart,
     Usage,
 )
-from serve_app.services import Services, Wired, counted, gather_bounded, stack
+from serve_app.services import InjectedServices, Services, counted, gather_bounded, stack
 
 router = APIRouter(prefix="/v1", tags=["Resources"])
 
@@ -42,7 +42,7 @@ CLIP = "clip"
 @router.post(
     "/embeddings", summary="Embed texts and images (OpenAI's wire format)", responses=JSON_ERRORS | NOT_FOUND_ERRORS
 )
-async def embeddings(request: EmbeddingRequest, services: Wired) -> EmbeddingResponse:
+async def embeddings(request: EmbeddingRequest, services: InjectedServices) -> EmbeddingResponse:
     """Embed texts and images into one vector space, as L2-normalised vectors.
 
     The cosine similarity of a text and an image says how well they match.
@@ -119,7 +119,7 @@ def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[flo
 
 
 @router.post("/classify", summary="Classify one image by your own labels", responses=JSON_ERRORS)
-async def classify(request: ClassifyRequest, services: Wired) -> ClassifyResponse:
+async def classify(request: ClassifyRequest, services: InjectedServices) -> ClassifyResponse:
     """Classify one image zero-shot: a softmax over the labels, each inserted into the template."""
     if len(request.labels) > services.settings.limits.max_categories:
         raise TooLarge(f"At most {services.settings.limits.max_categories} labels at once: send several requests.")
@@ -139,7 +139,7 @@ async def classify(request: ClassifyRequest, services: Wired) -> ClassifyRespons
 
 
 @router.get("/models", summary="All served models with their exact weights", responses=KEY_ERRORS)
-async def models(services: Wired) -> ModelList:
+async def models(services: InjectedServices) -> ModelList:
     """List all models that are switched on, in OpenAI's format."""
     clients = [client for client in services.models.all() if client.enabled]
     states = await asyncio.gather(*(client.state() for client in clients))

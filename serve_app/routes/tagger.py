@@ -13,7 +13,7 @@ from serve_app.http.errors import InvalidRequest, TooLarge, ValidationFailed
 from serve_app.http.middleware import request_id
 from serve_app.routes.responses import TAGGER_ERRORS, WORK_ERRORS, answers
 from serve_app.schemas.tagger import Index_Response, ProcessRequest, WorkJob, WorkStatus
-from serve_app.services import Wired
+from serve_app.services import InjectedServices
 
 router = APIRouter(tags=["Tagger"])
 
@@ -39,7 +39,7 @@ async def health_check() -> dict[str, str]:
 
 
 @router.post("/process", summary="Tag images and videos", responses=TAGGER_ERRORS, openapi_extra=BODY)
-async def process(http: Request, services: Wired) -> Index_Response:
+async def process(http: Request, services: InjectedServices) -> Index_Response:
     """Return labels or counts for each document. Documents that cannot be treated are in `list_id_not_treated`."""
     request = await asyncio.to_thread(_parse, await http.body())
     return await Tagging(services, request).answer(request_id(http.scope))
@@ -68,7 +68,7 @@ def _refuse(constant: str) -> None:
 
 
 @router.get("/work/status", summary="The newest jobs of /process", responses=WORK_ERRORS)
-async def work_status(services: Wired) -> WorkStatus:
+async def work_status(services: InjectedServices) -> WorkStatus:
     """List the newest 1,000 jobs, the newest first. The answer is the same from every replica."""
     jobs = await services.models.work.jobs()
     return WorkStatus(running=sum(job.status == "running" for job in jobs), jobs=[_shown(job) for job in jobs])

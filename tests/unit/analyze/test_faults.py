@@ -24,7 +24,7 @@ from jobs.analyze import working
 from jobs.analyze.plan import Part, parts_of
 from jobs.analyze.source import SourceFile
 from jobs.analyze.working import Done
-from jobs.runtime.asking import Asker, ModelAway, Refused
+from jobs.runtime.asking import ModelCaller, ModelUnavailable, Refused
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import Answer, handles
 from testbed.replicas import raised_by_replica
@@ -182,8 +182,8 @@ async def test_a_call_of_a_hanging_model_times_out() -> None:
         calls.append(Answer(lambda: asyncio.sleep(60)))
         return calls[-1]
 
-    with pytest.raises(ModelAway, match="TimeoutError"):
-        await Asker(replace(JOBS, timeout_s=0.01, pause_s=0)).ask("Clip", hang)
+    with pytest.raises(ModelUnavailable, match="TimeoutError"):
+        await ModelCaller(replace(JOBS, timeout_s=0.01, pause_s=0)).ask("Clip", hang)
     assert len(calls) == JOBS.attempts
     assert all(call.cancelled for call in calls)
 
@@ -197,8 +197,8 @@ async def test_pauses_grow_and_end() -> None:
     async def gone() -> None:
         raise RayActorError
 
-    with pytest.raises(ModelAway):
-        await Asker(replace(JOBS, pause_s=1.0), sleep).ask("Clip", lambda: Answer(gone))
+    with pytest.raises(ModelUnavailable):
+        await ModelCaller(replace(JOBS, pause_s=1.0), sleep).ask("Clip", lambda: Answer(gone))
     for pause, middle in zip(pauses, (1, 2, 4, 8, 10), strict=True):
         assert middle / 2 <= pause <= middle * 1.5
 
@@ -212,7 +212,7 @@ async def test_a_refusal_is_not_retried() -> None:
         raise raised_by_replica(PromptTooLong("word", 77), "score", "Traceback: File /srv/x.py")
 
     with pytest.raises(Refused, match="at most 77 tokens") as refused:
-        await Asker().ask("Clip", lambda: Answer(refuse))
+        await ModelCaller().ask("Clip", lambda: Answer(refuse))
     assert calls == 1
     assert "Traceback" not in str(refused.value)
 

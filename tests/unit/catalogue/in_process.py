@@ -12,10 +12,10 @@ from PIL import Image
 from pydantic import SecretStr
 
 from deployments.catalogue.config import CatalogueConfig
-from deployments.catalogue.opened import Opener
+from deployments.catalogue.opened import CatalogueOpener
 from deployments.catalogue.preparing import CatalogueInputs, Prepared
 from deployments.catalogue.records import Result
-from deployments.catalogue.worker import CatalogueWorker, Looker, Pace
+from deployments.catalogue.worker import CatalogueWorker, Describer, Pace
 from deployments.models.tagger.answers import Tag
 from deployments.specs import model_specs
 from testbed.images import encoded
@@ -28,7 +28,7 @@ MODELS = {name: spec.takes((WEIGHTS,)) for name, spec in model_specs().items() i
 WANTED = CatalogueInputs(MODELS, gps=False, max_pixels=1_000_000)
 
 
-class Eyes(Looker):
+class Eyes(Describer):
     """Sees what ClipDouble sees. `outcomes` are raised one by one before; `wait` is awaited while it looks."""
 
     def __init__(self, *outcomes: Exception) -> None:
@@ -61,11 +61,11 @@ def config(folder: Path, max_attempts: int = 2) -> CatalogueConfig:
 
 @asynccontextmanager
 async def working(
-    folder: Path, eyes: Looker, *, pace: Pace | None = None, max_attempts: int = 2, wanted: CatalogueInputs = WANTED
+    folder: Path, eyes: Describer, *, pace: Pace | None = None, max_attempts: int = 2, wanted: CatalogueInputs = WANTED
 ) -> AsyncIterator[CatalogueWorker]:
     """A worker at work."""
     pace = pace or Pace(parallel=2, lease_s=5, poll_s=0.02, drain_s=1)
-    worker = CatalogueWorker("worker", Opener(config(folder, max_attempts)), eyes, wanted, pace)
+    worker = CatalogueWorker("worker", CatalogueOpener(config(folder, max_attempts)), eyes, wanted, pace)
     running = asyncio.create_task(worker.run())
     try:
         yield worker

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from ray.exceptions import RayActorError
 
-from deployments.catalogue.opened import Opener
+from deployments.catalogue.opened import CatalogueOpener
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.calls import JOBS
 from jobs.reembed import bring_over, run
@@ -33,7 +33,7 @@ async def test_a_change_of_weights(tmp_path: Path) -> None:
     async with client(**located(tmp_path)) as api, working(tmp_path, Eyes()):
         for colour in ("red", "green", "blue"):
             await finished(api, await uploaded(api, encoded(Image.new("RGB", (40, 30), colour), "PNG")))
-    opener = Opener(config(tmp_path))
+    opener = CatalogueOpener(config(tmp_path))
     catalogue = await opener.get()
     try:
         query = np.array([1, 1, 255], np.float32)
@@ -60,7 +60,7 @@ async def catalogue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def embedded(folder: Path, weights_id: str) -> int:
-    opener = Opener(config(folder))
+    opener = CatalogueOpener(config(folder))
     try:
         return 3 - len(await (await opener.get()).embeddings.missing(weights_id, 10))
     finally:

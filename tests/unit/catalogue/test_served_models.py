@@ -13,7 +13,7 @@ from ray.serve.exceptions import BackPressureError
 from deployments.catalogue import deployment
 from deployments.catalogue.deployment import Handles, ServedModels
 from deployments.catalogue.preparing import Prepared
-from deployments.catalogue.worker import LookerAway, LookFailed
+from deployments.catalogue.worker import DescriptionFailed, ModelsUnavailable
 from deployments.runtime.calls import CATALOGUE
 from deployments.runtime.errors import ModelFailed
 from testbed.replicas import raised_by_replica
@@ -59,18 +59,18 @@ async def test_a_replica_that_ends_is_no_attempt_of_the_image() -> None:
 
 
 async def test_three_replicas_that_end_in_a_row_are_one_attempt() -> None:
-    with pytest.raises(LookFailed, match="3 replicas of Captioner ended while they looked at the image"):
+    with pytest.raises(DescriptionFailed, match="3 replicas of Captioner ended while they looked at the image"):
         await models(Captioner(*[RayActorError()] * 3)).look(PREPARED)
 
 
 @pytest.mark.parametrize(
     ("captioner", "raised"),
     [
-        (Captioner(FULL), LookerAway),
-        (Captioner(None, there=False), LookerAway),
-        (Captioner(None), LookFailed),
-        (Captioner(raised_by_replica(ModelFailed("out of memory"))), LookFailed),
-        (Captioner(RayActorError(), FULL), LookerAway),
+        (Captioner(FULL), ModelsUnavailable),
+        (Captioner(None, there=False), ModelsUnavailable),
+        (Captioner(None), DescriptionFailed),
+        (Captioner(raised_by_replica(ModelFailed("out of memory"))), DescriptionFailed),
+        (Captioner(RayActorError(), FULL), ModelsUnavailable),
     ],
     ids=["no room", "not there", "silent", "failed", "ended and no room"],
 )

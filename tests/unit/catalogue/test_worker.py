@@ -14,12 +14,12 @@ from PIL import Image
 
 from deployments.catalogue.deployment import Cataloguer
 from deployments.catalogue.errors import CatalogueUnavailable, StoreUnavailable
-from deployments.catalogue.opened import Opener
+from deployments.catalogue.opened import CatalogueOpener
 from deployments.catalogue.preparing import prepare
 from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
 from deployments.catalogue.store.base import Store
-from deployments.catalogue.worker import AWAY_DELAY_S, LookerAway, LookFailed, Pace
+from deployments.catalogue.worker import UNAVAILABLE_DELAY_S, DescriptionFailed, ModelsUnavailable, Pace
 from testbed.images import encoded
 from testbed.replicas import replica_class
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
@@ -27,30 +27,30 @@ from tests.unit.serving.api import client
 
 
 async def test_a_failed_attempt_is_made_again(tmp_path: Path) -> None:
-    eyes = Eyes(LookFailed("Captioner failed (ModelFailed)."))
+    eyes = Eyes(DescriptionFailed("Captioner failed (ModelFailed)."))
     async with client(**located(tmp_path)) as api, working(tmp_path, eyes):
         answer = await finished(api, await uploaded(api, RED))
     assert (answer.json()["status"], answer.json()["reason"], eyes.looked) == ("processed", None, 2)
 
 
 async def test_an_image_that_never_succeeds_is_given_up_with_its_reason(tmp_path: Path) -> None:
-    eyes = Eyes(*(LookFailed(f"attempt {number}") for number in (1, 2)))
+    eyes = Eyes(*(DescriptionFailed(f"attempt {number}") for number in (1, 2)))
     async with client(**located(tmp_path)) as api, working(tmp_path, eyes):
         answer = await finished(api, await uploaded(api, RED))
     assert (answer.status_code, answer.json()["reason"], eyes.looked) == (400, "attempt 2", 2)
 
 
 async def test_a_model_that_is_away_costs_no_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert AWAY_DELAY_S > 1
-    monkeypatch.setattr("deployments.catalogue.worker.AWAY_DELAY_S", 0.05)
-    eyes = Eyes(*(LookerAway("Captioner is not there.") for _ in range(5)))
+    assert UNAVAILABLE_DELAY_S > 1
+    monkeypatch.setattr("deployments.catalogue.worker.UNAVAILABLE_DELAY_S", 0.05)
+    eyes = Eyes(*(ModelsUnavailable("Captioner is not there.") for _ in range(5)))
     async with client(**located(tmp_path)) as api, working(tmp_path, eyes, max_attempts=1):
         answer = await finished(api, await uploaded(api, RED))
     assert (answer.json()["status"], eyes.looked) == ("processed", 6)
 
 
 async def test_a_file_that_cannot_be_decoded_is_not_tried_again(tmp_path: Path) -> None:
-    opener = Opener(config(tmp_path))
+    opener = CatalogueOpener(config(tmp_path))
     image = await (await opener.get()).catalogue.add("a.png", b"no picture", Facts("PNG", 1, 1))
     await opener.close()
     eyes = Eyes()
@@ -145,7 +145,7 @@ async def test_an_image_that_is_deleted_while_its_thumbnails_are_stored_leaves_n
 
 
 async def test_a_worker_whose_database_is_away_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deployments.catalogue.worker.AWAY_DELAY_S", 3600)
+    monkeypatch.setattr("deployments.catalogue.worker.UNAVAILABLE_DELAY_S", 3600)
     (tmp_path / "folder").write_text("a file where the folder should be")
     async with asyncio.timeout(10), working(tmp_path / "folder", Eyes()) as worker:
         with pytest.raises(CatalogueUnavailable):
