@@ -25,6 +25,7 @@ from deployments.models.detector.answers import FoundObject
 from deployments.models.emotion.answers import Face
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
+from deployments.models.text.answers import TextLine
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.weights import Weights
@@ -142,6 +143,11 @@ class Captioner(Handle):
         return f"{picture.shape[1]} by {picture.shape[0]}"
 
 
+class Text(Handle):
+    def say_analyze(self, picture: Pixels) -> list[TextLine]:
+        return [TextLine("Oudegracht", 0.5, ((0.0, 0.0), (8.0, 0.0), (8.0, 4.0), (0.0, 4.0)))]
+
+
 class Detector(Handle):
     def say_analyze(self, picture: Pixels) -> list[FoundObject]:
         return [FoundObject("cat", (0.0, 0.25, 0.5, 1.0))]
@@ -161,6 +167,7 @@ def handles() -> dict[str, Any]:
         "Tagger": Tagger(hub("tagger")),
         "Captioner": Captioner(hub("captioner")),
         "Detector": Detector(hub("detector")),
+        "Text": Text(hub("text")),
     }
 
 

@@ -144,6 +144,7 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
         "tagger",
         "captioner",
         "detector",
+        "text",
         "video",
         "clusterer",
         "llm",

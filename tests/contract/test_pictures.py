@@ -1,17 +1,19 @@
-"""/v1/caption, /v1/tags and /v1/objects over HTTP: the bundled weights on drawn scenes, and what is no image."""
+"""/v1/caption, /v1/tags, /v1/objects and /v1/text over HTTP: drawn scenes, a page, a map, and bad input."""
 
 import base64
 
 import httpx
 import pytest
 
+from configs.project import PROJECT
 from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
 from testbed.doubles.images import ImageServer
-from testbed.images import png_header
+from testbed.images import encoded, png_header
 from tests.contract.pictures import JPEG, UNUSUAL, inline
+from tests.models.test_text import DUTCH, page
 
 SEED = 41
-ROUTES = ("caption", "tags", "objects")
+ROUTES = ("caption", "tags", "objects", "text")
 
 
 def ask(api: httpx.Client, route: str, data: bytes) -> httpx.Response:
@@ -30,6 +32,21 @@ def test_objects_are_found_where_they_are_drawn(api: httpx.Client) -> None:
     figures = ask_objects(api, 60, SEED)
     assert figures.accuracy >= 0.75
     assert figures.overlap >= 0.6
+
+
+def test_a_drawn_page_is_read(api: httpx.Client) -> None:
+    said = ask(api, "text", encoded(page(DUTCH), "PNG")).json()
+    assert [line["text"] for line in said["lines"]] == DUTCH
+    assert said["model"] == "rapidocr/pp-ocrv6-small"
+    analysis = {"image": inline(encoded(page(DUTCH), "PNG")), "run_text": True}
+    among = api.post("/v1/analyze", json=analysis).json()["result"]["text"]
+    assert among == {"model": said["model"], "lines": said["lines"]}
+
+
+def test_the_names_on_a_street_map_are_read(api: httpx.Client) -> None:
+    lines = ask(api, "text", (PROJECT / "examples" / "street_map.jpg").read_bytes()).json()["lines"]
+    assert len(lines) >= 3
+    assert all(0 <= x <= 436 and 0 <= y <= 315 for line in lines for x, y in line["quadrilateral"])
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -44,6 +44,8 @@ def test_every_analysis_has_its_columns(photos: Path, tmp_path: Path) -> None:
         "caption": "40 by 30", "caption_weights": "test/captioner", "caption_bundled": False,
         "objects": [{"label": "cat", "left": 0.0, "top": 0.25, "right": 0.5, "bottom": 1.0}],
         "objects_weights": "test/detector", "objects_bundled": False,
+        "text_lines": [{"text": "Oudegracht", "confidence": 0.5, "quadrilateral": [{"x": x, "y": y} for x, y in ((0, 0), (8, 0), (8, 4), (0, 4))]}],
+        "text_weights": "test/text", "text_bundled": False,
         "classification": "aerial_satellite", "classification_confidence": pytest.approx(1, abs=1e-3), "is_map_or_aerial": True,
         "probability_maps": pytest.approx(0, abs=1e-3), "probability_aerial_satellite": pytest.approx(1, abs=1e-3),
         "probability_miscellaneous": pytest.approx(0, abs=1e-3), "classification_weights": "test/clip", "classification_bundled": True,

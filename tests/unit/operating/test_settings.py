@@ -189,14 +189,14 @@ def test_a_new_model_is_found_by_its_folder(tmp_path: Path) -> None:
         ignored = shutil.ignore_patterns("bundled", "__pycache__")
         shutil.copytree(PROJECT / package, tmp_path / package, ignore=ignored)
     shutil.copy(PROJECT / "serve_config.yaml", tmp_path)
-    text = tmp_path / "deployments" / "models" / "text"
-    text.mkdir()
-    (text / "__init__.py").touch()
-    (text / "settings.py").write_text(NEW_MODEL)
-    environment = {"PATH": os.environ["PATH"], "TEXT_MAX_SIDE": "8"}
+    sound = tmp_path / "deployments" / "models" / "sound"
+    sound.mkdir()
+    (sound / "__init__.py").touch()
+    (sound / "settings.py").write_text(NEW_MODEL)
+    environment = {"PATH": os.environ["PATH"], "SOUND_MAX_S": "8"}
     command = [sys.executable, "-m", "configs"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "TEXT_MAX_SIDE=8\n"
+    assert done.stdout == "SOUND_MAX_S=8\n"
 
 
 NEW_MODEL = """
@@ -205,11 +205,11 @@ from pydantic import Field
 from configs.settings.base import ModelGroup
 
 
-class TextSettings(ModelGroup):
-    name = "text"
+class SoundSettings(ModelGroup):
+    name = "sound"
 
-    enabled: bool = Field(True, description="Off: no Text deployment.")
-    max_side: int = Field(4, description="Pixels.")
+    enabled: bool = Field(True, description="Off: no Sound deployment.")
+    max_s: int = Field(4, description="Seconds.")
 """
 
 

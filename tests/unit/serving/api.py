@@ -19,6 +19,7 @@ from deployments.models.emotion.answers import Face
 from deployments.models.llm.assessment import LlmAnswer, LlmPhotoAnalysis, LlmQuestion
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.tagger.answers import Tag
+from deployments.models.text.answers import TextLine
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec
 from deployments.runtime.weights import Weights
@@ -208,6 +209,7 @@ class LlmDouble(Scripted, LlmClient):
 
 
 CUP, TABLE = FoundObject("cup", (0.25, 0.5, 0.75, 1.0)), FoundObject("table", (0.0, 0.5, 1.0, 1.0))
+LINE = TextLine("Oudegracht", 0.75, ((1.0, 2.0), (31.0, 2.0), (31.0, 12.0), (1.0, 12.0)))
 HAPPY = Face("happy", {"happy": 90.0, "sad": 10.0}, 0.9, {"x": 1, "y": 2, "w": 30, "h": 40})
 
 
@@ -233,6 +235,7 @@ class Doubles(Models):
             AnalyzerDouble("Emotion", "deepface", figures=[HAPPY]),
             AnalyzerDouble("Tagger", "tagger", figures=[Tag("espresso", 0.75), Tag("cup", 0.125)]),
             AnalyzerDouble("Captioner", "captioner", figures="a cup on a table"),
+            AnalyzerDouble("Text", "text", figures=[LINE]),
             DetectorDouble("Detector", "detector", figures=[TABLE, CUP, CUP]),
             VideoDouble(),
             ClustererDouble(),
@@ -258,6 +261,10 @@ class Doubles(Models):
     @property
     def emotion(self) -> AnalyzerDouble:
         return cast("AnalyzerDouble", self["Emotion"])
+
+    @property
+    def text(self) -> AnalyzerDouble:
+        return cast("AnalyzerDouble", self["Text"])
 
     @property
     def captioner(self) -> AnalyzerDouble:

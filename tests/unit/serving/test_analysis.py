@@ -377,7 +377,8 @@ async def test_health_names_every_model_and_is_degraded_without_one() -> None:
         models.quality.state = away  # type: ignore[method-assign]
         part = await api.get("/health")
     assert names == {
-        "clip", "blur", "pyiqa_brisque", "deepface", "tagger", "captioner", "detector", "video", "clusterer", "llm",
+        "clip", "blur", "pyiqa_brisque", "deepface", "tagger", "captioner", "detector", "text", "video", "clusterer",
+        "llm",
     }  # fmt: skip
     assert whole["status"] == "ok"
     assert (part.status_code, part.json()["status"]) == (200, "degraded")

@@ -1,4 +1,4 @@
-"""/v1/caption, /v1/tags, /v1/objects and their flags in /v1/analyze, over doubles."""
+"""/v1/caption, /v1/tags, /v1/objects, /v1/text and their flags in /v1/analyze, with doubles."""
 
 import base64
 from typing import Any
@@ -25,10 +25,12 @@ OBJECTS = {
     ],
     "counts": {"cup": 2, "table": 1},
 }
+LINES = [{"text": "Oudegracht", "confidence": 0.75, "quadrilateral": [[1, 2], [31, 2], [31, 12], [1, 12]]}]
 ANSWERS: dict[str, dict[str, Any]] = {
     "caption": {"model": "test/captioner", **SEEN, "caption": "a cup on a table"},
     "tags": {"model": "test/tagger", **SEEN, "tags": TAGS},
     "objects": {"model": "test/detector", **SEEN, **OBJECTS},
+    "text": {"model": "test/text", **SEEN, "lines": LINES},
 }
 
 
@@ -50,13 +52,14 @@ async def test_the_number_of_labels_is_passed_to_the_model() -> None:
     assert [answer.status_code for answer in refused] == [422] * 3
 
 
-async def test_an_analysis_says_all_three() -> None:
+async def test_an_analysis_contains_every_requested_answer() -> None:
     flags = {f"run_{name}": name in ANSWERS for name in ("blur", "quality", "emotion", "embedding", *ANSWERS)}
     async with client() as api:
         result = (await api.post("/v1/analyze", json={"image": IMAGE} | flags)).json()["result"]
     assert result["caption"] == {"model": "test/captioner", "text": "a cup on a table"}
     assert result["tags"] == {"model": "test/tagger", "tags": TAGS}
     assert result["objects"] == {"model": "test/detector", **OBJECTS}
+    assert result["text"] == {"model": "test/text", "lines": LINES}
     assert result["error"] is None
 
 
@@ -91,8 +94,10 @@ async def test_files_that_are_not_images_are_refused(route: str, image: dict[str
     assert answer.json().keys() == {"error", "message", "detail"}
 
 
-@pytest.mark.parametrize(("route", "name"), [("caption", "captioner"), ("tags", "tagger"), ("objects", "detector")])
-async def test_a_model_that_is_off_says_so(route: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("route", "name"), [("caption", "captioner"), ("tags", "tagger"), ("objects", "detector"), ("text", "text")]
+)
+async def test_a_switched_off_model_is_reported(route: str, name: str) -> None:
     models = Doubles()
     getattr(models, name).models = ()
     async with client(models=models) as api:

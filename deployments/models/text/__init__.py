@@ -1,0 +1,1 @@
+"""Text in pictures: lines with their positions, by PP-OCRv6."""
