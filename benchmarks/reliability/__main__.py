@@ -1,9 +1,12 @@
-"""Panoptes under faults, over time, and beyond its capacity.
+"""Panoptes under faults, over time, beyond its capacity, and under attack.
 
     python -m benchmarks.reliability                      every fault
     python -m benchmarks.reliability --only model node    some of them
     python -m benchmarks.reliability --soak 20            mixed load for 20 minutes, memory before and after
     python -m benchmarks.reliability --overload           ten times its capacity
+    python -m benchmarks.reliability --hostile            bodies that are made to cost much
+    python -m benchmarks.reliability --slow               clients that keep connections
+    python -m benchmarks.reliability --fuzz 3000          wrong requests to every route
 
 Each prints its section; `--write` also puts it into benchmarks/RESULTS.md. A fault takes one to four minutes.
 """
@@ -14,11 +17,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from benchmarks import cli, report
-from benchmarks.reliability import tables
+from benchmarks.reliability import attack_tables, tables
 from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, application, wait_until_whole
+from benchmarks.reliability.fuzz import fuzz
+from benchmarks.reliability.hostile import hostile
 from benchmarks.reliability.measuring import measure
 from benchmarks.reliability.nodes import cluster
 from benchmarks.reliability.overload import overload
+from benchmarks.reliability.slow import slow
 from benchmarks.reliability.soak import soak
 from benchmarks.sections.run import clip_environment
 from testbed.checkpoints import HF_HOME, make_clip
@@ -34,6 +40,12 @@ def main() -> None:
     elif options.overload:
         make_clip(HF_HOME)
         name, section = "overload", tables.overload(overload(clip_environment()))
+    elif options.hostile:
+        name, section = "hostile", attack_tables.hostile(list(hostile()))
+    elif options.slow:
+        name, section = "slow", attack_tables.slow(list(slow()))
+    elif options.fuzz:
+        name, section = "fuzz", attack_tables.fuzzed(fuzz(options.fuzz, options.seed), options.seed)
     else:
         rows = list(_faults(options.only, options.clients))
         name, section = "faults", tables.faults(rows, options.clients)
@@ -49,6 +61,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=16, help="number of clients (default: 16)")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="instead of faults: mixed load for so long")
     parser.add_argument("--overload", action="store_true", help="instead of faults: ten times the capacity")
+    parser.add_argument("--hostile", action="store_true", help="instead of faults: hostile bodies")
+    parser.add_argument("--slow", action="store_true", help="instead of faults: slow clients")
+    parser.add_argument("--fuzz", type=int, metavar="REQUESTS", help="instead of faults: so many wrong requests")
+    parser.add_argument("--seed", type=int, default=1, help="of --fuzz: the same seed gives the same requests")
     parser.add_argument("--write", action="store_true", help="put the section into RESULTS.md")
     options = parser.parse_args()
     if options.write and options.only != every:
