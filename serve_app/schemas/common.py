@@ -4,7 +4,9 @@ import base64
 import binascii
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from deployments.runtime.requests import RequestModel
 
 
 class ErrorBody(BaseModel):
@@ -21,10 +23,8 @@ class TextError(BaseModel):
     error: str = Field(examples=["No image file selected"])
 
 
-class ImageInput(BaseModel):
+class ImageInput(RequestModel):
     """A single image: exactly one of `url` and `data`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = Field(None, min_length=1, description="Publicly reachable http(s) URL of the image.")
     data: str | None = Field(None, description="The image's bytes in standard base64, without a data-URI prefix.")
