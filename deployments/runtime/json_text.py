@@ -24,6 +24,7 @@ MOST_VALUES = 200_000
 QUOTES_A_VALUE = 5  # a key and a value have four, and some may be escaped
 MOST_DIGITS = 1000
 
+NOT_UTF8 = "the text is not UTF-8: send JSON in UTF-8"
 BACKSLASH = ord("\\")
 _COLON = re.compile(rb"[ \t\r\n]*+:")
 
@@ -40,13 +41,16 @@ class JsonTooLarge(ValueError):
     """A text has too many values or is too long in a place; the message says what to do."""
 
 
-def parse_json(body: bytearray, most_values: int = MOST_VALUES, most_outline: int = MOST_OUTLINE) -> Any:
+def parse_json(
+    body: bytearray, most_values: int = MOST_VALUES, most_outline: int = MOST_OUTLINE, *, half_characters: bool = False
+) -> Any:
     """The value of a JSON text in UTF-8, UTF-16 or UTF-32. Call it in a thread unless the text is SMALL.
 
     Args:
         body: the text; not to be used afterwards.
         most_values: the most values that it may have, about; lists and objects count as well.
         most_outline: the most bytes that it may have beside its long strings.
+        half_characters: accept texts with lone surrogates, which UTF-8 cannot encode.
 
     Raises:
         InvalidJson: it is not JSON. NaN, Infinity, numbers that are infinite as floats and numbers of over
@@ -55,24 +59,29 @@ def parse_json(body: bytearray, most_values: int = MOST_VALUES, most_outline: in
     """
     body = _as_utf8(body)
     if len(body) <= SMALL:
-        return _load(body, _Numbers("", []))
-    outline = _outline(body, most_values, most_outline)
-    return _load(outline.text, _Numbers(outline.mark, [_read_string(body, *place) for place in outline.strings]))
+        value = _load(body, _Numbers("", []))
+    else:
+        outline = _outline(body, most_values, most_outline)
+        strings = [_read_string(body, *place) for place in outline.strings]
+        value = _load(outline.text, _Numbers(outline.mark, strings))
+    if not half_characters and (b"\\ud" in body or b"\\uD" in body):
+        _check_characters(value)
+    return value
 
 
 def _as_utf8(body: bytearray) -> bytearray:
-    encoding = json.detect_encoding(body[:4])  # type: ignore[arg-type] # it takes a bytearray, too
+    encoding = json.detect_encoding(body[:4])
     if encoding == "utf-8":
         return body
     if encoding == "utf-8-sig":
         del body[: len(codecs.BOM_UTF8)]
         return body
-    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    decoder = codecs.getincrementaldecoder(encoding)()
     recoded = bytearray()
     try:
         for start in range(0, len(body), SLICE):
             piece = decoder.decode(body[start : start + SLICE], start + SLICE >= len(body))
-            recoded += piece.encode("utf-8", "surrogatepass")
+            recoded += piece.encode()
     except UnicodeDecodeError:
         raise InvalidJson(f"the text is not {encoding.upper()}: send JSON in UTF-8") from None
     return recoded
@@ -112,7 +121,7 @@ def _check_digits(text: str) -> None:
 def _load(text: bytearray, numbers: _Numbers) -> Any:
     try:
         return json.loads(
-            text.decode("utf-8", "surrogatepass"),
+            text.decode(),
             parse_float=numbers.real,
             parse_int=numbers.whole,
             parse_constant=numbers.constant,
@@ -120,9 +129,26 @@ def _load(text: bytearray, numbers: _Numbers) -> Any:
     except json.JSONDecodeError as error:
         raise InvalidJson(error.msg, None if numbers.strings else error.pos) from None
     except UnicodeDecodeError:
-        raise InvalidJson("the text is not UTF-8: send JSON in UTF-8") from None
+        raise InvalidJson(NOT_UTF8) from None
     except RecursionError:
         raise InvalidJson("the values are nested too deeply: send a flatter request") from None
+
+
+def _check_characters(value: object) -> None:
+    """Raise InvalidJson for a text with a lone surrogate, which JSON can write as an escape."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.keys()
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+        elif isinstance(one, str) and not one.isascii():
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise InvalidJson("a text has half of a character (a lone surrogate): send Unicode text") from None
 
 
 @dataclass(frozen=True)
@@ -204,7 +230,10 @@ def _backslashes(body: bytearray, start: int, end: int) -> int:
 def _read_string(body: bytearray, start: int, end: int) -> str:
     """The value of a string. One of over SLICE bytes is read slice by slice, and must be ASCII: a file in base64."""
     if end - start <= SLICE:
-        return _unescaped(body[start:end].decode("utf-8", "surrogatepass"))
+        try:
+            return _unescaped(body[start:end].decode())
+        except UnicodeDecodeError:
+            raise InvalidJson(NOT_UTF8) from None
     if body.find(b"\\", start, end) < 0:
         if np.frombuffer(body, np.uint8, end - start, start).min() < ord(" "):
             raise InvalidJson("a string has a control character: send it escaped")

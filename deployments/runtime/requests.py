@@ -32,7 +32,7 @@ class RequestModel(BaseModel):
 @cache
 def _names(model: type[BaseModel]) -> dict[str, bool]:
     """The names that a model's fields have in JSON, each with whether the field is required."""
-    names = {}
+    names: dict[str, bool] = {}
     for name, field in model.model_fields.items():
         alias = field.validation_alias
         choices = alias.choices if isinstance(alias, AliasChoices) else [alias or name]
@@ -48,3 +48,4 @@ def _not_a_boolean(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_not_a_boolean)]
+Real = Annotated[float, BeforeValidator(_not_a_boolean)]

@@ -229,14 +229,19 @@ def _in_family(body: dict[str, Any], scope: Scope, status: int, keeps_its_form: 
 
 def invalid(problems: Sequence[Mapping[str, Any]], kind: type[ValidationFailed] = ValidationFailed) -> ValidationFailed:
     """The error for problems as pydantic lists them: it names the first, and has the first few as its facts."""
-    shown = [
-        {"loc": [_place(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
-        for one in problems[:MOST_PROBLEMS]
-    ]
+    shown = shown_problems(problems)
     where = ".".join(str(part) for part in shown[0]["loc"])
     more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
     message = f"The request is not valid: {where}: {shown[0]['msg']}{more}. See /docs for what this route takes."
     return kind(message, detail=shown)
+
+
+def shown_problems(problems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The first few problems as they are shown to a client: `loc`, `msg` and `type`, each of a bounded length."""
+    return [
+        {"loc": [_place(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
+        for one in problems[:MOST_PROBLEMS]
+    ]
 
 
 def _place(part: str | int) -> str | int:

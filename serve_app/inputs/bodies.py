@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -29,7 +29,7 @@ class JsonRoute(APIRoute):
         handler = super().get_route_handler()
         if self.body_field is None:
             return handler
-        adapter: TypeAdapter[Any] = TypeAdapter(self.body_field.field_info.annotation)
+        adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", self.body_field.field_info.annotation))
 
         async def handle(request: Request) -> Response:
             body = await read_body(request, as_json=True)
@@ -84,21 +84,24 @@ def _check_type(content_type: str) -> None:
     raise UnsupportedMediaType(f"The Content-Type is {kind[:100]!r}, and this route takes JSON: {ADD_THE_HEADER}.")
 
 
-async def parsed(body: bytearray, adapter: TypeAdapter[Model]) -> Model:
-    """The model that a body in JSON describes. Empties the body of a large request to free its memory.
+async def parsed(body: bytearray, adapter: TypeAdapter[Model], *, half_characters: bool = False) -> Model:
+    """The model that a body in JSON describes. Empties the body, to free its memory.
+
+    Args:
+        half_characters: accept texts with lone surrogates, which cannot be returned.
 
     Raises:
         NotJson, ValidationFailed: the body is not JSON, or not valid.
         TooLarge: it is over the limits of `parse_json`.
     """
     if len(body) <= SMALL:
-        return _parse(body, adapter)
-    return await asyncio.get_running_loop().run_in_executor(_parser, _parse, body, adapter)
+        return _parse(body, adapter, half_characters)
+    return await asyncio.get_running_loop().run_in_executor(_parser, _parse, body, adapter, half_characters)
 
 
-def _parse(body: bytearray, adapter: TypeAdapter[Model]) -> Model:
+def _parse(body: bytearray, adapter: TypeAdapter[Model], half_characters: bool) -> Model:
     try:
-        value = parse_json(body)
+        value = parse_json(body, half_characters=half_characters)
     except InvalidJson as error:
         place = ("body",) if error.position is None else ("body", error.position)
         problem = {"loc": place, "msg": f"JSON decode error: {error}", "type": "json_invalid"}

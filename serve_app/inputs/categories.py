@@ -57,14 +57,7 @@ def _from_json(name: str, data: bytes) -> list[str]:
     items = value.get("categories") if isinstance(value, dict) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise broken
-    if any(_has_lone_surrogate(item) for item in items):
-        raise InvalidRequest(f"Invalid json file, a category in {name} is not Unicode text")
     return items
-
-
-def _has_lone_surrogate(text: str) -> bool:
-    """Whether a text cannot be encoded as UTF-8; JSON can write such a text as an escape."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _from_csv(name: str, text: str) -> list[str]:

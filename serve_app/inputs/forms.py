@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from serve_app.http.errors import InvalidRequest, OutOfSpace, TooLarge
 
+SPOOLED = 128 * 1024  # bytes of a file that is kept in memory
 MOST_FIELDS = 10  # beside the files
 
 # A form with one `file`, for a route's `openapi_extra`.
@@ -30,9 +31,9 @@ ONE_FILE = {
 
 
 class _Parser(MultiPartParser):
-    """Starlette's parser. A file is kept in memory up to this size; a request may have a thousand."""
+    """Starlette's parser. Files are spooled to disk early: a request may have a thousand."""
 
-    spool_max_size = 128 * 1024
+    spool_max_size = SPOOLED
 
 
 @asynccontextmanager

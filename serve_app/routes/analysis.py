@@ -110,9 +110,8 @@ async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> A
 )
 async def cluster(request: Request, services: InjectedServices) -> Response:
     """Cluster embeddings with DBSCAN by cosine distance; image_ids come back with their cluster, noise with −1."""
-    # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON, too much for the event loop here.
-    services.models.clusterer.announce()
-    return Response(await services.models.clusterer.cluster(await request.body()), media_type="application/json")
+    # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON.
+    return Response(await services.models.clusterer.cluster(request.stream()), media_type="application/json")
 
 
 @router.post(

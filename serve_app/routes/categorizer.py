@@ -1,6 +1,7 @@
 """Family B: sort images into categories, and find the best image for each category."""
 
 import asyncio
+import mmap
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from configs.prompts import load_prompts
 from serve_app.features.video import best_frames
 from serve_app.http.errors import InvalidImage, InvalidRequest, TooLarge
 from serve_app.inputs.categories import MOST_BYTES, category_lengths, parse_categories
-from serve_app.inputs.forms import open_form
+from serve_app.inputs.forms import SPOOLED, open_form
 from serve_app.inputs.images import Decoded
 from serve_app.page.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
@@ -117,11 +118,14 @@ def _video_file(form: FormData) -> UploadFile:
     return file
 
 
-async def _read_video(file: UploadFile, services: Services) -> bytes:
-    data = await file.read()
-    if len(data) > services.settings.video.max_bytes:
+async def _read_video(file: UploadFile, services: Services) -> bytes | mmap.mmap:
+    """The bytes of a video; those of a large one stay in its file on disk."""
+    size = file.size or 0
+    if size > services.settings.video.max_bytes:
         raise TooLarge(f"A video may have at most {services.settings.video.max_mb:g} MB: send a smaller one.")
-    return data
+    if size <= SPOOLED:
+        return await file.read()
+    return mmap.mmap(file.file.fileno(), size, access=mmap.ACCESS_READ)
 
 
 @router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse, responses=KEY_ERRORS)

@@ -42,7 +42,7 @@ async def process(http: Request, services: InjectedServices) -> Index_Response:
     """Return labels or counts for each document. Documents that cannot be treated are in `list_id_not_treated`."""
     # JSON whatever the Content-Type says, as the clients of the earlier tagger expect.
     try:
-        request = await parsed(await read_body(http), REQUEST)
+        request = await parsed(await read_body(http), REQUEST, half_characters=True)
     except NotJson as error:
         raise InvalidRequest(f'{error.message} Send {{"documents": […], "num_labels": 5}}.') from None
     return await Tagging(services, request).answer(request_id(http.scope))
