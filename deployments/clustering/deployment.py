@@ -178,7 +178,7 @@ class Clusterer:
     def _compute(self, job: "_Job") -> bytes:
         try:
             with self._metrics.batch(1):
-                return self._cluster(b"".join(map(memoryview, job.pieces)), job.is_gone)
+                return self._cluster(b"".join([memoryview(piece) for piece in job.pieces]), job.is_gone)
         except (InvalidClustering, Cancelled):
             raise
         except Exception as error:
