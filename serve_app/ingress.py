@@ -12,11 +12,11 @@ from configs.settings import Settings
 from deployments.runtime.spec import Deployed
 from serve_app.clients.models import Models
 from serve_app.http import errors
+from serve_app.http.bodies import BodyMiddleware
 from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.http.security import (
     DOCS_FOLDER,
     ApiKeyMiddleware,
-    BodyLimitMiddleware,
     ConcurrencyMiddleware,
     RateLimiter,
     RateLimitMiddleware,
@@ -55,7 +55,7 @@ def make_api(services: Services) -> FastAPI:
     # The last one added is the outermost. A request passes ids, key, rate limit, concurrency, body size and deadline.
     by_route = {"/video": settings.video.timeout_s, "/process": settings.tagging.timeout_s}
     api.add_middleware(DeadlineMiddleware, seconds=settings.ingress.request_timeout_s, by_route=by_route)
-    api.add_middleware(BodyLimitMiddleware, settings=settings)
+    api.add_middleware(BodyMiddleware, settings=settings)
     api.add_middleware(ConcurrencyMiddleware, most=settings.ingress.max_concurrent_requests)
     if settings.rate_limit.enabled:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)

@@ -222,6 +222,13 @@ class Limits(Group):
         alias="MAX_BATCH_MB",
         description="Largest request of /v1/analyze/batch or /process, in megabytes of JSON.",
     )
+    max_bodies_mb: float = Field(
+        1000,
+        gt=0,
+        le=100_000,
+        alias="MAX_BODIES_MB",
+        description="Most megabytes of bodies at a time in an ingress replica, in memory or spooled to disk.",
+    )
     max_files: int = Field(1000, ge=1, le=10_000, alias="MAX_FILES", description="Most files in one request.")
     max_categories: int = Field(
         1000, ge=1, le=10_000, alias="MAX_CATEGORIES", description="Most categories or labels in one request."
@@ -234,6 +241,8 @@ class Limits(Group):
     def _request_holds_an_image(self) -> Self:
         if self.max_request_mb < self.max_image_mb:
             raise ValueError("MAX_REQUEST_MB must be at least MAX_IMAGE_MB")
+        if self.max_bodies_mb < max(self.max_request_mb, self.max_batch_mb, self.max_image_mb * 4 / 3):
+            raise ValueError("MAX_BODIES_MB must be at least MAX_REQUEST_MB, MAX_BATCH_MB and 4/3 of MAX_IMAGE_MB")
         return self
 
     @property
@@ -247,6 +256,10 @@ class Limits(Group):
     @property
     def max_request_bytes(self) -> int:
         return int(self.max_request_mb * MEGABYTE)
+
+    @property
+    def max_bodies_bytes(self) -> int:
+        return int(self.max_bodies_mb * MEGABYTE)
 
     @property
     def max_pixels(self) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from ray import serve
 
@@ -24,29 +25,32 @@ from deployments.clustering.dbscan import Cancelled, Floats, dbscan, has_directi
 from deployments.clustering.spec import CLUSTERER
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
+from deployments.runtime.json_text import InvalidJson, JsonTooLarge, parse_json
 from deployments.runtime.metrics import ModelMetrics
+from deployments.runtime.requests import Real, RequestModel, Whole
 from deployments.runtime.worker import ModelStatus
 
 logger = logging.getLogger("ray.serve.panoptes.clusterer")
 
-MOST_PROBLEMS = 20
+MOST_PROBLEMS = 10
 PROBE = b'{"embeddings": [[1, 0], [1, 0.1]], "image_ids": ["a", "b"]}'
 
 # Limits on the text that is parsed into Python objects: one vector, and everything beside the vectors.
 LONGEST_ROW = 1 << 20  # bytes
 BYTES_AN_ID = 512
 BYTES_BESIDE = 4096
+VALUES_AN_ID = 2
+VALUES_BESIDE = 1000
 
 Stop = Callable[[], bool]
 
 _EXAMPLE_IDS: list[JsonValue] = ["photo_001", "photo_002", "photo_003"]
 
 
-class ClusterRequest(BaseModel):
+class ClusterRequest(RequestModel):
     """Vectors, their ids in the same order, and how dense a cluster is."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -65,8 +69,8 @@ class ClusterRequest(BaseModel):
     image_ids: list[str] = Field(
         min_length=2, fail_fast=True, description="The id of each vector, in the same order; returned unchanged."
     )
-    eps: float = Field(0.35, ge=0.01, le=2.0, description="Images up to this cosine distance apart are neighbours.")
-    min_samples: int = Field(
+    eps: Real = Field(0.35, ge=0.01, le=2.0, description="Images up to this cosine distance apart are neighbours.")
+    min_samples: Whole = Field(
         2, ge=1, le=50, description="An image with at least this many neighbours, itself included, is a core point."
     )
 
@@ -143,8 +147,8 @@ class Clusterer:
         self._cluster(PROBE)
         self._load_time_ms = (time.perf_counter() - started) * 1000
 
-    async def cluster(self, body: bytes) -> bytes:
-        """Cluster the vectors of a request: the JSON of a ClusterRequest -> the JSON of a ClusterResponse.
+    async def cluster(self, *pieces: bytes | NDArray[np.uint8]) -> bytes:
+        """Cluster the vectors of a request: the JSON of a ClusterRequest, in pieces -> the JSON of a ClusterResponse.
 
         Raises:
             InvalidClustering: the request is not valid.
@@ -152,7 +156,7 @@ class Clusterer:
         """
         gone = threading.Event()
         try:
-            (answer,) = await self._batcher.submit([_Job(body, gone.is_set)])
+            (answer,) = await self._batcher.submit([_Job(pieces, gone.is_set)])
         finally:
             gone.set()  # stops the computation when the caller has been cancelled
         return answer
@@ -174,7 +178,7 @@ class Clusterer:
     def _compute(self, job: "_Job") -> bytes:
         try:
             with self._metrics.batch(1):
-                return self._cluster(job.body, job.is_gone)
+                return self._cluster(b"".join([memoryview(piece) for piece in job.pieces]), job.is_gone)
         except (InvalidClustering, Cancelled):
             raise
         except Exception as error:
@@ -194,7 +198,7 @@ class Clusterer:
 
 @dataclass(frozen=True)
 class _Job:
-    body: bytes
+    pieces: tuple[bytes | NDArray[np.uint8], ...]
     is_gone: Stop
 
 
@@ -207,7 +211,12 @@ def parse(body: bytes, most: int, stop: Stop | None = None) -> Vectors:
     """
     rest, rows = _cut(body, most, stop)
     try:
-        request = ClusterRequest.model_validate_json(rest)
+        values = parse_json(bytearray(rest), VALUES_AN_ID * most + VALUES_BESIDE, _room(most))
+        request = ClusterRequest.model_validate(values)
+    except InvalidJson as error:
+        raise InvalidClustering([_problem("json_invalid", f"Invalid JSON: {error}")]) from error
+    except JsonTooLarge as error:
+        raise InvalidClustering([_problem("too_long", str(error))]) from error
     except ValidationError as error:
         raise InvalidClustering(_problems(error)) from error
     if rows is None:
@@ -273,9 +282,14 @@ class _Rows:
     end: int
 
 
+def _room(most: int) -> int:
+    """How many bytes a request of so many vectors may have beside them."""
+    return most * BYTES_AN_ID + BYTES_BESIDE
+
+
 def _cut(body: bytes, most: int, stop: Stop | None) -> tuple[bytes, _Rows | None]:
     """The body with a placeholder for its embeddings, and the embeddings; None if it has no such array."""
-    room = most * BYTES_AN_ID + BYTES_BESIDE
+    room = _room(most)
     kept: list[bytes] = []
     rows: _Rows | None = None
     position = kept_to = cut = 0

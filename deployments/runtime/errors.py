@@ -35,7 +35,7 @@ class PromptTooLong(ModelError):
 
 
 class InvalidClustering(ModelError):
-    """A request is not valid. `problems` lists at most 20 problems as FastAPI does: `loc`, `msg`, `type`."""
+    """A request is not valid. `problems` lists at most 10 problems as FastAPI does: `loc`, `msg`, `type`."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__(problems)

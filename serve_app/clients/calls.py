@@ -71,7 +71,8 @@ def ours(error: Exception) -> Exception:
     if isinstance(cause, BackPressureError):
         return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
     if isinstance(cause, InvalidClustering):
-        return errors.ValidationFailed(str(cause), detail=cause.problems)
+        problems = errors.shown_problems(cause.problems)
+        return errors.ValidationFailed(problems[0]["msg"], detail=problems)
     if isinstance(cause, LlmProviderFailed):
         return errors.LlmFailed(str(cause), retry_after_s=cause.retry_after_s)
     for theirs, known in OUR_ERRORS.items():

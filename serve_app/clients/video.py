@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from mmap import mmap
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class VideoClient(ModelClient):
     """Frames of videos; a video is handed over once, by `put`."""
 
-    async def put(self, data: bytes) -> Any:
+    async def put(self, data: bytes | mmap) -> Any:
         """Put a video into the object store; returns the reference that `frames` and `frame_jpegs` take."""
         return await asyncio.to_thread(ray.put, np.frombuffer(data, np.uint8))
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from contextlib import aclosing
 from dataclasses import dataclass
+from mmap import mmap
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class BestFrame:
         return f"frame_{self.timestamp_s:010.3f}s.jpg"
 
 
-async def best_frames(services: Services, data: bytes, categories: list[str]) -> dict[str, BestFrame]:
+async def best_frames(services: Services, data: bytes | mmap, categories: list[str]) -> dict[str, BestFrame]:
     """The frame that fits each category best.
 
     Raises:

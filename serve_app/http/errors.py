@@ -14,7 +14,9 @@ PanoptesError                    500 internal_error
 ├── TooLarge                     413 payload_too_large
 │   ├── ImageTooLarge            413 image_too_large
 │   └── VideoTooLarge            413 video_too_long
+├── UnsupportedMediaType         415 unsupported_media_type
 ├── ValidationFailed             422 validation_error
+│   └── NotJson                  422 validation_error
 ├── LlmUnknown                   422 llm_unknown
 ├── LlmUnparsable                422 llm_unparsable
 ├── RateLimited                  429 rate_limited         Retry-After
@@ -32,10 +34,10 @@ PanoptesError                    500 internal_error
     └── ModelDisabled            503 model_disabled
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -113,8 +115,16 @@ class VideoTooLarge(TooLarge):
     code = "video_too_long"
 
 
+class UnsupportedMediaType(PanoptesError):
+    code, status = "unsupported_media_type", 415
+
+
 class ValidationFailed(PanoptesError):
     code, status = "validation_error", 422
+
+
+class NotJson(ValidationFailed):
+    """A body is not JSON."""
 
 
 class LlmUnknown(PanoptesError):
@@ -177,7 +187,8 @@ class ModelDisabled(Unavailable):
     code = "model_disabled"
 
 
-MOST_PROBLEMS = 20  # listed in the `detail` of a validation error; the message names the first
+MOST_PROBLEMS = 10  # listed in the `detail` of a validation error; the message names the first
+LONGEST_TEXT = 300  # characters of a message or a name in it
 
 # Clients of the categorizer and the catalogue read only {"error": text}.
 TEXT_ONLY_ROUTES = ("/categorize", "/image", "/video", "/api/")
@@ -216,16 +227,36 @@ def _in_family(body: dict[str, Any], scope: Scope, status: int, keeps_its_form: 
     return body
 
 
-def _validation_error(request: Request, invalid: Exception) -> Response:
-    assert isinstance(invalid, RequestValidationError)  # noqa: S101 - registered for this type alone
-    problems = [
-        {"loc": list(problem["loc"]), "msg": problem["msg"], "type": problem["type"]}
-        for problem in invalid.errors()[:MOST_PROBLEMS]
+def invalid(problems: Sequence[Mapping[str, Any]], kind: type[ValidationFailed] = ValidationFailed) -> ValidationFailed:
+    """The error for problems as pydantic lists them: it names the first, and has the first few as its facts."""
+    shown = shown_problems(problems)
+    where = ".".join(str(part) for part in shown[0]["loc"])
+    more = f" ({len(problems)} problems in all)" if len(problems) > 1 else ""
+    message = f"The request is not valid: {where}: {shown[0]['msg']}{more}. See /docs for what this route takes."
+    return kind(message, detail=shown)
+
+
+def shown_problems(problems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The first few problems as they are shown to a client: `loc`, `msg` and `type`, each of a bounded length."""
+    return [
+        {"loc": [_place(part) for part in one["loc"]], "msg": _shortened(one["msg"]), "type": one["type"]}
+        for one in problems[:MOST_PROBLEMS]
     ]
-    first = problems[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = f"The request is not valid: {where}: {first['msg']}. See /docs for what this route takes."
-    return render(ValidationFailed(message, detail=jsonable_encoder(problems)), request.scope)
+
+
+def _place(part: str | int) -> str | int:
+    return part if isinstance(part, int) else _shortened(part)
+
+
+def _shortened(text: str) -> str:
+    """A text of at most LONGEST_TEXT characters that UTF-8 can encode; a name in a request may be any."""
+    cut = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return cut.encode("utf-8", "backslashreplace").decode()
+
+
+def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type alone
+    return render(invalid(error.errors()), request.scope)
 
 
 def _http_error(request: Request, error: Exception) -> Response:

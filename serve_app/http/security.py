@@ -1,7 +1,4 @@
-"""ASGI middleware that refuses requests early: API key, rate limit, size of the body, requests under way.
-
-Only the size of a body without a Content-Length is checked while it arrives; the rest is checked before it is read.
-"""
+"""ASGI middleware that refuses requests before their body is read: API key, rate limit, requests under way."""
 
 import hmac
 import ipaddress
@@ -16,14 +13,13 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from configs.settings import MEGABYTE, Settings
+from configs.settings import Settings
 from serve_app.http.errors import (
     Overloaded,
     PanoptesError,
     RateLimited,
-    TooLarge,
     Unauthorized,
     Unavailable,
     render,
@@ -39,11 +35,6 @@ DOCS_FILES = frozenset(f"{DOCS_FOLDER}/{name}" for name in ("swagger-ui-bundle.j
 PUBLIC_ROUTES = ASSET_ROUTES | DOCS_FILES | {
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test",
 }  # fmt: skip
-
-# Routes whose bodies hold many images or vectors. Elsewhere a body holds one image, in a form or in base64.
-LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
-BATCH_ROUTES = frozenset({"/v1/analyze/batch", "/process"})
-FORM_OVERHEAD = MEGABYTE
 
 # GET routes that ask a model.
 INFERENCE_BY_GET = frozenset({"/api/images/search"})
@@ -165,49 +156,6 @@ class RateLimitMiddleware:
                 await render(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-class BodyLimitMiddleware:
-    """Answers 413 as soon as a body exceeds the limit of its route, by its Content-Length or while it arrives."""
-
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
-        self._many = settings.limits.max_request_bytes + FORM_OVERHEAD
-        # Smaller, because the JSON of a batch is parsed in one piece on the event loop: half a second for 50 MB.
-        self._batch = settings.limits.max_batch_bytes
-        # Base64 encodes three bytes as four.
-        self._one_json = settings.limits.max_image_bytes * 4 // 3 + FORM_OVERHEAD
-        self._one_form = settings.limits.max_image_bytes + FORM_OVERHEAD
-
-    def _limit(self, scope: Scope, headers: Headers) -> int:
-        if route_path(scope) in LARGE_ROUTES:
-            return self._many
-        if route_path(scope) in BATCH_ROUTES:
-            return self._batch
-        return self._one_form if headers.get("content-type", "").startswith("multipart/") else self._one_json
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        limit = self._limit(scope, headers)
-        error = TooLarge(f"The request is larger than {limit / MEGABYTE:g} MB: send less at once.")
-        announced = headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced) > limit:
-            await render(error, scope)(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > limit:
-                raise error
-            return message
-
-        await self._app(scope, counted, send)
 
 
 class ConcurrencyMiddleware:

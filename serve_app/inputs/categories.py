@@ -2,11 +2,14 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serve_app.http.errors import InvalidPrompt, InvalidRequest
+from deployments.runtime.json_text import InvalidJson, JsonTooLarge, parse_json
+from serve_app.http.errors import InvalidPrompt, InvalidRequest, TooLarge
+
+MOST_BYTES = 8 << 20  # of a file; MAX_CATEGORIES may be 10,000
+MOST_CELLS = 200_000
 
 
 def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
@@ -19,12 +22,13 @@ def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
 
     Raises:
         InvalidRequest: the file is not UTF-8, cannot be parsed, does not have this shape, or holds no category.
+        TooLarge: it has too many values.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest(f"Invalid encoding in file {name}, valid encodings are UTF-8 and US-ASCII") from None
-    items = _from_json(name, text) if extension == "json" else _from_csv(name, text)
+    items = _from_json(name, data) if extension == "json" else _from_csv(name, text)
     categories = list(dict.fromkeys(item.strip() for item in items if item.strip()))
     if not categories:
         raise InvalidRequest(f"No category found in file {name}, please give at least one")
@@ -42,12 +46,14 @@ def category_lengths() -> Iterator[None]:
         ) from error
 
 
-def _from_json(name: str, text: str) -> list[str]:
+def _from_json(name: str, data: bytes) -> list[str]:
     broken = InvalidRequest(f"Invalid json file, please check the syntax of {name}")
     try:
-        value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+        value = parse_json(bytearray(data))
+    except InvalidJson:
         raise broken from None
+    except JsonTooLarge as error:
+        raise TooLarge(str(error)) from None
     items = value.get("categories") if isinstance(value, dict) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise broken
@@ -55,6 +61,8 @@ def _from_json(name: str, text: str) -> list[str]:
 
 
 def _from_csv(name: str, text: str) -> list[str]:
+    if text.count(",") + text.count("\n") + text.count("\r") > MOST_CELLS:
+        raise TooLarge(f"The file {name} has more than {MOST_CELLS:,} cells: send fewer categories.")
     try:
         return [cell for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) for cell in row]
     except csv.Error:

@@ -12,6 +12,7 @@ from deployments.clustering.deployment import ClusterRequest, ClusterResponse
 from deployments.models.llm.assessment import LlmQuestion
 from serve_app.features.analysis import Analysis
 from serve_app.http.errors import ValidationFailed
+from serve_app.inputs.bodies import JsonRoute
 from serve_app.routes.responses import FETCH_ERRORS, LLM_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.analysis import (
     AnalyzeRequest,
@@ -26,7 +27,7 @@ from serve_app.schemas.analysis import (
 from serve_app.schemas.common import ImageInput
 from serve_app.services import InjectedServices, counted, gather_bounded
 
-router = APIRouter(prefix="/v1", tags=["Analysis"])
+router = APIRouter(prefix="/v1", tags=["Analysis"], route_class=JsonRoute)
 
 NDJSON = "application/x-ndjson"
 # The schema of a line without its `$defs`: they are among the components of the OpenAPI document already.
@@ -109,9 +110,8 @@ async def _stream(analysis: Analysis, images: list[ImageInput], limit: int) -> A
 )
 async def cluster(request: Request, services: InjectedServices) -> Response:
     """Cluster embeddings with DBSCAN by cosine distance; image_ids come back with their cluster, noise with −1."""
-    # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON, too much for the event loop here.
-    services.models.clusterer.announce()
-    return Response(await services.models.clusterer.cluster(await request.body()), media_type="application/json")
+    # The body goes to the clusterer unparsed: 20,000 embeddings are 200 MB of JSON.
+    return Response(await services.models.clusterer.cluster(request.stream()), media_type="application/json")
 
 
 @router.post(

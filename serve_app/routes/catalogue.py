@@ -9,7 +9,6 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from deployments.catalogue.errors import StoreUnavailable
@@ -17,8 +16,9 @@ from deployments.catalogue.records import Facts, Format, Image, Order, Stats, St
 from deployments.catalogue.store.base import THUMBNAIL_SIZES, ThumbnailSize
 from serve_app.features.catalogue_files import original_response, thumbnail_response
 from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
-from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError
+from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest
 from serve_app.http.links import base_url, prefers_image
+from serve_app.inputs.forms import ONE_FILE, open_form
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
     CATALOGUE_SEARCH_ERRORS,
@@ -58,38 +58,16 @@ UNCHANGED: Responses = {304: {"description": "The client's `If-None-Match` names
 FAILED: Responses = {
     400: {"model": ImageDetails, "description": PROCESSING_FAILURE + ": the same body, with the `reason`."}
 }
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "format": "binary"}},
-                }
-            }
-        },
-    }
-}
 
 
 async def read_upload(request: Request, services: InjectedServices) -> AsyncIterator[UploadFile]:
-    """The `file` of a multipart form. A large file is spooled to disk until the answer is made."""
-    try:
-        form = await request.form(max_files=1, max_fields=10)
-    except PanoptesError:
-        raise
-    except HTTPException as error:  # raised by Starlette if the form cannot be parsed
-        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
-    try:
+    """The `file` of a multipart form."""
+    async with open_form(request, most_files=1) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not (file.filename or file.size):
             raise InvalidRequest(NO_FILE)
         services.check_size(file.size or 0)
         yield file
-    finally:
-        await form.close()
 
 
 Upload = Annotated[UploadFile, Depends(read_upload)]
@@ -114,7 +92,7 @@ AskedSize = Annotated[ThumbnailSize, Depends(check_size)]
     status_code=202,
     summary="Upload an image",
     responses=CATALOGUE_UPLOAD_ERRORS,
-    openapi_extra=FORM,
+    openapi_extra=ONE_FILE,
 )
 async def upload(file: Upload, services: InjectedServices) -> Accepted:
     """Store a JPEG or PNG, which is recognised by its bytes. It is processed in the background after the answer."""
@@ -200,7 +178,7 @@ async def search_by_words(
         return await _search(request, services, house, vectors[0], k, min_score)
 
 
-@router.post("/images/search", summary="Search by an image", responses=CATALOGUE_UPLOAD_ERRORS, openapi_extra=FORM)
+@router.post("/images/search", summary="Search by an image", responses=CATALOGUE_UPLOAD_ERRORS, openapi_extra=ONE_FILE)
 async def search_by_image(
     request: Request, file: Upload, services: InjectedServices, k: Count = 10, min_score: MinScore = -1.0
 ) -> SearchResults:

@@ -1,5 +1,7 @@
 """Family B: sort images into categories, and find the best image for each category."""
 
+import asyncio
+import mmap
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -7,13 +9,13 @@ import numpy as np
 from fastapi import APIRouter, Depends, Request
 from numpy.typing import NDArray
 from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
 from serve_app.features.video import best_frames
-from serve_app.http.errors import InvalidImage, InvalidRequest, PanoptesError, TooLarge
-from serve_app.inputs.categories import category_lengths, parse_categories
+from serve_app.http.errors import InvalidImage, InvalidRequest, TooLarge
+from serve_app.inputs.categories import MOST_BYTES, category_lengths, parse_categories
+from serve_app.inputs.forms import SPOOLED, open_form
 from serve_app.inputs.images import Decoded
 from serve_app.page.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
@@ -43,20 +45,9 @@ def _form(required: list[str]) -> dict[str, Any]:
 
 
 async def read_form(request: Request, services: InjectedServices) -> AsyncIterator[FormData]:
-    """The multipart form of a request. Large files are spooled to disk until the answer is made."""
-    most = services.settings.limits.max_files
-    try:
-        form = await request.form(max_files=most + 1, max_fields=10)
-    except PanoptesError:
-        raise
-    except HTTPException as error:  # raised by Starlette if the form cannot be parsed
-        if "Too many files" in error.detail:
-            raise TooLarge(f"At most {most} files at once: send several requests.") from error
-        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
-    try:
+    """The form of a request: MAX_FILES images or a video, and the categories."""
+    async with open_form(request, services.settings.limits.max_files + 1) as form:
         yield form
-    finally:
-        await form.close()
 
 
 Form = Annotated[FormData, Depends(read_form)]
@@ -127,11 +118,14 @@ def _video_file(form: FormData) -> UploadFile:
     return file
 
 
-async def _read_video(file: UploadFile, services: Services) -> bytes:
-    data = await file.read()
-    if len(data) > services.settings.video.max_bytes:
+async def _read_video(file: UploadFile, services: Services) -> bytes | mmap.mmap:
+    """The bytes of a video; those of a large one stay in its file on disk."""
+    size = file.size or 0
+    if size > services.settings.video.max_bytes:
         raise TooLarge(f"A video may have at most {services.settings.video.max_mb:g} MB: send a smaller one.")
-    return data
+    if size <= SPOOLED:
+        return await file.read()
+    return mmap.mmap(file.file.fileno(), size, access=mmap.ACCESS_READ)
 
 
 @router.get("/categorize", summary="A form to try /categorize", response_class=HTMLResponse, responses=KEY_ERRORS)
@@ -173,7 +167,9 @@ async def _categories(form: FormData, services: Services) -> list[str]:
     extension = _extension(file)
     if extension not in CATEGORY_EXTENSIONS:
         raise InvalidRequest(f"Invalid extension, allowed extensions are: {CATEGORY_EXTENSIONS}")
-    categories = parse_categories(file.filename, extension, await file.read())
+    if (file.size or 0) > MOST_BYTES:
+        raise TooLarge(f"A categories file may have at most {MOST_BYTES >> 20} MB: send fewer or shorter categories.")
+    categories = await asyncio.to_thread(parse_categories, file.filename, extension, await file.read())
     if len(categories) > services.settings.limits.max_categories:
         raise TooLarge(f"At most {services.settings.limits.max_categories} categories at once: send several requests.")
     return categories

@@ -2,19 +2,25 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Response, UploadFile
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.datastructures import UploadFile
 
 from serve_app.clients.client import ModelClient, ModelState
 from serve_app.features.classification import prompt_set
+from serve_app.http.errors import invalid
+from serve_app.inputs.forms import ONE_FILE, open_form
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Health, ModelHealth, Probabilities
 from serve_app.services import InjectedServices, Services, counted
 from serve_app.version import VERSION
 
 router = APIRouter(tags=["Classifier"])
+
+MOST_FILES = 10  # clients may send others beside `file`
 
 
 @router.get("/health", summary="Health of the service and of each model", responses={503: {"model": Health}})
@@ -27,12 +33,24 @@ async def health(services: InjectedServices, response: Response) -> Health:
     return report
 
 
+async def read_file(request: Request) -> AsyncIterator[UploadFile]:
+    """The `file` of a multipart form; ValidationFailed without one."""
+    async with open_form(request, MOST_FILES) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise invalid(
+                [{"loc": ("body", "file"), "msg": "Field required: send a file in a form", "type": "missing"}]
+            )
+        yield file
+
+
 @router.post(
-    "/classify", summary="Classify one image: map, aerial photo or neither", responses=UPLOAD_ERRORS | MODEL_ERRORS
+    "/classify",
+    summary="Classify one image: map, aerial photo or neither",
+    responses=UPLOAD_ERRORS | MODEL_ERRORS,
+    openapi_extra=ONE_FILE,
 )
-async def classify(
-    services: InjectedServices, file: Annotated[UploadFile, File(description="The image.")]
-) -> Classification:
+async def classify(services: InjectedServices, file: Annotated[UploadFile, Depends(read_file)]) -> Classification:
     """Classify one image by a softmax over three categories. Each category is an ensemble of the configured prompts."""
     async with counted("/classify"):
         data = await file.read()

@@ -8,12 +8,15 @@ from fastapi import APIRouter
 from deployments.runtime.spec import ModelSpec
 from deployments.specs import analyses
 from serve_app.features.looking import look
+from serve_app.inputs.bodies import JsonRoute
 from serve_app.routes.responses import FETCH_ERRORS, MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.answers import view
 from serve_app.schemas.answers.view import PictureRequest, PictureResponse, PictureRoute
 from serve_app.services import InjectedServices, counted
 
-router = APIRouter(prefix="/v1", tags=["Resources"], responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS)
+router = APIRouter(
+    prefix="/v1", tags=["Resources"], route_class=JsonRoute, responses=UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
+)
 
 
 def _endpoint(spec: ModelSpec, route: PictureRoute) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
 from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
+from serve_app.inputs.bodies import JsonRoute
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.common import decode_base64
 from serve_app.schemas.resources import (
@@ -32,7 +33,7 @@ from serve_app.schemas.resources import (
 )
 from serve_app.services import InjectedServices, Services, counted, gather_bounded, stack
 
-router = APIRouter(prefix="/v1", tags=["Resources"])
+router = APIRouter(prefix="/v1", tags=["Resources"], route_class=JsonRoute)
 
 JSON_ERRORS = UPLOAD_ERRORS | FETCH_ERRORS | MODEL_ERRORS
 # The name that requests may use for the model, whatever its weights are.

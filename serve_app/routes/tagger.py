@@ -1,23 +1,22 @@
 """Family D: tagging of documents, and the status of its jobs."""
 
-import asyncio
-import json
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
+from pydantic import TypeAdapter
 
 from deployments.work.deployment import Job
 from serve_app.features.tagging import Tagging
-from serve_app.http.errors import InvalidRequest, TooLarge, ValidationFailed
+from serve_app.http.errors import InvalidRequest, NotJson
 from serve_app.http.middleware import request_id
+from serve_app.inputs.bodies import parsed, read_body
 from serve_app.routes.responses import TAGGER_ERRORS, WORK_ERRORS, answers
 from serve_app.schemas.tagger import Index_Response, ProcessRequest, WorkJob, WorkStatus
 from serve_app.services import InjectedServices
 
 router = APIRouter(tags=["Tagger"])
 
-MOST_VALUES = 200_000
+REQUEST = TypeAdapter(ProcessRequest)
 
 BODY = {
     "requestBody": {
@@ -41,30 +40,12 @@ async def health_check() -> dict[str, str]:
 @router.post("/process", summary="Tag images and videos", responses=TAGGER_ERRORS, openapi_extra=BODY)
 async def process(http: Request, services: InjectedServices) -> Index_Response:
     """Return labels or counts for each document. Documents that cannot be treated are in `list_id_not_treated`."""
-    request = await asyncio.to_thread(_parse, await http.body())
+    # JSON whatever the Content-Type says, as the clients of the earlier tagger expect.
+    try:
+        request = await parsed(await read_body(http), REQUEST, half_characters=True)
+    except NotJson as error:
+        raise InvalidRequest(f'{error.message} Send {{"documents": […], "num_labels": 5}}.') from None
     return await Tagging(services, request).answer(request_id(http.scope))
-
-
-def _parse(body: bytes) -> ProcessRequest:
-    """Parse a body as JSON, whatever its Content-Type says."""
-    # A parsed value may take fifty times the memory of its text. Base64, which is nearly all of a normal request,
-    # contains none of these characters.
-    if sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise TooLarge(f"The request has more than {MOST_VALUES:,} values: send fewer documents at once.")
-    try:
-        content = json.loads(body, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        raise InvalidRequest('The body cannot be read as JSON: send {"documents": […], "num_labels": 5}.') from None
-    try:
-        return ProcessRequest.model_validate(content)
-    except ValidationError as invalid:
-        problems = invalid.errors(include_url=False, include_input=False, include_context=False)
-        where = ".".join(str(part) for part in problems[0]["loc"]) or "the body"
-        raise ValidationFailed(f"The request is not valid: {where}: {problems[0]['msg']}.", detail=problems) from None
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
 
 
 @router.get("/work/status", summary="The newest jobs of /process", responses=WORK_ERRORS)

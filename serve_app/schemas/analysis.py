@@ -2,9 +2,19 @@
 
 from typing import TYPE_CHECKING, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from deployments.models.llm.assessment import LlmPhotoAnalysis
+from deployments.runtime.requests import RequestModel, Whole
 from deployments.specs import analyses
 from serve_app.schemas.answers import views
 from serve_app.schemas.common import ImageInput, plain_base64
@@ -40,10 +50,11 @@ LLM_EXAMPLE: dict[str, JsonValue] = {
 }
 
 
-class _Flags(BaseModel):
-    """Which analyses run on an image. An analysis whose flag is left out is skipped if its model is switched off."""
+MOST_IMAGES = 1000  # MAX_BATCH_SIZE may not be more
 
-    model_config = ConfigDict(extra="forbid")
+
+class _Flags(RequestModel):
+    """Which analyses run on an image. An analysis whose flag is left out is skipped if its model is switched off."""
 
     def wants(self, analysis: str) -> bool:
         """Whether an analysis is to run."""
@@ -61,7 +72,8 @@ if TYPE_CHECKING:
 
 else:
     _flags = {
-        f"run_{name}": (bool, Field(one.default, description=one.description)) for name, (one, _) in analyses().items()
+        f"run_{name}": (StrictBool, Field(one.default, description=one.description))
+        for name, (one, _) in analyses().items()
     }
     AnalysisFlags = create_model("AnalysisFlags", __base__=_Flags, __doc__=_Flags.__doc__, **_flags)
 
@@ -95,7 +107,12 @@ class BatchAnalyzeRequest(AnalysisFlags):
         }
     )
 
-    images: list[ImageInput] = Field(min_length=1, description="At most MAX_BATCH_SIZE images (20 by default).")
+    images: list[ImageInput] = Field(
+        min_length=1,
+        max_length=MOST_IMAGES,
+        fail_fast=True,
+        description="At most MAX_BATCH_SIZE images (20 by default).",
+    )
 
 
 class _ImageOfAnalysis(BaseModel):
@@ -175,12 +192,10 @@ class StreamedResult(ImageAnalysisResult):
     index: int
 
 
-class LlmAnalyzeRequest(BaseModel):
+class LlmAnalyzeRequest(RequestModel):
     """One image for a vision language model: exactly one of `image_url` and `image`."""
 
     model_config = ConfigDict(
-        extra="forbid",
-        protected_namespaces=(),
         json_schema_extra={"examples": [{"image_url": "https://example.com/photo.jpg", "ref_id": "photo_abc123"}]},
     )
 
@@ -193,7 +208,7 @@ class LlmAnalyzeRequest(BaseModel):
     custom_prompt: str | None = Field(
         None, max_length=20_000, description="Replaces the default prompt; the form of the answer stays the same."
     )
-    max_tokens: int = Field(500, ge=100, le=2000)
+    max_tokens: Whole = Field(500, ge=100, le=2000)
     language: str | None = Field(
         None, min_length=1, max_length=50, description="Language of the texts in the answer; default: English."
     )

@@ -1,10 +1,11 @@
 """Wire types that several families of routes share."""
 
 import base64
-import binascii
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from deployments.runtime.requests import RequestModel
 
 
 class ErrorBody(BaseModel):
@@ -21,10 +22,8 @@ class TextError(BaseModel):
     error: str = Field(examples=["No image file selected"])
 
 
-class ImageInput(BaseModel):
+class ImageInput(RequestModel):
     """A single image: exactly one of `url` and `data`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     url: str | None = Field(None, min_length=1, description="Publicly reachable http(s) URL of the image.")
     data: str | None = Field(None, description="The image's bytes in standard base64, without a data-URI prefix.")
@@ -53,16 +52,33 @@ def plain_base64(value: str | None) -> str | None:
     return value
 
 
+NOT_BASE64 = "this is not standard base64 (RFC 4648)"
+SLICE = 1 << 20  # characters that are decoded in one step
+
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 def decode_base64(text: str) -> bytes:
-    """Decode standard base64, which may contain line breaks.
+    """Decode standard base64, which may contain line breaks. Slice by slice: a text may have 67 MB.
 
     Raises:
         ValueError: the text is not standard base64.
     """
+    parts, rest, ended = list[bytes](), "", False
+    for start in range(0, len(text), SLICE):
+        piece = rest + "".join(text[start : start + SLICE].split())
+        if ended and piece:
+            raise ValueError(NOT_BASE64)
+        whole = len(piece) // 4 * 4
+        parts.append(_decoded(piece[:whole]))
+        rest, ended = piece[whole:], ended or piece[:whole].endswith("=")
+    if rest:
+        raise ValueError(NOT_BASE64)
+    return b"".join(parts)
+
+
+def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error as error:
-        raise ValueError("this is not standard base64 (RFC 4648)") from error
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(NOT_BASE64) from error

@@ -5,22 +5,31 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs.prompts import check_template
+from deployments.runtime.requests import RequestModel, Whole
 from deployments.runtime.weights import Source
 from serve_app.schemas.common import ImageInput, Label
 
+MOST_LABELS = 10_000  # MAX_CATEGORIES may not be more
 
-class TextPart(BaseModel):
+
+class _OpenAIModel(RequestModel):
+    """A model of OpenAI's wire format: fields that it does not have are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class TextPart(_OpenAIModel):
     """A text, as OpenAI's content part."""
 
     type: Literal["text"]
     text: str
 
 
-class ImageUrl(BaseModel):
+class ImageUrl(_OpenAIModel):
     url: str
 
 
-class ImagePart(BaseModel):
+class ImagePart(_OpenAIModel):
     """An image, as OpenAI's content part: an http(s) URL or a `data:` URI."""
 
     type: Literal["image_url"]
@@ -30,7 +39,7 @@ class ImagePart(BaseModel):
 ContentPart = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 
 
-class EmbeddingRequest(BaseModel):
+class EmbeddingRequest(_OpenAIModel):
     """OpenAI's request, extended by images. `user` and other fields of OpenAI's clients are accepted and ignored."""
 
     model_config = ConfigDict(
@@ -55,7 +64,7 @@ class EmbeddingRequest(BaseModel):
         "text", description="Whether the strings of `input` are texts or URLs of images."
     )
     encoding_format: Literal["float", "base64"] = Field("float", description="base64: of little-endian float32.")
-    dimensions: int | None = Field(None, description="Refused unless it is the dimension of the model's vectors.")
+    dimensions: Whole | None = Field(None, description="Refused unless it is the dimension of the model's vectors.")
 
 
 class Embedding(BaseModel):
@@ -93,11 +102,10 @@ class EmbeddingResponse(BaseModel):
     usage: Usage
 
 
-class ClassifyRequest(BaseModel):
+class ClassifyRequest(RequestModel):
     """Zero-shot classification of one image by the caller's own labels."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -110,7 +118,9 @@ class ClassifyRequest(BaseModel):
     )
 
     image: ImageInput
-    labels: list[Label] = Field(min_length=1, fail_fast=True, description="What the image may show.")
+    labels: list[Label] = Field(
+        min_length=1, max_length=MOST_LABELS, fail_fast=True, description="What the image may show."
+    )
     template: str | None = Field(
         None, description="A prompt with `{}` in place of the label; default: the configured template."
     )

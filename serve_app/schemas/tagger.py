@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from deployments.models.tagger.spec import TAGS
+from deployments.runtime.requests import RequestModel
 from serve_app.schemas.answers.tags import MOST_LABELS
 
 DOCUMENT: dict[str, JsonValue] = {
@@ -40,10 +41,10 @@ def _answer_example(content: list[JsonValue]) -> JsonValue:
     }
 
 
-class ProcessRequest(BaseModel):
+class ProcessRequest(RequestModel):
     """Images and videos to tag."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [REQUEST_EXAMPLE]})
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"examples": [REQUEST_EXAMPLE]})
 
     documents: list[Any] = Field(
         min_length=1,
@@ -61,9 +62,7 @@ class ProcessRequest(BaseModel):
     @field_validator("num_labels", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        """Accept only an integer, a string of digits, or null for the default."""
-        if value is None:
-            return TAGS
+        """Accept only an integer or a string of digits."""
         if isinstance(value, str) and value.strip().isdecimal():
             return int(value) if len(value) < 10 else value
         if isinstance(value, bool) or not isinstance(value, int):

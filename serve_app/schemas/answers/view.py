@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from configs.settings import Settings
+from deployments.runtime.requests import RequestModel
 from serve_app.schemas.common import ImageInput
 
 IMAGE_EXAMPLE: JsonValue = {"url": "https://example.com/coffee.jpg", "image_id": "p1"}
@@ -38,10 +39,10 @@ class Rendered:
     problem: str | None = None
 
 
-class PictureRequest(BaseModel):
+class PictureRequest(RequestModel):
     """One image."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"image": IMAGE_EXAMPLE}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"image": IMAGE_EXAMPLE}]})
 
     image: ImageInput
 

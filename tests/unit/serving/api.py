@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from mmap import mmap
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -165,7 +166,7 @@ class VideoDouble(Scripted, VideoClient):
         self.models = (Weights("video", "a double", "test/video", "builtin"),)
         self.asked: list[float] = []
 
-    async def put(self, data: bytes) -> Any:
+    async def put(self, data: bytes | mmap) -> Any:
         return data
 
     async def frames(
@@ -188,9 +189,10 @@ class ClustererDouble(Scripted, ClustererClient):
         super().__init__(all_specs()["Clusterer"], None)
         self.models = (Weights("clusterer", "a double", "test/clusterer", "builtin"),)
 
-    async def cluster(self, body: bytes) -> bytes:
+    async def cluster(self, chunks: AsyncIterator[bytes]) -> bytes:
+        self.announce()
         await self.prepare()
-        return b'{"bytes": %d}' % len(body)
+        return b'{"bytes": %d}' % sum([len(chunk) async for chunk in chunks])
 
 
 class LlmDouble(Scripted, LlmClient):
