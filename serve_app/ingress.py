@@ -13,6 +13,7 @@ from deployments.runtime.spec import Deployed
 from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
+from serve_app.http.origins import OriginMiddleware
 from serve_app.http.security import (
     DOCS_FOLDER,
     ApiKeyMiddleware,
@@ -52,7 +53,8 @@ def make_api(services: Services) -> FastAPI:
     for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router, dependencies=[key])
     errors.install(api)
-    # The last one added is the outermost. A request passes ids, key, rate limit, concurrency, body size and deadline.
+    # The last one added is the outermost. A request passes host and origin, ids, key, rate limit, concurrency, body
+    # size and deadline.
     by_route = {"/video": settings.video.timeout_s, "/process": settings.tagging.timeout_s}
     api.add_middleware(DeadlineMiddleware, seconds=settings.ingress.request_timeout_s, by_route=by_route)
     api.add_middleware(BodyLimitMiddleware, settings=settings)
@@ -61,6 +63,7 @@ def make_api(services: Services) -> FastAPI:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)
     api.add_middleware(ApiKeyMiddleware, key=settings.security.api_key.get_secret_value())
     api.add_middleware(RequestMiddleware)
+    api.add_middleware(OriginMiddleware, settings=settings)
     return api
 
 

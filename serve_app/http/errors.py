@@ -9,11 +9,13 @@ PanoptesError                    500 internal_error
 │   ├── Untreated                400 untreated_document
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
+├── ForeignOrigin                403 foreign_origin
 ├── ModelNotFound                404 model_not_found
 ├── ImageNotFound                404 image_not_found
 ├── TooLarge                     413 payload_too_large
 │   ├── ImageTooLarge            413 image_too_large
 │   └── VideoTooLarge            413 video_too_long
+├── Misdirected                  421 misdirected_request
 ├── ValidationFailed             422 validation_error
 ├── LlmUnknown                   422 llm_unknown
 ├── LlmUnparsable                422 llm_unparsable
@@ -91,6 +93,14 @@ class UrlRefused(InvalidRequest):
 
 class Unauthorized(PanoptesError):
     code, status = "unauthorized", 401
+
+
+class ForeignOrigin(PanoptesError):
+    code, status = "foreign_origin", 403
+
+
+class Misdirected(PanoptesError):
+    code, status = "misdirected_request", 421
 
 
 class ModelNotFound(PanoptesError):

@@ -123,7 +123,7 @@ class RateLimiter:
             RateLimitItemPerSecond(settings.rate_limit.burst),
             RateLimitItemPerMinute(settings.rate_limit.per_minute),
         )
-        self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
+        self._trusted = settings.security.trusted_networks
         self._keyed = bool(settings.security.api_key.get_secret_value())
 
     async def admit(self, scope: Scope) -> None:
