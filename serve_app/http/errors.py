@@ -41,6 +41,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 
@@ -187,6 +188,14 @@ class ModelDisabled(Unavailable):
     code = "model_disabled"
 
 
+def internal_error(identity: str) -> PanoptesError:
+    """The 500 of a failure that is not the request's; `identity` is the id under which the log explains it."""
+    return PanoptesError(
+        f"Something broke here, not in your request. Report it with the request id {identity}.",
+        detail={"request_id": identity},
+    )
+
+
 MOST_PROBLEMS = 20  # listed in the `detail` of a validation error; the message names the first
 
 # Clients of the categorizer and the catalogue read only {"error": text}.
@@ -206,6 +215,8 @@ def render(error: PanoptesError, scope: Scope) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     core = {"error": error.code, "message": error.message}
     body: dict[str, Any] = {**core, "detail": error.message if error.facts is None else error.facts}
+    if isinstance(error, UploadTimeout):
+        headers["Connection"] = "close"  # what may still arrive is not waited for
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "ApiKey"
         body["detail"] = core
@@ -240,12 +251,32 @@ def _validation_error(request: Request, invalid: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    message = str(error.detail)
-    if error.status_code == 404:
+    status, message, headers = error.status_code, str(error.detail), dict(error.headers or {})
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
+    if status == 404:
         message = f"There is no {request.url.path}: see /docs for the routes."
+    elif status == 405:
+        headers["Allow"] = ", ".join(allowed := allowed_methods(request))
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        message = f"{request.method} is not a method of {request.url.path}: use {' or '.join(allowed[:-1])}."
     body = {"error": code, "message": message, "detail": message}
-    return JSONResponse(_in_family(body, request.scope, error.status_code, False), error.status_code, error.headers)
+    return JSONResponse(_in_family(body, request.scope, status, False), status, headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """The methods of a path. HEAD is one wherever GET is, and OPTIONS, the last, everywhere."""
+    methods = [
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        if any(_takes(route, {**request.scope, "method": method}) for route in request.app.routes)
+    ]
+    return [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+
+
+def _takes(route: BaseRoute, scope: Scope) -> bool:
+    # A mounted folder of files matches with every method.
+    return route.matches(scope)[0] is Match.FULL and (scope["method"] == "GET" or not isinstance(route, Mount))
 
 
 def _panoptes_error(request: Request, error: Exception) -> Response:
