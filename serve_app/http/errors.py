@@ -196,6 +196,7 @@ def internal_error(identity: str) -> PanoptesError:
     )
 
 
+MOST_PATH = 200  # characters of a path that a message repeats
 MOST_PROBLEMS = 20  # listed in the `detail` of a validation error; the message names the first
 
 # Clients of the categorizer and the catalogue read only {"error": text}.
@@ -254,12 +255,12 @@ def _http_error(request: Request, error: Exception) -> Response:
     status, message, headers = error.status_code, str(error.detail), dict(error.headers or {})
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
     if status == 404:
-        message = f"There is no {request.url.path}: see /docs for the routes."
+        message = f"There is no {request.url.path[:MOST_PATH]}: see /docs for the routes."
     elif status == 405:
         headers["Allow"] = ", ".join(allowed := allowed_methods(request))
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
-        message = f"{request.method} is not a method of {request.url.path}: use {' or '.join(allowed[:-1])}."
+        message = f"{request.method} is not a method of {request.url.path}: use {' or '.join(allowed)}."
     body = {"error": code, "message": message, "detail": message}
     return JSONResponse(_in_family(body, request.scope, status, False), status, headers)
 

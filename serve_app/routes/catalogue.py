@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 
 class ImageId(IntegerConvertor):
-    """The number of an image, so that no other word of a path is taken for one; it fits into 64 bits."""
+    """The number of an image, so that no other word of a path, such as `search`, is taken for one."""
 
-    regex = "[0-9]{1,18}"
+    regex = "-?[0-9]{1,40}"
 
 
 register_url_convertor("number", ImageId())

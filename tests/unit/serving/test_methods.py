@@ -66,7 +66,8 @@ async def test_an_unknown_path_is_404_in_json_and_never_redirects(method: str, p
     async with client() as api:
         answer = await api.request(method, f"http://localhost{path}")
     assert (answer.status_code, "Location" in answer.headers) == (404, False)
-    assert method == "HEAD" or answer.json()["error"] == "not_found"
+    assert method == "HEAD" or "There is no /" in answer.text
+    assert len(answer.content) < 1000
 
 
 @pytest.mark.parametrize("path", ["/", ""])
