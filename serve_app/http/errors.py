@@ -267,11 +267,11 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def allowed_methods(request: Request) -> list[str]:
     """The methods of a path. HEAD is one wherever GET is, and OPTIONS, the last, everywhere."""
-    methods = [
-        method
-        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        if any(_takes(route, {**request.scope, "method": method}) for route in request.app.routes)
-    ]
+    # A mounted folder leaves its own path in `root_path`.
+    root_path = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    scope, routes = {**request.scope, "root_path": root_path}, request.app.routes
+    known = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    methods = [method for method in known if any(_takes(route, {**scope, "method": method}) for route in routes)]
     return [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
 
 
