@@ -22,6 +22,7 @@ from serve_app.http.security import (
     ConcurrencyMiddleware,
     RateLimiter,
     RateLimitMiddleware,
+    WrongKeys,
 )
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
@@ -62,7 +63,8 @@ def make_api(services: Services) -> FastAPI:
     api.add_middleware(ConcurrencyMiddleware, most=settings.ingress.max_concurrent_requests)
     if settings.rate_limit.enabled:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)
-    api.add_middleware(ApiKeyMiddleware, key=settings.security.api_key.get_secret_value())
+    key = settings.security.api_key.get_secret_value()
+    api.add_middleware(ApiKeyMiddleware, key=key, wrong=WrongKeys(settings))
     api.add_middleware(RequestMiddleware)
     api.add_middleware(OriginMiddleware, settings=settings)
     api.add_middleware(MethodMiddleware)

@@ -217,6 +217,9 @@ class RateLimit(Group):
     enabled: bool = Field(True, description="Limit inference and uploads by API key or client address.")
     per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
     burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
+    wrong_keys: int = Field(
+        60, ge=1, description="Requests without the right API key that an address may send in any 60 seconds."
+    )
     redis_url: RedisUrl = Field(SecretStr(""), description="redis://… makes the limit exact across ingress replicas.")
 
 
