@@ -10,8 +10,9 @@ PanoptesError                    500 internal_error
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
 ├── ForeignOrigin                403 foreign_origin
-├── ModelNotFound                404 model_not_found
-├── ImageNotFound                404 image_not_found
+├── NotFound                     404 not_found
+│   ├── ModelNotFound            404 model_not_found
+│   └── ImageNotFound            404 image_not_found
 ├── TooLarge                     413 payload_too_large
 │   ├── ImageTooLarge            413 image_too_large
 │   └── VideoTooLarge            413 video_too_long
@@ -104,11 +105,15 @@ class Misdirected(PanoptesError):
     code, status = "misdirected_request", 421
 
 
-class ModelNotFound(PanoptesError):
+class NotFound(PanoptesError):
+    code, status = "not_found", 404
+
+
+class ModelNotFound(NotFound):
     code, status = "model_not_found", 404
 
 
-class ImageNotFound(PanoptesError):
+class ImageNotFound(NotFound):
     code, status = "image_not_found", 404
 
 
@@ -196,6 +201,11 @@ def internal_error(identity: str) -> PanoptesError:
     )
 
 
+def no_such_path(scope: Scope) -> NotFound:
+    """The 404 of a path that no route has."""
+    return NotFound(f"There is no {scope['path'][:MOST_PATH]}: see /docs for the routes.")
+
+
 MOST_PATH = 200  # characters of a path that a message repeats
 MOST_PROBLEMS = 20  # listed in the `detail` of a validation error; the message names the first
 
@@ -253,14 +263,15 @@ def _validation_error(request: Request, invalid: Exception) -> Response:
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     status, message, headers = error.status_code, str(error.detail), dict(error.headers or {})
-    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "invalid_request")
     if status == 404:
-        message = f"There is no {request.url.path[:MOST_PATH]}: see /docs for the routes."
-    elif status == 405:
-        headers["Allow"] = ", ".join(allowed := allowed_methods(request))
+        return render(no_such_path(request.scope), request.scope)
+    code = "invalid_request"
+    if status == 405:
+        code, allowed = "method_not_allowed", allowed_methods(request)
+        headers["Allow"] = ", ".join(allowed)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
-        message = f"{request.method} is not a method of {request.url.path}: use {' or '.join(allowed)}."
+        message = f"{request.method} is not a method of this path: use {' or '.join(allowed)}."
     body = {"error": code, "message": message, "detail": message}
     return JSONResponse(_in_family(body, request.scope, status, False), status, headers)
 

@@ -12,12 +12,20 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import config as uvicorn_config
 
-from serve_app.http.errors import Overloaded, PanoptesError, Unavailable, UploadTimeout, internal_error, render
+from serve_app.http.errors import (
+    Overloaded,
+    PanoptesError,
+    Unavailable,
+    UploadTimeout,
+    internal_error,
+    no_such_path,
+    render,
+)
 
 logger = logging.getLogger("ray.serve")
 
 # With these statuses Serve answers in plain text itself.
-SERVES_OWN_STATUSES = frozenset({408, 429, 500, 503})
+SERVES_OWN_STATUSES = frozenset({404, 408, 429, 500, 503})
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 # By these headers a client could switch off Serve's deadline, or break Serve with a value that is not UTF-8.
 SERVES_OWN_HEADERS = frozenset(
@@ -94,7 +102,8 @@ class _Answer:
             await self._send(message)
 
         wait_s = int(retry_after) if retry_after else None
-        await render(_of(status, self._identity, wait_s), self._scope)(self._scope, self._receive, identified)
+        error = no_such_path(self._scope) if status == 404 else _of(status, self._identity, wait_s)
+        await render(error, self._scope)(self._scope, self._receive, identified)
 
 
 def _of(status: int, identity: str, wait_s: int | None) -> PanoptesError:
