@@ -10,8 +10,30 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
 PASSWORD = re.compile("://[^/]*:[^/]*@")
+HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[\w.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?")
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def origin_of(text: str) -> str | None:
+    """An origin (`https://host:port`) as browsers write it: in lower case, without the default port; else None."""
+    match = ORIGIN.fullmatch(text.lower())
+    if match is None or not (host := _ascii(match["host"])).isascii():
+        return None
+    scheme, port = match["scheme"], match["port"]
+    return f"{scheme}://{host}" if port in {None, DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{port}"
+
+
+def _ascii(name: str) -> str:
+    """A name in lower case, with its international parts as a browser sends them (`xn--…`)."""
+    try:
+        return (name if name.isascii() else name.encode("idna").decode()).lower()
+    except UnicodeError:
+        return name
 
 
 def _split(value: object) -> object:
@@ -30,6 +52,20 @@ def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
 def _hosts(value: tuple[str, ...]) -> tuple[str, ...]:
     _networks(tuple(entry for entry in value if "/" in entry or ":" in entry))
     return value
+
+
+def _host_names(value: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(_ascii(name).removesuffix(".") for name in value)
+    if not all(HOST_NAME.fullmatch(name) for name in names):
+        raise ValueError("must be host names without port such as photos.example.org or *.example.org, with commas")
+    return names
+
+
+def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(origin for name in value if (origin := origin_of(name)))
+    if len(origins) != len(value):
+        raise ValueError("must be origins such as https://photos.example.org:8443, without a path, with commas")
+    return origins
 
 
 def _sendable(value: SecretStr) -> SecretStr:
@@ -64,6 +100,8 @@ def _store(value: str) -> str:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[Names, AfterValidator(_networks)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
+HostNames = Annotated[Names, AfterValidator(_host_names)]
+Origins = Annotated[Names, AfterValidator(_origins)]
 
 StoreUrl = Annotated[str, AfterValidator(_store)]
 

@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import Depends, FastAPI
-from fastapi.security import APIKeyHeader
+from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from ray import serve
 
@@ -13,13 +12,17 @@ from deployments.runtime.spec import Deployed
 from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.bodies import BodyMiddleware
+from serve_app.http.described import describe_security
+from serve_app.http.methods import MethodMiddleware
 from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
+from serve_app.http.origins import OriginMiddleware
 from serve_app.http.security import (
     DOCS_FOLDER,
     ApiKeyMiddleware,
     ConcurrencyMiddleware,
     RateLimiter,
     RateLimitMiddleware,
+    WrongKeys,
 )
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
@@ -44,23 +47,27 @@ def make_api(services: Services) -> FastAPI:
     api: FastAPI = FastAPIOffline(
         title="Panoptes", version=VERSION, description=DESCRIPTION, lifespan=lifespan,
         redoc_url=None, static_url=DOCS_FOLDER,
+        redirect_slashes=False,  # the redirect would lead to whatever host the client named
         telemetry={"tracing": False},  # Serve makes the request's span; FastAPI would start a second trace
     )  # fmt: skip
     api.state.services = services
-    # The middleware checks the key; the dependency lets /docs send it.
-    key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
     for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
-        api.include_router(room.router, dependencies=[key])
+        api.include_router(room.router)
+    describe_security(api)
     errors.install(api)
-    # The last one added is the outermost. A request passes ids, key, rate limit, concurrency, body size and deadline.
+    # The last one added is the outermost. A request passes method, host and origin, ids, key, rate limit, concurrency,
+    # body size and deadline.
     by_route = {"/video": settings.video.timeout_s, "/process": settings.tagging.timeout_s}
     api.add_middleware(DeadlineMiddleware, seconds=settings.ingress.request_timeout_s, by_route=by_route)
     api.add_middleware(BodyMiddleware, settings=settings)
     api.add_middleware(ConcurrencyMiddleware, most=settings.ingress.max_concurrent_requests)
     if settings.rate_limit.enabled:
         api.add_middleware(RateLimitMiddleware, limiter=limiter)
-    api.add_middleware(ApiKeyMiddleware, key=settings.security.api_key.get_secret_value())
+    key = settings.security.api_key.get_secret_value()
+    api.add_middleware(ApiKeyMiddleware, key=key, wrong=WrongKeys(settings))
     api.add_middleware(RequestMiddleware)
+    api.add_middleware(OriginMiddleware, settings=settings)
+    api.add_middleware(MethodMiddleware)
     return api
 
 

@@ -1,5 +1,7 @@
 """The groups of settings that belong to no model."""
 
+import ipaddress
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
@@ -7,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from configs.project import PROJECT
 from configs.settings.base import MEGABYTE, Group
-from configs.types import DatabaseUrl, Hosts, Key, Networks, RedisUrl, StoreUrl
+from configs.types import DatabaseUrl, HostNames, Hosts, Key, Network, Networks, Origins, RedisUrl, StoreUrl
 
 
 class Service(Group):
@@ -192,6 +194,21 @@ class Security(Group):
         alias="TRUSTED_PROXIES",
         description="Addresses or networks whose X-Forwarded-… headers are believed.",
     )
+    allowed_hosts: HostNames = Field(
+        (),
+        alias="ALLOWED_HOSTS",
+        description="Host names under which clients reach the service, besides localhost and literal addresses.",
+    )
+    cors_origins: Origins = Field(
+        (),
+        alias="CORS_ORIGINS",
+        description="Origins (https://host:port) whose web pages may send requests and read the answers.",
+    )
+
+    @cached_property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, parsed."""
+        return tuple(ipaddress.ip_network(network, strict=False) for network in self.trusted_proxies)
 
 
 class RateLimit(Group):
@@ -200,6 +217,9 @@ class RateLimit(Group):
     enabled: bool = Field(True, description="Limit inference and uploads by API key or client address.")
     per_minute: int = Field(60, ge=1, description="Requests admitted in any 60 seconds.")
     burst: int = Field(10, ge=1, description="Requests admitted in any one second.")
+    wrong_keys: int = Field(
+        60, ge=1, description="Requests without the right API key that an address may send in any 60 seconds."
+    )
     redis_url: RedisUrl = Field(SecretStr(""), description="redis://… makes the limit exact across ingress replicas.")
 
 

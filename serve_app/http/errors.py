@@ -9,12 +9,15 @@ PanoptesError                    500 internal_error
 │   ├── Untreated                400 untreated_document
 │   └── UrlRefused               400 url_refused
 ├── Unauthorized                 401 unauthorized
-├── ModelNotFound                404 model_not_found
-├── ImageNotFound                404 image_not_found
+├── ForeignOrigin                403 foreign_origin
+├── NotFound                     404 not_found
+│   ├── ModelNotFound            404 model_not_found
+│   └── ImageNotFound            404 image_not_found
 ├── TooLarge                     413 payload_too_large
 │   ├── ImageTooLarge            413 image_too_large
 │   └── VideoTooLarge            413 video_too_long
 ├── UnsupportedMediaType         415 unsupported_media_type
+├── Misdirected                  421 misdirected_request
 ├── ValidationFailed             422 validation_error
 │   └── NotJson                  422 validation_error
 ├── LlmUnknown                   422 llm_unknown
@@ -41,6 +44,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.types import Scope
 
 
@@ -95,11 +99,23 @@ class Unauthorized(PanoptesError):
     code, status = "unauthorized", 401
 
 
-class ModelNotFound(PanoptesError):
+class ForeignOrigin(PanoptesError):
+    code, status = "foreign_origin", 403
+
+
+class Misdirected(PanoptesError):
+    code, status = "misdirected_request", 421
+
+
+class NotFound(PanoptesError):
+    code, status = "not_found", 404
+
+
+class ModelNotFound(NotFound):
     code, status = "model_not_found", 404
 
 
-class ImageNotFound(PanoptesError):
+class ImageNotFound(NotFound):
     code, status = "image_not_found", 404
 
 
@@ -187,6 +203,20 @@ class ModelDisabled(Unavailable):
     code = "model_disabled"
 
 
+def internal_error(identity: str) -> PanoptesError:
+    """The 500 of a failure that is not the request's; `identity` is the id under which the log explains it."""
+    return PanoptesError(
+        f"Something broke here, not in your request. Report it with the request id {identity}.",
+        detail={"request_id": identity},
+    )
+
+
+def no_such_path(scope: Scope) -> NotFound:
+    """The 404 of a path that no route has."""
+    return NotFound(f"There is no {scope['path'][:MOST_PATH]}: see /docs for the routes.")
+
+
+MOST_PATH = 200  # characters of a path that a message repeats
 MOST_PROBLEMS = 10  # listed in the `detail` of a validation error; the message names the first
 LONGEST_TEXT = 300  # characters of a message or a name in it
 
@@ -207,6 +237,8 @@ def render(error: PanoptesError, scope: Scope) -> Response:
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else {}
     core = {"error": error.code, "message": error.message}
     body: dict[str, Any] = {**core, "detail": error.message if error.facts is None else error.facts}
+    if isinstance(error, UploadTimeout):
+        headers["Connection"] = "close"  # what may still arrive is not waited for
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "ApiKey"
         body["detail"] = core
@@ -261,12 +293,33 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    message = str(error.detail)
-    if error.status_code == 404:
-        message = f"There is no {request.url.path}: see /docs for the routes."
+    status, message, headers = error.status_code, str(error.detail), dict(error.headers or {})
+    if status == 404:
+        return render(no_such_path(request.scope), request.scope)
+    code = "invalid_request"
+    if status == 405:
+        code, allowed = "method_not_allowed", allowed_methods(request)
+        headers["Allow"] = ", ".join(allowed)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        message = f"{request.method} is not a method of this path: use {' or '.join(allowed)}."
     body = {"error": code, "message": message, "detail": message}
-    return JSONResponse(_in_family(body, request.scope, error.status_code, False), error.status_code, error.headers)
+    return JSONResponse(_in_family(body, request.scope, status, False), status, headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """The methods of a path. HEAD is one wherever GET is, and OPTIONS, the last, everywhere."""
+    # A mounted folder leaves its own path in `root_path`.
+    root_path = request.scope.get("app_root_path", request.scope.get("root_path", ""))
+    scope, routes = {**request.scope, "root_path": root_path}, request.app.routes
+    known = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    methods = [method for method in known if any(_takes(route, {**scope, "method": method}) for route in routes)]
+    return [*methods, *(["HEAD"] if "GET" in methods else []), "OPTIONS"]
+
+
+def _takes(route: BaseRoute, scope: Scope) -> bool:
+    # A mounted folder of files matches with every method.
+    return route.matches(scope)[0] is Match.FULL and (scope["method"] == "GET" or not isinstance(route, Mount))
 
 
 def _panoptes_error(request: Request, error: Exception) -> Response:

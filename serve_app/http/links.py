@@ -1,15 +1,12 @@
 """Links to our own routes that the client can follow, and its `Accept` and `If-None-Match` headers."""
 
-import ipaddress
 import re
 from urllib.parse import quote
 
 from fastapi import Request
 
 from configs.settings import Settings
-from serve_app.http.security import in_networks
-
-HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+from serve_app.http.origins import addressed, host_of
 
 
 def base_url(request: Request, settings: Settings) -> str:
@@ -18,19 +15,11 @@ def base_url(request: Request, settings: Settings) -> str:
     X-Forwarded-Proto and X-Forwarded-Host are used if they come from a trusted proxy. If the host or scheme is invalid,
     only the prefix is returned, and links are relative to the host.
     """
-    headers, scheme, host = request.headers, request.scope["scheme"], request.headers.get("host", "")
-    trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
-    if request.client is not None and in_networks(request.client.host, trusted):
-        scheme = _first(headers.get("x-forwarded-proto")) or scheme
-        host = _first(headers.get("x-forwarded-host")) or host
+    scheme, authority = addressed(request.scope, settings.security.trusted_networks)
     prefix = quote(request.scope.get("root_path", "").rstrip("/"))
-    if not HOST.fullmatch(host) or scheme not in {"http", "https"}:
+    if not host_of(authority) or scheme not in {"http", "https"}:
         return prefix
-    return f"{scheme}://{host}{prefix}"
-
-
-def _first(header: str | None) -> str:
-    return (header or "").partition(",")[0].strip()
+    return f"{scheme}://{authority}{prefix}"
 
 
 def prefers_image(accept: str) -> bool:

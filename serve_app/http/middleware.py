@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serve_app.http.errors import DeadlineExceeded, PanoptesError, UploadTimeout, render, route_path
+from serve_app.http.errors import DeadlineExceeded, PanoptesError, UploadTimeout, internal_error, render, route_path
 from serve_app.http.metrics import cancelled_total
 
 logger = logging.getLogger("ray.serve.panoptes.requests")
@@ -65,11 +65,7 @@ class RequestMiddleware:
             logger.exception("%s %s failed (request %s)", scope["method"], scope["path"], identity)
             if started:
                 raise
-            error = PanoptesError(
-                f"Something broke here, not in your request. Report it with the request id {identity}.",
-                detail={"request_id": identity},
-            )
-            await render(error, scope)(scope, receive, with_headers)
+            await render(internal_error(identity), scope)(scope, receive, with_headers)
 
 
 class DeadlineMiddleware:

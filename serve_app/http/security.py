@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import logging
 import math
+import os
 import time
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from configs.settings import Settings
+from configs.types import Network
 from serve_app.http.errors import (
     Overloaded,
     PanoptesError,
@@ -47,7 +49,7 @@ def is_work(scope: Scope) -> bool:
     return scope["method"] == "POST" or (scope["method"] == "GET" and route_path(scope) in INFERENCE_BY_GET)
 
 
-def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
+def client_address(scope: Scope, trusted: Iterable[Network]) -> str:
     """The client's IP address: the peer, or if that is trusted, the last untrusted address of X-Forwarded-For."""
     peer = scope["client"][0] if scope.get("client") else ""
     forwarded = ",".join(Headers(scope=scope).getlist("x-forwarded-for"))
@@ -59,13 +61,30 @@ def client_address(scope: Scope, trusted: Iterable[ipaddress.IPv4Network | ipadd
     return peer
 
 
-def in_networks(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    """Whether an address lies in one of these networks; False for a text that is not an address."""
+def ip_of(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address in a text, which may also carry a port; IPv4 mapped into IPv6 is IPv4. None if there is none."""
+    host = address[1:].partition("]")[0] if address.startswith("[") else address
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return False
-    return any(ip in network for network in networks)
+        return None
+    return (ip.ipv4_mapped or ip) if isinstance(ip, ipaddress.IPv6Address) else ip
+
+
+def counted_as(address: str) -> str:
+    """What requests are counted under: the IPv4 address of a client, or the IPv6 /64, which it has alone."""
+    ip = ip_of(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((int(ip), 64), strict=False))
+    return address if ip is None else str(ip)
+
+
+def in_networks(address: str, networks: Iterable[Network]) -> bool:
+    """Whether an address lies in one of these networks; False for a text that is not an address."""
+    ip = ip_of(address)
+    return ip is not None and any(ip in network for network in networks)
 
 
 def presented_key(headers: Headers) -> str:
@@ -74,21 +93,54 @@ def presented_key(headers: Headers) -> str:
     return headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
 
 
+class WrongKeys:
+    """Counts the requests without the right API key by client address, so that nobody can try many keys.
+
+    An address that has sent too many in a minute is refused with any key: otherwise its right guess would be answered.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._limiter, self._limit = MovingWindowRateLimiter(MemoryStorage()), None
+        if settings.rate_limit.enabled:
+            self._limit = RateLimitItemPerMinute(settings.rate_limit.wrong_keys)
+        self._trusted = settings.security.trusted_networks
+        # HAProxy does not pass on addresses: nobody may lock out everybody.
+        self._addresses_known = os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "1"
+
+    async def check(self, scope: Scope, *, right: bool) -> None:
+        """Raise Unauthorized for a wrong key, and RateLimited where its address has sent too many."""
+        client = counted_as(client_address(scope, self._trusted))
+        if self._limit and (self._addresses_known or not right):
+            admitted = self._limiter.test if right else self._limiter.hit
+            if not await admitted(self._limit, "keys", client):
+                reset = (await self._limiter.get_window_stats(self._limit, "keys", client)).reset_time
+                raise _too_many("Too many requests without the right API key", reset)
+        if not right:
+            raise Unauthorized("Send the API key as `X-Api-Key: …` or `Authorization: Bearer …`.")
+
+
 class ApiKeyMiddleware:
     """Answers 401 if the API key is missing or wrong, on all routes that are not public."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
-        self._app, self._key = app, key.encode()
+    def __init__(self, app: ASGIApp, key: str, wrong: WrongKeys) -> None:
+        self._app, self._key, self._wrong = app, key.encode(), wrong
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not self._key or route_path(scope) in PUBLIC_ROUTES:
             await self._app(scope, receive, send)
             return
-        if not hmac.compare_digest(presented_key(Headers(scope=scope)).encode(), self._key):
-            error = Unauthorized("Send the API key as `X-Api-Key: …` or `Authorization: Bearer …`.")
+        right = hmac.compare_digest(presented_key(Headers(scope=scope)).encode(), self._key)
+        try:
+            await self._wrong.check(scope, right=right)
+        except PanoptesError as error:
             await render(error, scope)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+
+def _too_many(what: str, reset: float) -> RateLimited:
+    wait_s = max(1, math.ceil(reset - time.time()))
+    return RateLimited(f"{what}: try again in {wait_s} s.", retry_after_s=wait_s)
 
 
 class RateLimiter:
@@ -114,7 +166,7 @@ class RateLimiter:
             RateLimitItemPerSecond(settings.rate_limit.burst),
             RateLimitItemPerMinute(settings.rate_limit.per_minute),
         )
-        self._trusted = [ipaddress.ip_network(network, strict=False) for network in settings.security.trusted_proxies]
+        self._trusted = settings.security.trusted_networks
         self._keyed = bool(settings.security.api_key.get_secret_value())
 
     async def admit(self, scope: Scope) -> None:
@@ -125,13 +177,12 @@ class RateLimiter:
             Unavailable: Redis does not answer.
         """
         # If there is an API key, all requests that get here carry the same one.
-        client = "key" if self._keyed else client_address(scope, self._trusted)
+        client = "key" if self._keyed else counted_as(client_address(scope, self._trusted))
         try:
             for limit in self._limits:
                 if not await self._limiter.hit(limit, "panoptes", client):
                     reset = (await self._limiter.get_window_stats(limit, "panoptes", client)).reset_time
-                    wait_s = max(1, math.ceil(reset - time.time()))
-                    raise RateLimited(f"Too many requests: try again in {wait_s} s.", retry_after_s=wait_s)
+                    raise _too_many("Too many requests", reset)
         except StorageError as error:
             logger.error("The rate limit cannot be counted: %s", type(error.storage_error).__name__)
             raise Unavailable("The rate limiter's store does not answer: try again.", retry_after_s=5) from error

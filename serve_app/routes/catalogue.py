@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse
 
@@ -40,6 +41,15 @@ from serve_app.services import InjectedServices, Services, counted
 
 if TYPE_CHECKING:
     from deployments.catalogue.opened import OpenCatalogue
+
+
+class ImageId(IntegerConvertor):
+    """The number of an image, so that no other word of a path, such as `search`, is taken for one."""
+
+    regex = "-?[0-9]{1,40}"
+
+
+register_url_convertor("number", ImageId())
 
 router = APIRouter(prefix="/api", tags=["Catalogue"], responses=CATALOGUE_ERRORS | KEY_ERRORS | QUERY_ERRORS)
 
@@ -205,7 +215,9 @@ async def _image(services: Services, image_id: int) -> Image:
         return await house.catalogue.get(image_id)
 
 
-@router.get("/images/{image_id}", summary="Everything about an image", response_model=ImageDetails, responses=FAILED)
+@router.get(
+    "/images/{image_id:number}", summary="Everything about an image", response_model=ImageDetails, responses=FAILED
+)
 async def image(image_id: int, request: Request, services: InjectedServices) -> Response:
     """Return the status of an image and all that is known about it. If its processing failed, the status is 400."""
     found = await _image(services, image_id)
@@ -213,7 +225,7 @@ async def image(image_id: int, request: Request, services: InjectedServices) -> 
     return JSONResponse(body.model_dump(), 400 if found.status == "failed" else 200)
 
 
-@router.delete("/images/{image_id}", status_code=204, summary="Delete an image")
+@router.delete("/images/{image_id:number}", status_code=204, summary="Delete an image")
 async def delete(image_id: int, services: InjectedServices) -> None:
     """Delete an image with its thumbnails and vectors, and its file unless another image shares it."""
     async with services.catalogue.open() as house:
@@ -223,7 +235,7 @@ async def delete(image_id: int, services: InjectedServices) -> None:
 
 
 @router.get(
-    "/images/{image_id}/file",
+    "/images/{image_id:number}/file",
     summary="The uploaded file",
     response_class=Response,
     responses=ORIGINAL | UNCHANGED,
@@ -235,7 +247,7 @@ async def original(image_id: int, request: Request, services: InjectedServices) 
 
 
 @router.get(
-    "/images/{image_id}/thumbnails/{size}",
+    "/images/{image_id:number}/thumbnails/{size}",
     summary="A thumbnail, or its link",
     response_model=ThumbnailLinks,
     responses=PICTURE | UNCHANGED,
@@ -255,7 +267,7 @@ async def thumbnail(image_id: int, size: AskedSize, request: Request, services: 
 
 
 @router.get(
-    "/images/{image_id}/thumbnails/{size}/file",
+    "/images/{image_id:number}/thumbnails/{size}/file",
     summary="A thumbnail",
     response_class=Response,
     responses=PICTURE | UNCHANGED,

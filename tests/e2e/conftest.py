@@ -22,6 +22,7 @@ FLAGS = [
     "--disable-sync",
     "--lang=en-GB",
     "--window-size=1280,900",
+    "--host-resolver-rules=MAP rebound.example 127.0.0.1",
 ]
 
 

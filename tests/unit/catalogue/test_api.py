@@ -26,7 +26,7 @@ async def test_an_upload_is_processed_and_told(api: httpx.AsyncClient) -> None:
     assert data["processed_at"].endswith("+00:00")
     assert data["processing_time_s"] > 0
     assert body["thumbnails"] == {
-        size: f"http://panoptes/api/images/1/thumbnails/{size}/file" for size in ("small", "medium")
+        size: f"http://localhost/api/images/1/thumbnails/{size}/file" for size in ("small", "medium")
     }
 
 
@@ -108,7 +108,7 @@ async def test_the_list_has_pages_and_a_status(api: httpx.AsyncClient) -> None:
     ids = [await uploaded(api, RED) for _ in range(5)]
     for image_id in ids:
         await finished(api, image_id)
-    url, seen = "http://panoptes/api/images?limit=2&status=processed", list[int]()
+    url, seen = "http://localhost/api/images?limit=2&status=processed", list[int]()
     for pages in range(1, 4):
         answer = await api.get(url)
         seen += [image["id"] for image in answer.json()]

@@ -114,15 +114,15 @@ async def test_what_is_still_processed_has_no_thumbnails_yet(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("trusted", "headers", "base"),
     [
-        ((), {}, "http://panoptes"),
-        ((), {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil"}, "http://panoptes"),
+        ((), {}, "http://localhost"),
+        ((), {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil"}, "http://localhost"),
         (
             ("127.0.0.1",),
             {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "example.com:8443"},
             "https://example.com:8443",
         ),
         (("127.0.0.1",), {"X-Forwarded-Proto": "javascript"}, ""),
-        ((), {"Host": 'a"><script>'}, ""),
+        (("127.0.0.1",), {"X-Forwarded-Host": 'a"><script>'}, ""),
     ],
 )
 async def test_links_are_of_the_request_s_own_base(

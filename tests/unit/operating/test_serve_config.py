@@ -2,6 +2,7 @@
 
 import yaml
 from ray.serve._private.constants import REPLICA_HEALTH_CHECK_UNHEALTHY_THRESHOLD as UNHEALTHY_AFTER
+from ray.serve._private.utils import call_function_from_import_path
 from ray.serve.schema import ServeDeploySchema
 
 from configs.project import PROJECT
@@ -10,6 +11,7 @@ from configs.settings import load_settings
 from deployments.catalogue.worker import Pace
 from deployments.models.clip.settings import ClipSettings
 from deployments.specs import all_specs
+from serve_app.http.proxy import ProxyGuard
 
 CONFIG = yaml.safe_load((PROJECT / "serve_config.yaml").read_text())
 
@@ -28,6 +30,11 @@ SAID_ON_PURPOSE = {
 def test_ray_accepts_it() -> None:
     schema = ServeDeploySchema.model_validate(CONFIG)
     assert [application.import_path for application in schema.applications] == ["serve_app.app:build"]
+
+
+def test_serve_s_http_servers_get_our_hook() -> None:
+    hook = CONFIG["controller_options"]["runtime_env"]["env_vars"]["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"]
+    assert [one.cls for one in call_function_from_import_path(hook)] == [ProxyGuard]
 
 
 def test_what_is_repeated_by_an_anchor_can_be_changed_alone() -> None:

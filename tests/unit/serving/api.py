@@ -293,6 +293,6 @@ async def client(
     transport = httpx.ASGITransport(cast("Any", application))
     async with (
         application.router.lifespan_context(application),
-        httpx.AsyncClient(transport=transport, base_url="http://panoptes") as connected,
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as connected,
     ):
         yield connected

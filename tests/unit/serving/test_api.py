@@ -257,4 +257,17 @@ async def test_every_route_is_documented() -> None:
                 documented = schema["components"]["schemas"].get(reference, {})
                 is_error = reference in {"ErrorBody", "TextError"}
                 assert is_error or not content or "example" in content or documented.get("examples"), (method, path)
-    assert "APIKeyHeader" in schema["components"]["securitySchemes"]
+
+
+async def test_the_schema_asks_for_the_key_where_the_service_does() -> None:
+    async with client(api_key=SecretStr("secret")) as api:
+        schema = (await api.get("/openapi.json")).json()
+        for path, operations in schema["paths"].items():
+            for method, operation in operations.items():
+                answer = await api.request(method, path.format(image_id=1, size="small"))
+                assert ("security" in operation) == (answer.status_code == 401), (method, path)
+    schemes = schema["components"]["securitySchemes"].values()
+    assert {(one["type"], one.get("name"), one.get("scheme")) for one in schemes} == {
+        ("apiKey", "X-Api-Key", None),
+        ("http", None, "bearer"),
+    }

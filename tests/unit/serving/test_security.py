@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from serve_app.http.security import client_address
+from serve_app.http.security import client_address, counted_as
 from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import ClipDouble, client
 
@@ -50,6 +51,65 @@ async def test_a_key_that_is_not_ascii_is_refused_like_any_wrong_key() -> None:
     async with client(**KEY) as api:
         answer = await api.get("/v1/models", headers=[(b"x-api-key", "sleutel-é".encode("latin-1"))])
     assert answer.status_code == 401
+
+
+async def test_many_wrong_keys_from_an_address_are_429_and_so_is_its_right_guess() -> None:
+    limits = {"rate_limit_enabled": True, "rate_limit_wrong_keys": 3, "trusted_proxies": "127.0.0.1", **KEY}
+    right = {"X-Api-Key": "a-long-secret"}
+    async with client(**limits) as api:
+
+        async def ask(address: str, **headers: str) -> httpx.Response:
+            return await api.get("/v1/models", headers={"X-Forwarded-For": address, **headers})
+
+        tries = [{}, {"X-Api-Key": "a"}, {"Authorization": "Bearer b"}, {"X-Api-Key": "c"}, right]
+        answers = [await ask(f"2001:db8::{number}", **headers) for number, headers in enumerate(tries)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert 1 <= int(answers[3].headers["Retry-After"]) <= 60
+        assert answers[3].json()["error"] == "rate_limited"
+        assert (await ask("2001:db8:0:1::1", **right)).status_code == 200
+        assert (await api.get("/health-check", headers={"X-Forwarded-For": "2001:db8::1"})).status_code == 200
+
+
+async def test_where_addresses_are_not_known_wrong_keys_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
+    async with client(rate_limit_enabled=True, rate_limit_wrong_keys=2, **KEY) as api:
+        statuses = [(await api.get("/v1/models")).status_code for _ in range(3)]
+        right = await api.get("/v1/models", headers={"X-Api-Key": "a-long-secret"})
+    assert (statuses, right.status_code) == ([401, 401, 429], 200)
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:50123", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("[::ffff:c000:207]:443", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2::", "2001:db8:1:2::/64"),
+        ("[2001:db8:1:2::9]:443", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("nonsense", "nonsense"),
+        ("", ""),
+    ],
+)
+def test_ipv6_is_counted_by_its_network(address: str, counted: str) -> None:
+    assert counted_as(address) == counted
+
+
+async def test_the_rate_limit_counts_ipv6_by_its_network() -> None:
+    limits = {"rate_limit_enabled": True, "rate_limit_burst": 2, "trusted_proxies": "127.0.0.1"}
+    async with client(**limits) as api:
+        for number, status in enumerate((200, 200, 429)):
+            headers = {"X-Forwarded-For": f"2001:db8::{number}"}
+            assert (await api.post("/v1/embeddings", json={"input": "a"}, headers=headers)).status_code == status
+
+
+def test_a_trusted_proxy_is_known_by_its_mapped_address_too() -> None:
+    headers = [(b"x-forwarded-for", b"192.0.2.7")]
+    scope: dict[str, Any] = {"type": "http", "client": ("::ffff:10.0.0.1", 1), "headers": headers}
+    assert client_address(scope, [ipaddress.ip_network("10.0.0.0/8")]) == "192.0.2.7"
 
 
 async def test_over_the_burst_is_429_with_retry_after_and_admitted_later() -> None:
