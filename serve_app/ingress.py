@@ -23,7 +23,7 @@ from serve_app.http.security import (
 )
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
-from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
+from serve_app.routes import analysis, catalogue, categorizer, classifier, health, home, pictures, resources, tagger
 from serve_app.services import Services
 from serve_app.version import VERSION
 
@@ -49,7 +49,7 @@ def make_api(services: Services) -> FastAPI:
     api.state.services = services
     # The middleware checks the key; the dependency lets /docs send it.
     key = Depends(APIKeyHeader(name="X-Api-Key", auto_error=False, description="Only where API_KEY is set."))
-    for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
+    for room in (home, health, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router, dependencies=[key])
     errors.install(api)
     # The last one added is the outermost. A request passes ids, key, rate limit, concurrency, body size and deadline.
