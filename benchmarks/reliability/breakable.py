@@ -1,7 +1,6 @@
 """Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass then fails, also its test pass."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -40,7 +39,7 @@ class Breakable(replica_class(deployments.models.clip.deployment.Clip)):  # type
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        forward: Callable[[Any], Any] = self._model._forward
+        forward = self._model._forward
 
         def breakable(encode: Any) -> Any:
             _fail_if_broken()

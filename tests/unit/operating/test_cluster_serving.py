@@ -23,6 +23,7 @@ POOL = "panoptes/pool"
 # What Ray, Hugging Face, torch, DeepFace, botocore and uvicorn read.
 OTHERS_VARIABLES = {
     "HF_HOME", "TORCH_HOME", "DEEPFACE_HOME", "RAY_SERVE_ENABLE_HA_PROXY", "RAY_ROTATION_MAX_BYTES",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "RAY_worker_register_timeout_seconds",
     "RAY_ROTATION_BACKUP_COUNT", "RAY_USAGE_STATS_ENABLED", "FORWARDED_ALLOW_IPS", "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3",
 }  # fmt: skip
