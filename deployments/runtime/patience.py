@@ -3,8 +3,8 @@
 On a busy machine a process is slow because others have the cores. What decides that it hangs must not count that time.
 """
 
-import time
 from pathlib import Path
+from time import monotonic
 
 # However long a process waits for a core, this share of the time counts, so that one that hangs is found in the end.
 LEAST_SHARE = 0.05
@@ -20,12 +20,12 @@ class FairClock:
     def __init__(self, threads: Path = Path("/proc/self/task")) -> None:
         """`threads`: the folder of the process's threads in /proc."""
         self._threads = threads
-        self._at, self._before = time.monotonic(), self._waited_s()
+        self._at, self._before = monotonic(), self._waited_s()
         self._seconds = 0.0
 
     def seconds(self) -> float:
         """The seconds so far."""
-        now, waited = time.monotonic(), self._waited_s()
+        now, waited = monotonic(), self._waited_s()
         starved = sum(seconds - self._before.get(thread, 0.0) for thread, seconds in waited.items())
         passed = now - self._at
         self._seconds += max(passed - starved, LEAST_SHARE * passed)

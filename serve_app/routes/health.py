@@ -56,7 +56,7 @@ async def report_health(services: Services) -> Health:
         uptime_seconds=round(time.time() - services.started_at, 3),
         models=[model for client, state in known for model in _models(client, state)],
         classifier="loaded" if clip.loaded else "failed",
-        message=f"CLIP: {clip.error}" if clip.error else services.clip.models[0].statement,
+        message=services.clip.models[0].statement if clip.loaded else f"CLIP: {clip.error}",
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deployments.clustering import deployment as clusterer
-from deployments.clustering.dbscan import Cancelled
+from deployments.clustering.dbscan import Cancelled, dbscan
 from deployments.clustering.deployment import (
     PROBE,
     Clusterer,
@@ -332,11 +332,11 @@ async def test_nothing_is_computed_for_a_caller_that_left(replica: Any, monkeypa
 async def test_a_replica_that_broke_ends_and_one_that_only_failed_a_request_stays(
     replica: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    works, left, outcomes = clusterer.dbscan, list[Exception](), list[bool]()
+    left, outcomes = list[Exception](), list[bool]()
 
     def broken(*arguments: Any, **options: Any) -> Any:
         if outcomes.pop(0):
-            return works(*arguments, **options)
+            return dbscan(*arguments, **options)
         raise MemoryError
 
     monkeypatch.setattr(clusterer, "dbscan", broken)
