@@ -180,6 +180,20 @@ async def test_serve_that_hangs_is_asked_by_one_thread_and_delays_nothing(served
     assert listed.json()["data"][0]["replicas"] == 1
 
 
+async def test_many_reports_of_an_application_that_hangs_wholly_ask_once_and_end_in_time(
+    served: Serve, held: threading.Event
+) -> None:
+    asked = Asked(asyncio.Event())
+    served.act = held.wait
+    async with client(models=with_clip(asked)) as api:
+        started = time.monotonic()
+        answers = await asyncio.gather(*(api.get("/health") for _ in range(20)))
+        took = time.monotonic() - started
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "busy")}
+    assert took < HEALTH_S
+    assert (served.calls, asked.calls) == (1, 1)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("dictionary changed size"), KeyError("app"), RayActorError()])
 async def test_serve_that_fails_is_a_report_without_it_and_no_500(served: Serve, error: Exception) -> None:
     def fail() -> None:
