@@ -8,7 +8,7 @@ import numpy as np
 from ray.serve.handle import DeploymentHandle
 
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.calls import LARGEST_VALUE, Failure, failure_of, in_object_store
+from deployments.runtime.calls import INGRESS, LARGEST_VALUE, Failure, call, failure_of, in_object_store
 from deployments.runtime.spec import Deployed, DeploymentSpec
 from deployments.runtime.worker import ModelStatus
 from serve_app.clients.calls import answer
@@ -17,7 +17,8 @@ from serve_app.clients.replicas import running_replicas
 from serve_app.http import errors
 from serve_app.http.middleware import weights_used
 
-STATUS_TIMEOUT_S = 3.0
+# The longest wait of a request for a call that it can do without.
+SIDE_CALL_S = 3.0
 # How long a report waits for Serve, and then for all models at once. On a machine without a free core the rest of
 # /health may take as long again, and it is to answer within 3 s.
 SERVE_PATIENCE_S, MODEL_PATIENCE_S = 0.5, 1.0
@@ -106,7 +107,9 @@ class ModelClient:
         return ModelState(status.value, replicas, why, busy=True, age_s=status.age_s)
 
     async def _ask_status(self) -> Statuses:
-        statuses: Statuses = await cast("DeploymentHandle[Any]", self._handle).status.remote()
+        handle = cast("DeploymentHandle[Any]", self._handle)
+        # With a second replica the first one's end is no news about the models.
+        statuses: Statuses = await call(self.deployment, handle.status.remote, INGRESS)
         return statuses
 
     @property

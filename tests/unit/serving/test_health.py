@@ -35,8 +35,11 @@ class Asked:
     def options(self, **_: Any) -> "Asked":
         return self
 
-    async def remote(self) -> Any:
+    def remote(self) -> asyncio.Task[Any]:
         self.calls += 1
+        return asyncio.create_task(self._answer())
+
+    async def _answer(self) -> Any:
         if isinstance(self.outcome, asyncio.Event):
             await self.outcome.wait()
             return (STATUS,)
