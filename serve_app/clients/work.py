@@ -10,6 +10,7 @@ from serve_app.clients.calls import answer
 from serve_app.clients.client import SIDE_CALL_S, ModelClient
 from serve_app.http import errors
 
+# A busy machine may take a while; without a replica the answer would come at the deadline only.
 LIST_S = 15.0
 
 Value = TypeVar("Value")
@@ -23,7 +24,7 @@ class WorkClient(ModelClient):
         await self._within(SIDE_CALL_S, lambda: self._use().record.remote(job))
 
     async def jobs(self) -> list[Job]:
-        """The newest jobs, newest first; Unavailable when the record does not answer, on a busy machine after a while."""
+        """The newest jobs, newest first; Unavailable when the record does not answer within LIST_S."""
         return await self._within(LIST_S, self._use().jobs.remote)
 
     async def _within(self, seconds: float, ask: Callable[[], Call[Value]]) -> Value:
