@@ -30,15 +30,17 @@ COPY --from=build /opt/panoptes /opt/panoptes
 RUN echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh
 ENV PATH=/opt/venv/bin:$PATH \
     HF_HOME=/models/huggingface TORCH_HOME=/models/torch DEEPFACE_HOME=/models/deepface \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    RAY_health_check_failure_threshold=20 RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S=30 \
+    RAY_worker_register_timeout_seconds=300
 WORKDIR /opt/panoptes
 USER 1000
 ARG WEIGHTS=none
 RUN mkdir -p "$HF_HOME" "$TORCH_HOME" "$DEEPFACE_HOME" \
     && if [ "$WEIGHTS" != none ]; then WEIGHTS="$WEIGHTS" python -m jobs.load_models; fi
 EXPOSE 8000
-# For `docker run`; Kubernetes uses the probes of cluster.yaml.
+# For `docker run`, healthy once the models have been loaded; Kubernetes uses the probes of cluster.yaml.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=300s --retries=4 \
-    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 # It listens on 127.0.0.1, so share the network of the machine: `docker run --network host`.
 CMD ["sh", "-c", "python -m configs --write data/serve_config.yaml && FORWARDED_ALLOW_IPS= exec serve run data/serve_config.yaml"]

@@ -6,6 +6,11 @@ STAMP := $(VENV)/.installed
 UV := $(BIN)/uv
 # Where an OTLP endpoint is set, these variables make Serve's proxies trace; the replicas learn it from the Serve config.
 TRACED := $(if $(OTEL_EXPORTER_OTLP_ENDPOINT)$(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT),RAY_SERVE_TRACING_SAMPLING_RATIO=1 RAY_SERVE_TRACING_EXPORTER_IMPORT_PATH=deployments.runtime.tracing:span_processors)
+# Ray replaces what does not answer in time, also where it only waits for a core. On one machine nobody else would answer:
+# wait longer for a node (by default 5 checks), for Serve's proxy (10 s) and for a process that starts (60 s).
+export RAY_health_check_failure_threshold := 20
+export RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S := 30
+export RAY_worker_register_timeout_seconds := 300
 # Packages that the overrides of pyproject.toml keep out.
 OVERRIDDEN := opencv-python opencv-contrib-python opencv-contrib-python-headless bitsandbytes yapf
 
@@ -30,7 +35,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs --write data/serve_config.yaml
-	@echo "Starting Panoptes: GET http://127.0.0.1:8000/health answers 200 when it is ready, in a minute or two."
+	@echo "Starting Panoptes: GET http://127.0.0.1:8000/readyz answers 200 when it is ready, in a minute or two."
 	@# Otherwise Serve's HTTP server believes the X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that.
 	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
 

@@ -26,7 +26,7 @@ from serve_app.http.security import (
 )
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
-from serve_app.routes import analysis, catalogue, categorizer, classifier, home, pictures, resources, tagger
+from serve_app.routes import analysis, catalogue, categorizer, classifier, health, home, pictures, resources, tagger
 from serve_app.services import Services
 from serve_app.version import VERSION
 
@@ -51,7 +51,7 @@ def make_api(services: Services) -> FastAPI:
         telemetry={"tracing": False},  # Serve makes the request's span; FastAPI would start a second trace
     )  # fmt: skip
     api.state.services = services
-    for room in (home, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
+    for room in (home, health, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router)
     describe_security(api)
     errors.install(api)

@@ -76,7 +76,7 @@ class Application(Started):
         self._tree: ProcessTree | None = None
 
     def _start(self) -> None:
-        """Start it and wait until /health answers 200.
+        """Start it and wait until /readyz answers 200.
 
         Raises:
             StartError: it ended, or did not answer within READY_SECONDS; the message ends with the end of its log.
@@ -87,7 +87,7 @@ class Application(Started):
         config.write_text(yaml.safe_dump(self._enabled_only(self.configured())))
         command = [*self._command, str(config)]
         self._tree = ProcessTree(command, cwd=PROJECT, env=self.environment(), log=self.log_path, folder=self.folder)
-        self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/health", READY_SECONDS)
+        self.ready_seconds = self._tree.wait_until_ready(f"{self.url}/readyz", READY_SECONDS)
 
     def _stop(self) -> None:
         if self._tree is not None:

@@ -18,7 +18,7 @@ from functools import partial
 
 from benchmarks import cli, report
 from benchmarks.reliability import attack_tables, tables
-from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, application, wait_until_whole
+from benchmarks.reliability.faults import FAULTS, FRONT_DOOR, LIGHT, application, wait_until_whole
 from benchmarks.reliability.fuzz import fuzz
 from benchmarks.reliability.hostile import hostile
 from benchmarks.reliability.measuring import measure
@@ -26,7 +26,9 @@ from benchmarks.reliability.nodes import cluster
 from benchmarks.reliability.overload import overload
 from benchmarks.reliability.slow import slow
 from benchmarks.reliability.soak import soak
+from benchmarks.reliability.traffic import mixed, probed
 from benchmarks.sections.run import clip_environment
+from testbed import photos
 from testbed.checkpoints import HF_HOME, make_clip
 
 NODE = "node"
@@ -73,17 +75,20 @@ def _options() -> argparse.Namespace:
 
 
 def _faults(names: list[str], clients: int) -> Iterator[tables.Row]:
+    requests = mixed(photos.load())
     for replicas in (1, 2):
         asked = [FAULTS[name] for name in names if name != NODE and FAULTS[name].replicas == replicas]
         if asked:
             with application(replicas) as panoptes:
                 for fault in asked:
                     wait_until_whole(panoptes, replicas)
-                    seen = measure(panoptes.url, partial(fault.inflict, panoptes), clients)
-                    yield _said(tables.Row(fault.what, fault.allowed, seen))
+                    ask = (clients, requests) if fault.replaces else (LIGHT, probed(requests))
+                    seen = measure(panoptes.url, partial(fault.inflict, panoptes), *ask)
+                    yield _said(tables.Row(fault.what, fault.allowed, seen, fault.replaces))
     if NODE in names:
         with cluster() as (url, kill):
-            yield _said(tables.Row("SIGKILL of one of two worker nodes", FRONT_DOOR, measure(url, kill, clients)))
+            seen = measure(url, kill, clients, requests)
+            yield _said(tables.Row("SIGKILL of one of two worker nodes", FRONT_DOOR, seen))
 
 
 def _said(row: tables.Row) -> tables.Row:

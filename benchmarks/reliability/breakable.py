@@ -1,18 +1,15 @@
-"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass and health check then fails."""
+"""Panoptes with a CLIP that can be broken while it runs, as a GPU breaks: every pass then fails, also its test pass."""
 
 import os
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import numpy as np
-from numpy.typing import NDArray
 from ray import serve
 from ray.serve import Application as BoundApplication
 
 import deployments.models.clip.deployment
 import serve_app.app
-from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed
 from testbed.application import Application
 from testbed.replicas import replica_class
@@ -38,16 +35,17 @@ def build(args: dict[str, Any]) -> BoundApplication:
 
 
 class Breakable(replica_class(deployments.models.clip.deployment.Clip)):  # type: ignore[misc]
-    """CLIP, whose passes and health checks fail once its pid stands in the file that BROKEN names."""
+    """CLIP, whose device fails once its pid stands in the file that BROKEN names."""
 
-    async def check_health(self) -> None:
-        _fail_if_broken()
-        await super().check_health()
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        forward = self._model._forward
 
-    def _encode_images(self, images: list[Pixels]) -> list[NDArray[np.float32]]:
-        _fail_if_broken()
-        vectors: list[NDArray[np.float32]] = super()._encode_images(images)
-        return vectors
+        def breakable(encode: Any) -> Any:
+            _fail_if_broken()
+            return forward(encode)
+
+        self._model._forward = breakable
 
 
 def _fail_if_broken() -> None:

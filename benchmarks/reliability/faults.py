@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,9 @@ FRONT_DOOR = frozenset(
     {"500", "RemoteDisconnected", "ConnectionResetError", "ConnectionRefusedError", "BrokenPipeError"}
 )
 SERVED = ("Ingress", "Clip", "Tagger")
+BUSY_LOOPS, BUSY_S = 30, 180.0
+# Clients on the busy machine; it is to be slow because of others.
+LIGHT = 2
 
 Healed = Callable[[], bool]
 
@@ -32,12 +38,14 @@ class Fault:
         inflict: causes it; returns a function that tells whether it is over.
         replicas: of the ingress and of each model.
         allowed: the statuses and exceptions with which requests may fail meanwhile.
+        replaces: whether something fails that is then replaced. Where nothing may be, it is over when all is as before.
     """
 
     what: str
     inflict: Callable[[Application], Healed]
     replicas: int = 1
     allowed: frozenset[str] = frozenset()
+    replaces: bool = True
 
 
 @contextmanager
@@ -102,13 +110,42 @@ def _reconfigure(panoptes: Application) -> Healed:
     return lambda: all(healed() for healed in replaced)
 
 
+def _crowd(panoptes: Application) -> Healed:
+    """Keep every core busy by BUSY_LOOPS other processes for BUSY_S; it is over when nothing was replaced by then."""
+    before, ended = panoptes.processes(), time.monotonic() + BUSY_S
+    busy = crowd(BUSY_LOOPS, BUSY_S)
+
+    def unharmed() -> bool:
+        if time.monotonic() < ended:
+            return False
+        for process in busy:
+            process.wait()
+        return served(panoptes.processes()) == served(before)
+
+    return unharmed
+
+
+def crowd(loops: int, seconds: float) -> list[subprocess.Popen[bytes]]:
+    """Processes that compute for so long and then end. Each has a session of its own, so that the scheduler does not
+    count them as one against all of Panoptes.
+    """
+    code = f"import time\nend = time.monotonic() + {seconds}\nwhile time.monotonic() < end: pass"
+    return [subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True) for _ in range(loops)]
+
+
+def served(processes: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """The pids of the replicas and of Serve's own processes by kind, of all that an application has."""
+    return {kind: sorted(pids) for kind, pids in processes.items() if kind != "ray"}
+
+
 FAULTS = {
     "model": Fault("SIGKILL of the one CLIP replica", _signal("Clip", signal.SIGKILL)),
     "model-of-2": Fault("SIGKILL of one of two CLIP replicas", _signal("Clip", signal.SIGKILL), 2),
     "hang": Fault("SIGSTOP of the one CLIP replica", _signal("Clip", signal.SIGSTOP)),
     "hang-of-2": Fault("SIGSTOP of one of two CLIP replicas", _signal("Clip", signal.SIGSTOP), 2),
-    "broken": Fault("the one CLIP fails every pass and health check", _break, 1, frozenset({"503"})),
-    "broken-of-2": Fault("one of two CLIPs fails every pass and health check", _break, 2, frozenset({"503"})),
+    "broken": Fault("the device of the one CLIP breaks", _break),
+    "broken-of-2": Fault("the device of one of two CLIPs breaks", _break, 2),
+    "busy": Fault(f"a busy machine: {BUSY_LOOPS} other processes compute for {BUSY_S:.0f} s", _crowd, replaces=False),
     "ingress": Fault("SIGKILL of the one ingress replica", _signal("Ingress", signal.SIGKILL), 1, FRONT_DOOR),
     "ingress-of-2": Fault("SIGKILL of one of two ingress replicas", _signal("Ingress", signal.SIGKILL), 2, FRONT_DOOR),
     "controller": Fault("SIGKILL of Serve's controller", _signal("controller", signal.SIGKILL)),

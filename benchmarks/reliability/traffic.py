@@ -18,15 +18,17 @@ from testbed import load, photos
 
 PAUSE_S = 0.1  # before a client whose request failed asks again
 WINDOW_S = 5.0  # over which throughput is measured
+PROBES = ("/livez", "/readyz", "/health", "/v1/models")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A POST request."""
+    """A request."""
 
     path: str
-    body: bytes
-    content_type: str
+    body: bytes = b""
+    content_type: str = ""
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,8 @@ def ask(connection: HTTPConnection, request: Request) -> Answer:
     """Send a request over a connection, which is opened again if it was closed."""
     sent = time.perf_counter()
     try:
-        connection.request("POST", request.path, request.body, {"Content-Type": request.content_type})
+        headers = {"Content-Type": request.content_type} if request.content_type else {}
+        connection.request(request.method, request.path, request.body or None, headers)
         response = connection.getresponse()
         response.read()
     except (OSError, HTTPException) as error:
@@ -154,6 +157,15 @@ def classified(photo: photos.Photo) -> Request:
     """A request to /classify with a photo."""
     content_type = f"multipart/form-data; boundary={load.BOUNDARY}"
     return Request("/classify", load.multipart(photo.name, photo.data), content_type)
+
+
+def probed(requests: Iterable[Request]) -> list[Request]:
+    """Requests with one to each of PROBES behind each three of them."""
+    asked: list[Request] = []
+    for number, request in enumerate(requests):
+        asked.append(request)
+        asked += [Request(path, method="GET") for path in PROBES] if number % 3 == 2 else []
+    return asked
 
 
 def mixed(shown: Iterable[photos.Photo]) -> list[Request]:

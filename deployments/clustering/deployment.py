@@ -4,7 +4,6 @@
 the body and read row by row into one array; pydantic validates the rest of the body.
 """
 
-import asyncio
 import logging
 import re
 import threading
@@ -27,6 +26,7 @@ from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
 from deployments.runtime.json_text import InvalidJson, JsonTooLarge, parse_json
 from deployments.runtime.metrics import ModelMetrics
+from deployments.runtime.replica import end_process
 from deployments.runtime.requests import Real, RequestModel, Whole
 from deployments.runtime.worker import ModelStatus
 
@@ -143,7 +143,6 @@ class Clusterer:
         self._most, self._threads = most, threads_for(threads)
         self._metrics = ModelMetrics(CLUSTERER.id)
         self._batcher: Batcher[_Job, bytes] = Batcher(lambda jobs: [self._compute(job) for job in jobs], 1)
-        self._failed = False
         self._cluster(PROBE)
         self._load_time_ms = (time.perf_counter() - started) * 1000
 
@@ -168,13 +167,6 @@ class Clusterer:
             ModelStatus(CLUSTERER.name, "cpu", self._load_time_ms, batcher.waiting, batcher.items, batcher.batches),
         )
 
-    async def check_health(self) -> None:
-        """Raise if a computation has failed and a small one fails too, so that Serve replaces the replica."""
-        # Not in the batcher's thread: a large request may keep it busy for longer than a health check may take.
-        if self._failed:
-            await asyncio.to_thread(self._cluster, PROBE)
-            self._failed = False
-
     def _compute(self, job: "_Job") -> bytes:
         try:
             with self._metrics.batch(1):
@@ -182,9 +174,15 @@ class Clusterer:
         except (InvalidClustering, Cancelled):
             raise
         except Exception as error:
-            self._failed = True
             logger.exception("a clustering failed")
+            self._leave_if_broken()
             raise ModelFailed(f"the clustering failed: {type(error).__name__}") from error
+
+    def _leave_if_broken(self) -> None:
+        try:
+            self._cluster(PROBE)
+        except Exception as error:  # whatever it is: two vectors cannot be clustered here
+            end_process(error)
 
     def _cluster(self, body: bytes, stop: Stop | None = None) -> bytes:
         started = time.perf_counter()

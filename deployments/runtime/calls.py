@@ -43,10 +43,10 @@ class Call(Protocol[Value_co]):
 class Failure(Enum):
     """Why a call got no answer."""
 
-    ENDED = auto()  # the replica, or the node that kept its answer, ended
+    ENDED = auto()  # the replica ended, also because its device broke, or the node that kept its answer did
     BUSY = auto()  # every queue is full, or there is no replica
     LATE = auto()  # no answer within the policy's time
-    BROKEN = auto()  # the model or its device failed; Serve replaces the replica
+    BROKEN = auto()  # the model failed on this input, and it works on its test input
     REFUSED = auto()  # the model answered that it cannot do this
     OTHER = auto()
 

@@ -7,7 +7,7 @@ ModelError
 ├── VideoTooLong         a video lasts longer than is accepted
 ├── NoFrames             a file has no video stream, or an empty one
 ├── WeightsNotFound      a checkpoint is neither cached nor reachable
-├── ModelFailed          the model or its device failed; the replica fails its health check
+├── ModelFailed          a pass failed; the replica ends if its test pass fails too
 ├── LlmModelUnknown      no known provider has this language model
 ├── LlmKeyMissing        there is no API key for the provider of the language model
 ├── LlmProviderFailed    no provider answered, fallbacks included
@@ -62,7 +62,11 @@ class WeightsNotFound(ModelError):
 
 
 class ModelFailed(ModelError):
-    """A forward pass failed or returned values that are not finite."""
+    """A forward pass failed or returned values that are not finite.
+
+    A caller gets it only for an input with which the model fails although it works: a replica whose model or device is
+    broken ends without an answer.
+    """
 
 
 class LlmModelUnknown(ModelError):

@@ -1,8 +1,9 @@
 """The base class of all model replicas: batches, metrics, status and health."""
 
 import logging
+import os
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from deployments.runtime.metrics import ModelMetrics
 from deployments.runtime.model import Model
@@ -15,6 +16,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def end_process(reason: Exception) -> NoReturn:
+    """End this replica at once, because its model or its device is broken.
+
+    Calls under way are made again by their callers, as after any replica that ended, and Serve starts another one at
+    its next check. Errors as answers would fail all calls until the third failed check instead. Nothing is cleaned up:
+    with a broken device that may hang.
+    """
+    logger.critical("The model or its device is broken, so this replica ends and Serve replaces it: %s", reason)
+    logging.shutdown()
+    os._exit(1)
+
+
 class ModelReplica(Generic[Item, Result]):
     """A model in its replica. A deployment adds the methods that its callers call."""
 
@@ -22,7 +35,7 @@ class ModelReplica(Generic[Item, Result]):
         """`max_batch`: most items of one pass; 1 where batches gain nothing, such as for pictures of many sizes."""
         self._served = model
         self._metrics = ModelMetrics(" + ".join(part.id for part in model.parts))
-        self._worker: Worker[Item, Result] = Worker(self._measured, model.warm_up, max_batch)
+        self._worker: Worker[Item, Result] = Worker(self._measured, model.warm_up, end_process, max_batch)
         for part, seconds in zip(model.parts, model.load_times_s, strict=True):
             logger.info("%s is ready on %s after %.1f s", part.id, model.device_name, seconds)
 
@@ -39,7 +52,7 @@ class ModelReplica(Generic[Item, Result]):
         )
 
     async def check_health(self) -> None:
-        """Raises when the model or its device fails, so that Serve replaces the replica."""
+        """Raises when the model hangs, so that Serve replaces the replica; one whose model is broken has ended."""
         await self._worker.check_health()
 
     def _measured(self, items: list[Item]) -> Sequence[Result]:

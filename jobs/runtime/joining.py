@@ -7,7 +7,7 @@ from ray.exceptions import AuthenticationError, RayError
 
 from jobs.runtime.errors import JobRefused
 
-START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run this again when /health answers 200."
+START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run this again when /readyz answers 200."
 
 
 def join() -> None:

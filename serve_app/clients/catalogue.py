@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from serve_app.clients.calls import NO_ANSWER
-from serve_app.clients.client import STATUS_TIMEOUT_S, ModelClient
+from serve_app.clients.client import SIDE_CALL_S, ModelClient
 
 
 class CataloguerClient(ModelClient):
@@ -13,5 +13,5 @@ class CataloguerClient(ModelClient):
     async def wake(self) -> None:
         """Tell a worker that there is an upload. If the call fails, a worker finds the upload a little later."""
         with contextlib.suppress(*NO_ANSWER):
-            async with asyncio.timeout(STATUS_TIMEOUT_S):
+            async with asyncio.timeout(SIDE_CALL_S):
                 await self._use().wake.remote()

@@ -8,16 +8,25 @@ import numpy as np
 from ray.serve.handle import DeploymentHandle
 
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.calls import LARGEST_VALUE, in_object_store
+from deployments.runtime.calls import INGRESS, LARGEST_VALUE, Failure, call, failure_of, in_object_store
 from deployments.runtime.spec import Deployed, DeploymentSpec
 from deployments.runtime.worker import ModelStatus
-from serve_app.clients.calls import NO_ANSWER, answer
+from serve_app.clients.calls import answer
+from serve_app.clients.remembered import Known, Remembered
 from serve_app.clients.replicas import running_replicas
 from serve_app.http import errors
 from serve_app.http.middleware import weights_used
 
-STATUS_TIMEOUT_S = 3.0
+# The longest wait of a request for a call that it can do without.
+SIDE_CALL_S = 3.0
+# How long a report waits for Serve, and then for all models at once. On a machine without a free core the rest of
+# /health may take as long again, and it is to answer within 3 s.
+SERVE_PATIENCE_S, MODEL_PATIENCE_S = 0.5, 1.0
+STATUS_FRESH_S = 1.0
+# A deployment whose calls end like this is busy: it has a replica, which has not got round to the answer.
+BUSY = frozenset({Failure.BUSY, Failure.LATE})
 
+Statuses = tuple[ModelStatus, ...]
 Value = TypeVar("Value")
 
 
@@ -25,12 +34,24 @@ Value = TypeVar("Value")
 class ModelState:
     """The state of a deployment's models for /health and /v1/models, in their order.
 
-    `statuses` is None when the deployment does not answer; `error` then says why.
+    Attributes:
+        statuses: as the deployment gave them, now or `age_s` ago; None where it never did, or is away.
+        replicas: how many take requests.
+        error: why `statuses` is not of now; None where it is.
+        busy: whether the deployment runs and only has not answered in time.
+        age_s: seconds since `statuses` was given; None without.
     """
 
-    statuses: tuple[ModelStatus, ...] | None
+    statuses: Statuses | None
     replicas: int
     error: str | None
+    busy: bool = False
+    age_s: float | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the models have been loaded and are served, at once or after a wait."""
+        return self.statuses is not None or (self.busy and self.replicas > 0)
 
 
 class ModelClient:
@@ -47,6 +68,7 @@ class ModelClient:
         self.models = deployed.models if deployed else ()
         self._handle = deployed.handle if deployed else None
         self._by_value = deployed.handle.options(_by_reference=False) if deployed else None
+        self._status: Remembered[Statuses] = Remembered(self._ask_status, STATUS_FRESH_S)
 
     @property
     def deployment(self) -> str:
@@ -65,19 +87,30 @@ class ModelClient:
         weights_used.get().update(f"{model.name}={model.id}" for model in self.models if model.has_weights)
 
     async def state(self) -> ModelState:
-        """The models' state, within a few seconds even when they do not answer."""
+        """The models' state, in less than 3 s even when they do not answer."""
         if self._handle is None:
             return ModelState(None, 0, self._off)
-        replicas = 0
-        try:
-            async with asyncio.timeout(STATUS_TIMEOUT_S):
-                replicas = (await running_replicas.get()).get(self.deployment, 0)
-                if not replicas:
-                    why = f"no replica is running yet: see the logs of the deployment {self.deployment}"
-                    return ModelState(None, 0, why)
-                return ModelState(await self._handle.status.remote(), replicas, None)
-        except NO_ANSWER as error:
-            return ModelState(None, replicas, f"does not answer ({type(error).__name__})")
+        counts = await running_replicas.get(SERVE_PATIENCE_S)
+        if counts.error is None and not (counts.value or {}).get(self.deployment):
+            return ModelState(None, 0, f"no replica is running yet: see the logs of the deployment {self.deployment}")
+        return self._judged(counts, await self._status.get(MODEL_PATIENCE_S))
+
+    def _judged(self, counts: Known[dict[str, int]], status: Known[Statuses]) -> ModelState:
+        replicas = (counts.value or {}).get(self.deployment, 0)
+        if status.error is None:
+            return ModelState(status.value, max(1, replicas), None, age_s=status.age_s)
+        why = f"does not answer ({type(status.error).__name__})"
+        if failure_of(status.error) not in BUSY:
+            return ModelState(None, replicas, why)
+        if status.age_s is not None:
+            why += f"; its last status is {status.age_s:.0f} s old"
+        return ModelState(status.value, replicas, why, busy=True, age_s=status.age_s)
+
+    async def _ask_status(self) -> Statuses:
+        handle = cast("DeploymentHandle[Any]", self._handle)
+        # With a second replica the first one's end is no news about the models.
+        statuses: Statuses = await call(self.deployment, handle.status.remote, INGRESS)
+        return statuses
 
     @property
     def _off(self) -> str:

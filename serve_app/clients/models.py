@@ -1,5 +1,6 @@
 """The clients of all deployments, made from their specs."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -32,6 +33,7 @@ class Models:
     def __init__(self, deployed: Mapping[str, Deployed]) -> None:
         """`deployed`: what is bound, by the deployment's name; the others are switched off."""
         self._clients = {name: _client(spec, deployed.get(name)) for name, spec in all_specs().items()}
+        self._loaded = set[str]()
 
     def __getitem__(self, name: str) -> ModelClient:
         """By the deployment's name."""
@@ -41,6 +43,16 @@ class Models:
         """The clients of all models; CLIP comes first, because it decides whether the service is healthy."""
         models = [client for client in self._clients.values() if client.spec.models]
         return tuple(sorted(models, key=lambda client: client is not self.clip))
+
+    async def starting(self) -> tuple[str, ...]:
+        """The enabled deployments whose models have not been loaded yet; takes less than 3 s.
+
+        A deployment that has been loaded once stays out of the list: it may be busy or replaced, but it has started.
+        """
+        open_ones = [client for client in self.all() if client.enabled and client.deployment not in self._loaded]
+        states = await asyncio.gather(*(client.state() for client in open_ones))
+        self._loaded |= {one.deployment for one, state in zip(open_ones, states, strict=True) if state.loaded}
+        return tuple(client.deployment for client in open_ones if client.deployment not in self._loaded)
 
     def analyzer(self, name: str) -> AnalyzerClient[Any]:
         """A model that looks at pictures, by the deployment's name."""

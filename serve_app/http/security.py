@@ -35,7 +35,8 @@ logger = logging.getLogger("ray.serve.panoptes.security")
 DOCS_FOLDER = "/docs-files"
 DOCS_FILES = frozenset(f"{DOCS_FOLDER}/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"))
 PUBLIC_ROUTES = ASSET_ROUTES | DOCS_FILES | {
-    "/", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/health", "/v1/health", "/health-check", "/test",
+    "/", "/docs", "/docs/oauth2-redirect", "/openapi.json",
+    "/livez", "/readyz", "/health", "/v1/health", "/health-check", "/test",
 }  # fmt: skip
 
 # GET routes that ask a model.

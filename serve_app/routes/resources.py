@@ -170,5 +170,6 @@ def _served(services: Services, weights: Weights, state: ModelState, status: Mod
         queue=status.queue if status else None,
         items=status.items if status else None,
         batches=status.batches if status else None,
-        error=status.error if status else state.error,
+        error=state.error or (status.error if status else None),
+        age_s=None if state.age_s is None else round(state.age_s, 1),
     )

@@ -1,4 +1,4 @@
-"""Family A: the classifier of maps and aerial photos, and the health of the service."""
+"""Family A: the classifier of maps and aerial photos."""
 
 from typing import Literal
 
@@ -13,25 +13,6 @@ EXAMPLE: dict[str, JsonValue] = {
     "probabilities": {"maps": 0.97, "aerial_satellite": 0.02, "miscellaneous": 0.01},
     "would_download": True,
     "timestamp": "2026-11-21T09:30:00.000000+00:00",
-}
-
-HEALTH_EXAMPLE: dict[str, JsonValue] = {
-    "status": "ok",
-    "version": "0.1.0",
-    "environment": "production",
-    "uptime_seconds": 512.25,
-    "models": [
-        {
-            "name": "clip",
-            "loaded": True,
-            "load_time_ms": 4126.3,
-            "error": None,
-            "weights": "openai/clip-vit-base-patch32",
-            "replicas": 1,
-        }
-    ],
-    "classifier": "loaded",
-    "message": "openai/clip-vit-base-patch32 from the Hugging Face hub, revision newest.",
 }
 
 
@@ -58,31 +39,3 @@ class Classification(BaseModel):
     probabilities: Probabilities
     would_download: bool = Field(description="The same as is_map_or_aerial.")
     timestamp: str = Field(description="Time of the answer: UTC, ISO 8601.")
-
-
-class ModelHealth(BaseModel):
-    """The health of one model. `weights` is the exact id that is served, null if the model is switched off."""
-
-    name: str
-    loaded: bool
-    load_time_ms: float | None = None
-    error: str | None = None
-    weights: str | None = None
-    replicas: int = 0
-
-
-class Health(BaseModel):
-    """The health of the application. If it is unhealthy, the HTTP status is 503."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [HEALTH_EXAMPLE]})
-
-    status: Literal["ok", "degraded", "unhealthy"] = Field(
-        description="ok: CLIP is enabled, and every enabled model answers; unhealthy: CLIP is enabled but does not "
-        "answer; degraded: otherwise.",
-    )
-    version: str
-    environment: str
-    uptime_seconds: float
-    models: list[ModelHealth]
-    classifier: Literal["loaded", "failed"]
-    message: str

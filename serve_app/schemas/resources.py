@@ -181,7 +181,8 @@ class ServedModel(BaseModel):
     queue: int | None = Field(description="Items that wait for a batch in the replica that answered.")
     items: int | None = Field(description="Items that this replica has computed since it started.")
     batches: int | None = Field(description="Batches that it has computed; items / batches is the mean batch size.")
-    error: str | None
+    error: str | None = Field(description="Why it cannot work, or why this is not of now.")
+    age_s: float | None = Field(description="How many seconds ago its status was given; null where it never was.")
 
 
 class ModelList(BaseModel):
@@ -211,6 +212,7 @@ class ModelList(BaseModel):
                             "items": 12_345,
                             "batches": 1_029,
                             "error": None,
+                            "age_s": 0.0,
                         }
                     ],
                 }

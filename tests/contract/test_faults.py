@@ -49,7 +49,7 @@ def test_no_request_fails_because_a_model_was_killed(panoptes: Application, api:
     while ask(0) != 200:
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert api.get("/health").json()["status"] == "ok"
+    assert api.get("/health").json()["status"] in {"ok", "busy"}
 
 
 def test_a_replica_that_hangs_is_replaced_and_its_successor_answers(panoptes: Application, api: httpx.Client) -> None:

@@ -165,7 +165,7 @@ def test_a_killed_model_costs_no_image(panoptes: Application, api: httpx.Client,
     found = rows(tmp_path / "out")
     assert len(found) == 400
     assert all(len(row["embedding"]) == 512 and row["error"] is None for row in found.values())
-    assert api.get("/health").json()["status"] == "ok"
+    assert api.get("/health").json()["status"] in {"ok", "busy"}
 
 
 @pytest.mark.parametrize(

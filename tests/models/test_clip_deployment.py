@@ -70,7 +70,17 @@ async def test_a_model_that_works_is_healthy_while_idle(replica: Any) -> None:
     assert time.monotonic() - replica._worker._last_success < 60
 
 
-async def test_a_model_that_fails_fails_its_next_health_check(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def left(replica: Any, monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
+    """Why the replica would have ended its process, each time."""
+    reasons: list[Exception] = []
+    monkeypatch.setattr(replica._worker, "_leave", reasons.append)
+    return reasons
+
+
+async def test_a_replica_whose_device_broke_leaves_at_once(
+    replica: Any, monkeypatch: pytest.MonkeyPatch, left: list[Exception]
+) -> None:
     def broken(_images: Any) -> Any:
         raise ModelFailed("CUDA error: an illegal memory access was encountered")
 
@@ -81,19 +91,26 @@ async def test_a_model_that_fails_fails_its_next_health_check(replica: Any, monk
     monkeypatch.setattr(replica._model, "encode_images", broken)
     with pytest.raises(ModelFailed):
         await replica.embed_images(pixels)
-    with pytest.raises(ModelFailed):
-        await replica.check_health()
+    assert [str(reason) for reason in left] == ["CUDA error: an illegal memory access was encountered"]
 
 
-async def test_a_replica_that_recovered_passes_its_health_check(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = replica._model.weights.image.size
-    pixels = np.zeros((1, size, size, 3), np.uint8)
-    with monkeypatch.context() as patched:
-        patched.setattr(replica._model, "encode_images", lambda _images: (_ for _ in ()).throw(ModelFailed("full")))
-        with pytest.raises(ModelFailed):
-            await replica.embed_images(pixels)
+async def test_a_replica_that_fails_on_one_image_alone_stays(
+    replica: Any, monkeypatch: pytest.MonkeyPatch, left: list[Exception]
+) -> None:
+    size, encode = replica._model.weights.image.size, replica._model.encode_images
+    good, bad = np.zeros((size, size, 3), np.uint8), np.full((size, size, 3), 255, np.uint8)
+
+    def picky(images: list[Any]) -> Any:
+        if any(image.all() for image in images):
+            raise ModelFailed("an embedding is not finite")
+        return encode(images)
+
+    monkeypatch.setattr(replica._model, "encode_images", picky)
+    asked = [replica.embed_images(np.stack([image])) for image in (good, bad, good)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [np.ndarray, ModelFailed, np.ndarray]
     await replica.check_health()
-    assert (await replica.embed_images(pixels)).shape == (1, 512)
+    assert left == []
 
 
 async def test_an_image_of_a_wrong_size_fails_alone(replica: Any) -> None:

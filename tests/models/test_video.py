@@ -324,6 +324,15 @@ async def test_the_replica_says_how_it_is() -> None:
     assert status.load_time_ms > 0
 
 
+async def test_readers_that_are_only_slow_are_no_reason_to_replace_the_replica(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.video.deployment.PROBE_TIMEOUT_S", 0.0)
+    video = reader()
+    await video.check_health()
+    monkeypatch.undo()
+    await video.check_health()
+    assert (await video.status())[0].items == 1
+
+
 async def test_a_replica_that_cannot_start_readers_fails_its_health_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     video = reader()

@@ -88,4 +88,4 @@ def test_a_collector_that_is_away_harms_nothing(traced: Application, collector: 
     with httpx.Client(base_url=traced.url, timeout=60) as client:
         statuses = [client.post("/v1/analyze", json=QUESTION).status_code for _ in range(30)]
         assert statuses == [200] * 30
-        assert client.get("/health").json()["status"] == "ok"
+        assert client.get("/health").json()["status"] in {"ok", "busy"}

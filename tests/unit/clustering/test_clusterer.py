@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deployments.clustering import deployment as clusterer
-from deployments.clustering.dbscan import Cancelled
+from deployments.clustering.dbscan import Cancelled, dbscan
 from deployments.clustering.deployment import (
     PROBE,
     Clusterer,
@@ -287,7 +287,7 @@ async def test_a_request_goes_in_and_its_answer_comes_out(replica: Any) -> None:
 async def test_an_invalid_request_fails_only_its_caller(replica: Any) -> None:
     with pytest.raises(InvalidClustering, match="more than 100 embeddings"):
         await replica.cluster(request(embeddings=[[1]] * 101))
-    await replica.check_health()
+    assert await replica.cluster(PROBE)
 
 
 class Held:
@@ -333,17 +333,21 @@ async def test_nothing_is_computed_for_a_caller_that_left(replica: Any, monkeypa
     assert await replica.cluster(PROBE)
 
 
-async def test_a_replica_that_broke_is_unhealthy_until_it_works(replica: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any, **__: Any) -> Any:
+async def test_a_replica_that_broke_ends_and_one_that_only_failed_a_request_stays(
+    replica: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, outcomes = list[Exception](), list[bool]()
+
+    def broken(*arguments: Any, **options: Any) -> Any:
+        if outcomes.pop(0):
+            return dbscan(*arguments, **options)
         raise MemoryError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(clusterer, "dbscan", broken)
+    monkeypatch.setattr(clusterer, "dbscan", broken)
+    monkeypatch.setattr(clusterer, "end_process", left.append)
+    for test_pass_works in (True, False):
+        outcomes[:] = [False, test_pass_works]
         with pytest.raises(ModelFailed, match="MemoryError"):
             await replica.cluster(PROBE)
-        with pytest.raises(MemoryError):
-            await replica.check_health()
-    await replica.check_health()
-    assert await replica.cluster(PROBE)
-    monkeypatch.setattr(clusterer, "dbscan", broken)
-    await replica.check_health()  # does not probe a replica that works
+        assert outcomes == []
+        assert bool(left) != test_pass_works

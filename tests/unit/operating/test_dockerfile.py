@@ -90,10 +90,23 @@ def test_the_caches_are_where_the_cluster_mounts_its_volume() -> None:
     assert mounts >= {"/" + homes[name].split("/")[1] for name in names}
 
 
+def test_ray_is_as_patient_in_a_container_as_under_make() -> None:
+    exported = dict(re.findall(r"^export (RAY_\w+) := (\d+)$", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    said = dict(part.split("=", 1) for part in rest_of("ENV").split() if part.startswith("RAY_"))
+    assert said == exported
+    assert exported.keys() == {
+        "RAY_health_check_failure_threshold",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S",
+        "RAY_worker_register_timeout_seconds",
+    }
+    # On a cluster a node that is gone must be noticed, and others answer meanwhile.
+    assert {name: values().get(name) for name in exported} == said | {"RAY_health_check_failure_threshold": None}
+
+
 def test_it_says_how_it_is() -> None:
     command = json.loads(rest_of("HEALTHCHECK").partition("CMD ")[2])
     assert command[:2] == ["python", "-c"]
     compile(command[2], "HEALTHCHECK", "exec")
-    assert "http://127.0.0.1:8000/health" in command[2]
+    assert "http://127.0.0.1:8000/readyz" in command[2]
     assert json.loads(rest_of("CMD"))[:2] == ["sh", "-c"]
     assert rest_of("EXPOSE") == "8000"

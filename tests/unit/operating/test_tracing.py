@@ -52,7 +52,7 @@ def provider(*processors: SpanProcessor) -> TracerProvider:
 def test_without_an_endpoint_the_config_says_nothing_and_nothing_is_imported() -> None:
     assert "tracing_config" not in enabled_only(CONFIG)
     code = (
-        "import sys, deployments.runtime.worker as r; r.Worker(list, list); "
+        "import sys, deployments.runtime.worker as r; r.Worker(list, list, print); "
         "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,6 +20,7 @@ from deployments.video.spec import VIDEO
 from serve_app.clients import calls, video
 from serve_app.clients.calls import answer
 from serve_app.clients.catalogue import CataloguerClient
+from serve_app.clients.remembered import Known
 from serve_app.clients.replicas import running_replicas
 from serve_app.clients.video import VideoClient
 from serve_app.http.errors import InvalidPrompt, ModelUnavailable, Overloaded, PanoptesError
@@ -155,8 +156,8 @@ class Silent:
 async def test_a_deployment_that_does_not_answer_is_reported_and_cannot_fail_a_wake_up(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    async def running() -> dict[str, int]:
-        return {"Cataloguer": 1}
+    async def running(_patience_s: float) -> Known[dict[str, int]]:
+        return Known({"Cataloguer": 1}, 0.0, None)
 
     monkeypatch.setattr(running_replicas, "get", running)
     weights_used.set(set())
