@@ -59,9 +59,10 @@ def checked(source: Path) -> dict[str, Any]:
 
 
 def write_enabled(source: Path, target: Path) -> None:
-    """Write `checked` of a file."""
+    """Write `checked` of a file. A new file, and a new folder for it, can be read by their owner alone."""
     config = checked(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(0o700, parents=True, exist_ok=True)
+    target.touch(0o600)
     target.write_text(NOTE + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
