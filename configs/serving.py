@@ -88,10 +88,11 @@ def cluster_config() -> dict[str, Any]:
 def _changed(value: Any, change: Any) -> Any:
     """`value` with a change: mappings are merged key by key, lists of named items by name; the rest is replaced.
 
-    In a list, the change named `*` applies to every item; the change with an item's own name takes precedence.
+    A key whose change is null is left out. In a list, the change named `*` applies to every item; the change with an item's own name takes precedence.
     """
     if isinstance(value, dict):
-        return {**value, **{key: _changed(value.get(key), new) for key, new in change.items()}}
+        kept = {key: one for key, one in value.items() if key not in change}
+        return kept | {key: _changed(value.get(key), new) for key, new in change.items() if new is not None}
     if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
         by_name = {item["name"]: item for item in change}
         everyone = {key: new for key, new in by_name.pop(EVERYONE, {}).items() if key != "name"}
