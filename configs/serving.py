@@ -88,11 +88,12 @@ def cluster_config() -> dict[str, Any]:
 def _changed(value: Any, change: Any) -> Any:
     """`value` with a change: mappings are merged key by key, lists of named items by name; the rest is replaced.
 
-    A key whose change is null is left out. In a list, the change named `*` applies to every item; the change with an item's own name takes precedence.
+    A key whose change is null is left out. In a list, the change named `*` applies to every item; the change with an
+    item's own name takes precedence.
     """
-    if isinstance(value, dict):
-        kept = {key: one for key, one in value.items() if key not in change}
-        return kept | {key: _changed(value.get(key), new) for key, new in change.items() if new is not None}
+    if isinstance(value, dict) and change is not None:
+        merged = value | {key: _changed(value.get(key), new) for key, new in change.items()}
+        return {key: one for key, one in merged.items() if key not in change or change[key] is not None}
     if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
         by_name = {item["name"]: item for item in change}
         everyone = {key: new for key, new in by_name.pop(EVERYONE, {}).items() if key != "name"}

@@ -22,7 +22,8 @@ def request_timeout_s() -> float | None:
 def exposure() -> str | None:
     """A warning where HTTP is for this machine alone and Ray is not; None otherwise, as on a cluster."""
     options = _http_options()
-    return warning(options.host, get_node_ip_address()) if options else None
+    node_address = get_node_ip_address()  # type: ignore[no-untyped-call]
+    return warning(options.host, node_address) if options and options.host else None
 
 
 def warning(http_host: str, node_address: str) -> str | None:

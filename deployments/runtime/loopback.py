@@ -7,9 +7,10 @@ Serve opens a gRPC server in each replica on every interface, whatever the addre
 from ipaddress import ip_address
 from typing import Any
 
-from ray._common import tls_utils
-from ray._common.network_utils import build_address, get_localhost_ip, is_localhost, parse_address
-from ray.util import get_node_ip_address
+from ray._common import tls_utils as servers
+from ray.util import get_node_ip_address as node_address
+
+__all__ = ["bind", "node_address", "servers"]
 
 
 def bind() -> None:
@@ -17,12 +18,13 @@ def bind() -> None:
 
     It has to be called before `ray.serve._private.replica` is imported, which keeps the function that is replaced here.
     """
-    add_port = tls_utils.add_port_to_grpc_server
+    add_port = servers.add_port_to_grpc_server
 
     def add_port_on_loopback(server: Any, address: str) -> int:
-        host, port = parse_address(address)
-        if ip_address(host).is_unspecified and is_localhost(get_node_ip_address()):
-            address = build_address(get_localhost_ip(), port)
+        host, _, port = address.rpartition(":")
+        node = ip_address(node_address())  # type: ignore[no-untyped-call]
+        if ip_address(host.strip("[]")).is_unspecified and node.is_loopback:
+            address = f"[{node}]:{port}" if node.version == 6 else f"{node}:{port}"
         return int(add_port(server, address))
 
-    tls_utils.add_port_to_grpc_server = add_port_on_loopback
+    servers.add_port_to_grpc_server = add_port_on_loopback

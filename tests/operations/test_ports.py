@@ -12,11 +12,13 @@ import pytest
 from configs.project import LOOPBACK_ONLY, PROJECT
 from deployments.specs import all_specs
 from testbed.application import Application
+from testbed.paths import SAMPLES
 from testbed.processes import free_port, within
 
 LISTENS = "0A"
 BARE = [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
 PER_MINUTE = 3
+FILE = {"file": (SAMPLES / "flower.jpg").read_bytes()}
 ARGUMENTS = {
     **{f"{name.lower()}_enabled": name == "Blur" for name in all_specs()},
     "rate_limit_per_minute": PER_MINUTE,
@@ -71,7 +73,7 @@ def on_loopback(address: str) -> bool:
 def is_refused_whoever_it_says_it_is(url: str) -> bool:
     """Whether requests that name ever new addresses of clients are counted as one client's."""
     statuses = [
-        httpx.post(f"{url}/classify", headers={"X-Forwarded-For": f"198.51.100.{number}"}).status_code
+        httpx.post(f"{url}/classify", files=FILE, headers={"X-Forwarded-For": f"198.51.100.{number}"}).status_code
         for number in range(PER_MINUTE + 1)
     ]
     assert statuses[:-1] == [503] * PER_MINUTE  # CLIP is switched off

@@ -3,7 +3,6 @@
 import os
 import socket
 
-import grpc
 import pytest
 
 from configs.serving import SOURCE, read_config
@@ -81,6 +80,7 @@ def test_a_ray_that_others_reach_is_named_where_http_is_for_this_machine(host: s
         ("127.0.0.1", "[::]:0", "127.0.0.1:0"),
         ("127.0.0.1", "0.0.0.0:7", "127.0.0.1:7"),
         ("127.0.0.1", "127.0.0.1:7", "127.0.0.1:7"),
+        ("::1", "[::]:0", "[::1]:0"),
         ("192.0.2.7", "[::]:0", "[::]:0"),
     ],
 )
@@ -88,12 +88,15 @@ def test_a_worker_s_server_listens_where_its_node_does(
     monkeypatch: pytest.MonkeyPatch, node: str, asked: str, given: str
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(
-        loopback.tls_utils, "add_port_to_grpc_server", lambda _server, address: opened.append(address) or 1
-    )
-    monkeypatch.setattr(loopback, "get_node_ip_address", lambda: node)
+
+    def add_port(_server: object, address: str) -> int:
+        opened.append(address)
+        return 7
+
+    monkeypatch.setattr(loopback.servers, "add_port_to_grpc_server", add_port)
+    monkeypatch.setattr(loopback, "node_address", lambda: node)
     loopback.bind()
-    assert loopback.tls_utils.add_port_to_grpc_server(grpc.Server, asked) == 1
+    assert loopback.servers.add_port_to_grpc_server(object(), asked) == 7
     assert opened == [given]
 
 
