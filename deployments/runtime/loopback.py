@@ -1,22 +1,26 @@
 """Keeps the servers of Ray's workers on loopback. `python -m serve_app` has every worker call `bind` when it starts.
 
-Serve opens a gRPC server in each replica on every interface, whatever the address of its node, and has no option for it
-(ray/serve/_private/replica.py, 2.60).
+Serve 2.60 opens these on every interface, whatever the address of its node, and has no option for it: a gRPC server in
+each replica (ray/serve/_private/replica.py), and HAProxy's ports for statistics and metrics (haproxy_templates.py).
 """
 
+import os
 from ipaddress import ip_address
 from typing import Any
 
 from ray._common import tls_utils as servers
 from ray.util import get_node_ip_address as node_address
 
-__all__ = ["bind", "node_address", "servers"]
+__all__ = ["bind", "node_address", "on_loopback", "servers"]
+
+# HAProxy's `bind` lines for every interface, as they start in Serve's template.
+BOUND_EVERYWHERE = ("bind :{{ config.metrics_port }}", "bind *:{{ config.stats_port }}")
 
 
 def bind() -> None:
-    """From now on, a gRPC server of this process listens on loopback where its node does.
+    """From now on, servers that this process opens on every interface listen on loopback where its node does.
 
-    It has to be called before `ray.serve._private.replica` is imported, which keeps the function that is replaced here.
+    It has to be called before the modules of `ray.serve._private` are imported that keep what is replaced here.
     """
     add_port = servers.add_port_to_grpc_server
 
@@ -28,3 +32,23 @@ def bind() -> None:
         return int(add_port(server, address))
 
     servers.add_port_to_grpc_server = add_port_on_loopback
+    node = node_address()  # type: ignore[no-untyped-call]
+    if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1" and ip_address(node).is_loopback:
+        from ray.serve._private import haproxy_templates
+
+        haproxy_templates.HAPROXY_CONFIG_TEMPLATE = on_loopback(haproxy_templates.HAPROXY_CONFIG_TEMPLATE, node)
+
+
+def on_loopback(template: str, address: str) -> str:
+    """A template of HAProxy's configuration with `address` in the `bind` lines that name none.
+
+    Raises:
+        RuntimeError: the template has no such lines: Serve has changed, and what is replaced here with it.
+    """
+    for line in BOUND_EVERYWHERE:
+        if line not in template:
+            raise RuntimeError(
+                f"Serve's configuration of HAProxy has no line {line!r} that could be bound to {address}"
+            )
+        template = template.replace(line, f"bind {address}:{line.partition(':')[2]}")
+    return template

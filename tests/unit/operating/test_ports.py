@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from configs.serving import SOURCE, read_config
 from deployments.runtime import loopback
@@ -98,6 +99,15 @@ def test_a_worker_s_server_listens_where_its_node_does(
     loopback.bind()
     assert loopback.servers.add_port_to_grpc_server(object(), asked) == 7
     assert opened == [given]
+
+
+def test_haproxy_s_own_ports_are_bound_to_loopback() -> None:
+    bound = loopback.on_loopback(HAPROXY_CONFIG_TEMPLATE, "127.0.0.1")
+    binds = [line.split()[1] for line in bound.splitlines() if line.strip().startswith("bind ")]
+    assert "127.0.0.1:{{" in binds
+    assert not [one for one in binds if one.startswith((":", "*:"))]
+    with pytest.raises(RuntimeError, match="has no line 'bind :"):
+        loopback.on_loopback("frontend http", "127.0.0.1")
 
 
 def test_a_bare_serve_run_believes_no_forwarded_address_either() -> None:
