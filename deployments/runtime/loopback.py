@@ -5,6 +5,7 @@ each replica (ray/serve/_private/replica.py), and HAProxy's ports for statistics
 """
 
 import os
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -22,14 +23,14 @@ def bind() -> None:
 
     It has to be called before the modules of `ray.serve._private` are imported that keep what is replaced here.
     """
-    add_port = servers.add_port_to_grpc_server
+    add_port: Callable[[Any, str], int] = servers.add_port_to_grpc_server
 
     def add_port_on_loopback(server: Any, address: str) -> int:
         host, _, port = address.rpartition(":")
         node = ip_address(node_address())  # type: ignore[no-untyped-call]
         if ip_address(host.strip("[]")).is_unspecified and node.is_loopback:
             address = f"[{node}]:{port}" if node.version == 6 else f"{node}:{port}"
-        return int(add_port(server, address))
+        return add_port(server, address)
 
     servers.add_port_to_grpc_server = add_port_on_loopback
     node = node_address()  # type: ignore[no-untyped-call]

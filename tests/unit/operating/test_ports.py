@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
@@ -97,7 +98,8 @@ def test_a_worker_s_server_listens_where_its_node_does(
     monkeypatch.setattr(loopback.servers, "add_port_to_grpc_server", add_port)
     monkeypatch.setattr(loopback, "node_address", lambda: node)
     loopback.bind()
-    assert loopback.servers.add_port_to_grpc_server(object(), asked) == 7
+    bound: Callable[[object, str], int] = loopback.servers.add_port_to_grpc_server
+    assert bound(object(), asked) == 7
     assert opened == [given]
 
 
