@@ -5,12 +5,14 @@ each replica (ray/serve/_private/replica.py), and HAProxy's ports for statistics
 """
 
 import os
-from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray._common import tls_utils as servers
 from ray.util import get_node_ip_address as node_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["bind", "node_address", "on_loopback", "servers"]
 

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
@@ -11,6 +11,9 @@ from configs.serving import SOURCE, read_config
 from deployments.runtime import loopback
 from serve_app.listening import Listener, family, listeners, process_name, table
 from serve_app.running import warning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize(
