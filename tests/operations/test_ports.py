@@ -2,6 +2,7 @@
 
 import re
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from configs.project import LOOPBACK_ONLY, PROJECT
 from deployments.specs import all_specs
 from testbed.application import Application
 from testbed.paths import SAMPLES
-from testbed.processes import free_port, within
+from testbed.processes import free_port, outside_ray, within
 
 LISTENS = "0A"
 BARE = [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
@@ -116,3 +117,12 @@ def test_a_bare_serve_run_says_that_others_reach_ray(bare: Application) -> None:
     if all(on_loopback(address) for address, _ in listening(bare.pids())):
         pytest.skip("this machine has no address but loopback")
     assert within(20, lambda: "Other machines can reach the ports of Ray" in bare.log_path.read_text(errors="replace"))
+
+
+@pytest.mark.parametrize("kind", ["started", "bare"])
+def test_a_job_joins_ray_wherever_it_listens(kind: str, request: pytest.FixtureRequest) -> None:
+    application: Application = request.getfixturevalue(kind)
+    job = "from jobs.runtime.joining import join; join(); import ray; print(len(ray.nodes()))"
+    env = outside_ray() | application.joining
+    done = subprocess.run([sys.executable, "-c", job], cwd=PROJECT, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
