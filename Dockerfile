@@ -43,4 +43,4 @@ EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=300s --retries=4 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 # It listens on 127.0.0.1, so share the network of the machine: `docker run --network host`.
-CMD ["sh", "-c", "python -m configs --write data/serve_config.yaml && FORWARDED_ALLOW_IPS= exec serve run data/serve_config.yaml"]
+CMD ["sh", "-c", "python -m configs --write data/serve_config.yaml && exec python -m serve_app data/serve_config.yaml"]

@@ -36,8 +36,7 @@ $(STAMP): requirements.lock pyproject.toml
 serve: $(STAMP) ## Run Panoptes on http://127.0.0.1:8000 (Ctrl-C stops it)
 	@$(BIN)/python -m configs --write data/serve_config.yaml
 	@echo "Starting Panoptes: GET http://127.0.0.1:8000/readyz answers 200 when it is ready, in a minute or two."
-	@# Otherwise Serve's HTTP server believes the X-Forwarded-For of anybody on this machine; TRUSTED_PROXIES decides that.
-	@FORWARDED_ALLOW_IPS= $(TRACED) $(BIN)/serve run data/serve_config.yaml
+	@$(TRACED) $(BIN)/python -m serve_app data/serve_config.yaml
 
 test: $(STAMP) ## Run every test and print the coverage; the contract tests start the application themselves
 	@# Tests without Ray run two files at a time; the others start one application after another.

@@ -59,9 +59,10 @@ def checked(source: Path) -> dict[str, Any]:
 
 
 def write_enabled(source: Path, target: Path) -> None:
-    """Write `checked` of a file."""
+    """Write `checked` of a file. A new file, and a new folder for it, can be read by their owner alone."""
     config = checked(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(0o700, parents=True, exist_ok=True)
+    target.touch(0o600)
     target.write_text(NOTE + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
 
@@ -87,10 +88,12 @@ def cluster_config() -> dict[str, Any]:
 def _changed(value: Any, change: Any) -> Any:
     """`value` with a change: mappings are merged key by key, lists of named items by name; the rest is replaced.
 
-    In a list, the change named `*` applies to every item; the change with an item's own name takes precedence.
+    A key whose change is null is left out. In a list, the change named `*` applies to every item; the change with an
+    item's own name takes precedence.
     """
-    if isinstance(value, dict):
-        return {**value, **{key: _changed(value.get(key), new) for key, new in change.items()}}
+    if isinstance(value, dict) and change is not None:
+        merged = value | {key: _changed(value.get(key), new) for key, new in change.items()}
+        return {key: one for key, one in merged.items() if key not in change or change[key] is not None}
     if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
         by_name = {item["name"]: item for item in change}
         everyone = {key: new for key, new in by_name.pop(EVERYONE, {}).items() if key != "name"}

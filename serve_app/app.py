@@ -4,6 +4,7 @@ The specs say which deployments there are. Only the modules of enabled deploymen
 neither its library nor its extra.
 """
 
+import logging
 from importlib.util import find_spec
 from typing import Any
 
@@ -15,7 +16,9 @@ from configs.settings import Settings, SettingsError, load_settings
 from deployments.runtime.spec import Deployed, DeploymentSpec
 from deployments.specs import all_specs
 from serve_app.ingress import Ingress
-from serve_app.running import request_timeout_s
+from serve_app.running import exposure, request_timeout_s
+
+logger = logging.getLogger("ray.serve.panoptes")
 
 
 def build(args: dict[str, Any]) -> Application:
@@ -31,6 +34,8 @@ def build(args: dict[str, Any]) -> Application:
     settings = load_settings(args)
     tracing.check()
     check_bound(settings, request_timeout_s())
+    if warning := exposure():
+        logger.warning(warning)
     deployed: dict[str, Deployed] = {}
     for spec in all_specs().values():
         if settings.is_enabled(spec.name):

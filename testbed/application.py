@@ -1,4 +1,4 @@
-"""Panoptes as a user runs it: `serve run serve_config.yaml`, with a Ray cluster of its own.
+"""Panoptes as a user runs it, `make serve`, with a Ray cluster of its own.
 
 The benchmarks and the contract tests use it:
 
@@ -23,7 +23,7 @@ from unittest import mock
 import psutil
 import yaml
 
-from configs.project import PROJECT
+from configs.project import LOOPBACK_ONLY, PROJECT
 from configs.serving import SOURCE, enabled_only, read_config
 from configs.settings import variables
 from testbed.processes import ProcessTree, StartError, cpu_seconds, fetch, is_free, process_title, pss_bytes
@@ -62,7 +62,7 @@ class Application(Started):
             overrides: settings by deployment, merged into the deployments' entries of serve_config.yaml.
             arguments: settings merged into the application's `args`; environment variables override them.
             beside: further applications in the same Serve, as entries of a Serve config.
-            command: what runs a Serve config, whose path is appended; tests of this class pass another one.
+            command: what runs a Serve config, whose path is appended; by default as `make serve` does.
         """
         super().__init__()
         self.url = f"http://127.0.0.1:{port}"
@@ -72,7 +72,7 @@ class Application(Started):
         self._overrides = overrides or {}
         self._arguments = dict(arguments or {})
         self._beside = [dict(application) for application in beside]
-        self._command = command or [str(Path(sys.executable).parent / "serve"), "run", "--address", "local"]
+        self._command = command or [sys.executable, "-m", "serve_app"]
         self._tree: ProcessTree | None = None
 
     def _start(self) -> None:
@@ -96,7 +96,7 @@ class Application(Started):
 
     @property
     def log_path(self) -> Path:
-        """The file with the output of `serve run`; it exists while the application runs."""
+        """The file with the output of the command; it exists while the application runs."""
         return self.folder / "serve.log"
 
     @property
@@ -211,7 +211,7 @@ class Application(Started):
 
     def environment(self) -> dict[str, str]:
         """The environment of its processes, with the variables that this application was given."""
-        return super().environment() | {"PYTHONUNBUFFERED": "1"} | self.env
+        return super().environment() | {"PYTHONUNBUFFERED": "1", LOOPBACK_ONLY: "0"} | self.env
 
 
 def only(*deployments: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
     python -m benchmarks.reliability                      every fault
     python -m benchmarks.reliability --only model node    some of them
     python -m benchmarks.reliability --soak 20            mixed load for 20 minutes, memory before and after
-    python -m benchmarks.reliability --overload           ten times its capacity
+    python -m benchmarks.reliability --overload           ten times its capacity, or --times 4
     python -m benchmarks.reliability --hostile            bodies that are made to cost much
     python -m benchmarks.reliability --slow               clients that keep connections
     python -m benchmarks.reliability --fuzz 3000          wrong requests to every route
@@ -41,7 +41,7 @@ def main() -> None:
         name, section = "soak", tables.soak(soak(options.clients, options.soak), options.clients)
     elif options.overload:
         make_clip(HF_HOME)
-        name, section = "overload", tables.overload(overload(clip_environment()))
+        name, section = "overload", tables.overload(overload(clip_environment(), options.times))
     elif options.hostile:
         name, section = "hostile", attack_tables.hostile(list(hostile()))
     elif options.slow:
@@ -62,7 +62,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=every, default=every, metavar="FAULT", help=", ".join(every))
     parser.add_argument("--clients", type=int, default=16, help="number of clients (default: 16)")
     parser.add_argument("--soak", type=float, metavar="MINUTES", help="instead of faults: mixed load for so long")
-    parser.add_argument("--overload", action="store_true", help="instead of faults: ten times the capacity")
+    parser.add_argument("--overload", action="store_true", help="instead of faults: more requests than the capacity")
+    parser.add_argument(
+        "--times", type=float, default=10, help="requests that --overload offers ÷ capacity (default: 10)"
+    )
     parser.add_argument("--hostile", action="store_true", help="instead of faults: hostile bodies")
     parser.add_argument("--slow", action="store_true", help="instead of faults: slow clients")
     parser.add_argument("--fuzz", type=int, metavar="REQUESTS", help="instead of faults: so many wrong requests")

@@ -1,4 +1,4 @@
-"""Ten times the capacity: how many requests are still answered, and how soon the others are refused.
+"""Many times the capacity: how many requests are still answered, and how soon the others are refused.
 
 Requests arrive at fixed times, whatever the server does (an open loop), as with many independent people.
 """
@@ -22,7 +22,6 @@ from testbed import load, photos
 from testbed.application import Application
 from testbed.processes import children_cpu_seconds, free_port
 
-TIMES = 10
 CAPACITY_CLIENTS, CAPACITY_S = 32, 20.0
 OVERLOAD_S = 30.0
 SETTLED_S = 10.0  # until as many requests are in flight as the server admits
@@ -58,14 +57,14 @@ class Overload:
     seconds: float
 
 
-def overload(env: dict[str, str]) -> Overload:
-    """Measure the capacity with clients that wait for their answers, then offer TIMES as much."""
+def overload(env: dict[str, str], times: float) -> Overload:
+    """Measure the capacity with clients that wait for their answers, then offer `times` as much."""
     with Application(free_port(), env) as panoptes:
         url = f"{panoptes.url}/classify"
         load.measure(url, CAPACITY_CLIENTS, SETTLED_S)
         capacity = load.measure(url, CAPACITY_CLIENTS, CAPACITY_S).throughput
         before, clients_s = panoptes.cpu_seconds(), children_cpu_seconds()
-        command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(TIMES * capacity)]
+        command = [sys.executable, "-m", "benchmarks.reliability.overload", panoptes.url, str(times * capacity)]
         done = subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.PIPE)
         cpu_s = {kind: spent - before.get(kind, 0) for kind, spent in panoptes.cpu_seconds().items()}
         cpu_s["the clients"] = children_cpu_seconds() - clients_s

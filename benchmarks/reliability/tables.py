@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks import report
 from benchmarks.reliability.faults import LIGHT
 from benchmarks.reliability.measuring import Seen
-from benchmarks.reliability.overload import TIMES, Overload
+from benchmarks.reliability.overload import Overload
 from benchmarks.reliability.soak import ALL, SAMPLE_S, WARM_UP_MINUTES, Soak
 
 
@@ -105,8 +105,8 @@ def overload(seen: Overload) -> str:
         f"{report.machine('ray')}. `python -m benchmarks.reliability --overload`",
         "",
         f"CLIP ViT-B/32 of full size with random weights, /classify. Capacity: {seen.capacity:.1f} answers/s. "
-        f"Offered: {seen.offered:.1f} requests/s ({TIMES} ×) for {seen.seconds:g} s, sent at most "
-        f"{seen.late_s:.1f} s late. Goodput, once as many requests are in flight as are admitted: "
+        f"Offered: {seen.offered:.1f} requests/s ({seen.offered / seen.capacity:.0f} ×) for {seen.seconds:g} s, "
+        f"sent at most {seen.late_s:.1f} s late. Goodput, once as many requests are in flight as are admitted: "
         f"{seen.goodput:.1f}/s. Refused: {refused} ({_counted(seen.refused)}); failed otherwise: "
         f"{_counted(seen.failed)}.",
         "",

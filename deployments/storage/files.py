@@ -10,15 +10,25 @@ from pathlib import Path
 ABANDONED_AFTER_S = 3600.0
 
 
-def write(target: Path, part: Path, data: bytes | memoryview) -> None:
+# Modes of what its owner alone may read, and of what the umask decides about.
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+SHARED_FOLDER, SHARED_FILE = 0o777, 0o666
+
+
+def write(target: Path, part: Path, data: bytes | memoryview, *, private: bool = False) -> None:
     """Write `target` atomically and durably, replacing an existing file.
 
-    `part` is the name of the temporary file: it must not exist, and must be in the same file system.
+    Args:
+        target: the file; its folder is made if it is missing.
+        part: the name of the temporary file: it must not exist, and must be in the same file system.
+        data: the whole content.
+        private: whether only the owner may read the file and the folders that are made.
     """
     for folder in (target.parent, part.parent):
-        make_folder(folder)
+        make_folder(folder, private=private)
+    mode = PRIVATE_FILE if private else SHARED_FILE
     try:
-        with part.open("xb") as file:
+        with open(part, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -29,22 +39,25 @@ def write(target: Path, part: Path, data: bytes | memoryview) -> None:
     synchronise(target.parent)
 
 
-def move(targets: Mapping[Path, Path]) -> None:
-    """Move files to their targets durably; a file that does not exist is no error."""
+def move(targets: Mapping[Path, Path], *, private: bool = False) -> None:
+    """Move files to their targets durably; a file that does not exist is no error.
+
+    A folder that is missing is made: for its owner alone where `private` is set.
+    """
     for place, target in targets.items():
-        make_folder(target.parent)
+        make_folder(target.parent, private=private)
         with suppress(FileNotFoundError):
             place.replace(target)
     for folder in {target.parent for target in targets.values()}:
         synchronise(folder)
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents, durably."""
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Create a folder and its parents durably: for their owner alone where `private` is set."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    make_folder(folder.parent, private=private)
+    folder.mkdir(PRIVATE_FOLDER if private else SHARED_FOLDER, exist_ok=True)
     synchronise(folder.parent)
 
 

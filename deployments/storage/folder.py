@@ -25,9 +25,15 @@ class Folder:
         local: whether it is a folder of this machine.
     """
 
-    def __init__(self, file_system: Any, root: str) -> None:
-        """`root`: a folder in `file_system`, which is one of fsspec. On this machine the first write creates it."""
-        self._files, self._root = file_system, root
+    def __init__(self, file_system: Any, root: str, *, private: bool = False) -> None:
+        """Nothing is read or written yet.
+
+        Args:
+            file_system: one of fsspec.
+            root: a folder in it; on this machine the first write creates it.
+            private: on this machine, whether what is written is for its owner alone (modes 0700 and 0600).
+        """
+        self._files, self._root, self._private = file_system, root, private
         protocol = file_system.protocol
         self.local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
@@ -40,7 +46,7 @@ class Folder:
             data: its whole content.
         """
         if self.local:
-            files.write(Path(self.place(path)), Path(self.place(part)), data)
+            files.write(Path(self.place(path)), Path(self.place(part)), data, private=self._private)
         else:
             self._files.pipe_file(self.place(path), bytes(data))
 
@@ -78,7 +84,7 @@ class Folder:
         """Move files to their targets, replacing existing files; a file that does not exist is no error."""
         places = {self.place(path): self.place(target) for path, target in targets.items()}
         if self.local:
-            files.move({Path(place): Path(target) for place, target in places.items()})
+            files.move({Path(place): Path(target) for place, target in places.items()}, private=self._private)
             return
         for place, target in places.items():
             with suppress(FileNotFoundError):

@@ -17,6 +17,7 @@ from deployments.catalogue.sql.database import (
     prepare_sqlite,
     translated,
 )
+from deployments.storage.files import PRIVATE_FILE, make_folder
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # The key of this application's advisory lock in PostgreSQL, 64 bits.
@@ -60,10 +61,12 @@ def configuration(connection: Connection) -> Config:
 def _write_ahead(url: URL) -> None:
     """Create a SQLite file in WAL mode, so that it can be read while it is written. The file keeps the mode.
 
+    Only its owner may read it: SQLite gives the log and the index beside it (`-wal`, `-shm`) the same permissions.
     Changing the mode needs exclusive access, for which SQLite itself does not wait: hence the loop.
     """
     path = Path(str(url.database))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, private=True)
+    path.touch(PRIVATE_FILE)
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)

@@ -28,4 +28,4 @@ def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s:
         raise ValueError(f"{url.partition('://')[0]}:// is not a store that can be used here: {error}") from error
     except Exception as error:  # whatever the library raises, it means that the store does not answer
         raise StoreUnavailable(UNANSWERED) from error
-    return Store(Folder(file_system, root), timeout_s)
+    return Store(Folder(file_system, root, private=True), timeout_s)
