@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from deployments.catalogue.errors import StoreUnavailable
 from deployments.catalogue.records import Facts, Format, Image, Order, Stats, Status
 from deployments.catalogue.store.base import THUMBNAIL_SIZES, ThumbnailSize
+from deployments.runtime.foreign import foreign
 from serve_app.features.catalogue_files import original_response, thumbnail_response
 from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
 from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest, PanoptesError
@@ -81,7 +82,7 @@ async def read_upload(request: Request, services: InjectedServices) -> AsyncIter
     except PanoptesError:
         raise
     except HTTPException as error:  # raised by Starlette if the form cannot be parsed
-        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
+        raise InvalidRequest(f"The form cannot be read: {foreign(error.detail)}") from error
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile) or not (file.filename or file.size):

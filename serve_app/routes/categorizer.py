@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
+from deployments.runtime.foreign import foreign
 from serve_app.features.video import best_frames
 from serve_app.http.errors import InvalidImage, InvalidRequest, PanoptesError, TooLarge
 from serve_app.inputs.categories import category_lengths, parse_categories
@@ -52,7 +53,7 @@ async def read_form(request: Request, services: InjectedServices) -> AsyncIterat
     except HTTPException as error:  # raised by Starlette if the form cannot be parsed
         if "Too many files" in error.detail:
             raise TooLarge(f"At most {most} files at once: send several requests.") from error
-        raise InvalidRequest(f"The form cannot be read: {error.detail}") from error
+        raise InvalidRequest(f"The form cannot be read: {foreign(error.detail)}") from error
     try:
         yield form
     finally:

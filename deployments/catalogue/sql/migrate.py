@@ -17,6 +17,7 @@ from deployments.catalogue.sql.database import (
     prepare_sqlite,
     translated,
 )
+from deployments.runtime.foreign import foreign
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # The key of this application's advisory lock in PostgreSQL, 64 bits.
@@ -72,7 +73,7 @@ def _write_ahead(url: URL) -> None:
             return
         except sqlite3.OperationalError as error:
             if time.monotonic() > deadline:
-                raise CatalogueUnavailable(f"{path.name} cannot be used: {error}") from error
+                raise CatalogueUnavailable(f"{path.name} cannot be used: {foreign(error)}") from error
             time.sleep(0.05)
         finally:
             connection.close()

@@ -124,7 +124,7 @@ def test_the_numbers_of_calls_are_those_of_the_kernel() -> None:
             pytest.skip(f"NOT TESTED: {path} is not installed")
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             lines = [line.split() for line in file if line.startswith("#define __NR")]
-        known = {name.removeprefix("__NR3264_").removeprefix("__NR_"): int(number)
+        known: dict[str, int | None] = {name.removeprefix("__NR3264_").removeprefix("__NR_"): int(number)
                  for _, name, number, *_ in lines if number.isdigit()}  # fmt: skip
         known |= {"newfstatat": known.get("newfstatat", known.get("fstatat"))}
         assert {name: known.get(name) for name in listed} == {name: numbers[column] for name, numbers in listed.items()}
