@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from configs.settings import Settings
 from deployments.pictures.inputs import Fitted
 from deployments.pictures.pixels import Pixels
+from deployments.runtime.foreign import foreign
 from serve_app.clients.clip import ClipClient
 from serve_app.clients.models import Models
 from serve_app.features.cataloguing import CatalogueDoor
@@ -71,7 +72,7 @@ class Services:
         try:
             return await asyncio.to_thread(decode_base64, image.data or "")
         except ValueError as error:
-            raise InvalidRequest(f"image.data: {error}.") from error
+            raise InvalidRequest(f"image.data: {foreign(error)}.") from error
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,15 @@ from configs.project import PROJECT
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 INVALID = "sent an invalid message"
 BUFFER_BYTES = 1 << 16
+# What a process could do whose kernel or container lacks these.
+UNRESTRICTED = {
+    "landlock": "open every file that this user may read",
+    "seccomp": "use the network, start programs and send signals",
+}
+LONGEST_REASON = 100
+_reported: set[str] = set()
+
+logger = logging.getLogger("ray.serve.panoptes.sandbox")
 
 
 class Crashed(Exception):
@@ -55,27 +65,45 @@ async def start(
 async def receive(process: Process, largest: int, stalled_s: float) -> tuple[dict[str, Any], bytes]:
     """Receive the next message and the bytes that follow it, at most `largest`.
 
-    Nothing in a message is to be trusted: the file may have taken control of the process.
+    Nothing in a message is to be trusted: the file may have taken control of the process. What the process lacks of its
+    restrictions is logged, once.
 
     Raises:
         Crashed: the message is invalid or too large, the process ended, or nothing came within `stalled_s` seconds.
     """
-    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
     try:
         async with asyncio.timeout(stalled_s):
-            try:
-                message: dict[str, Any] = json.loads(await process.stdout.readline())
-                size = int(message["bytes"])
-                if not 0 <= size <= largest:
-                    raise ValueError(size)
-                return message, await process.stdout.readexactly(size)
-            except (ValueError, KeyError, TypeError, EOFError):
-                if not process.stdout.at_eof():
-                    raise Crashed(INVALID) from None
-                code = await process.wait()
-                raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+            message, payload = await _next(process, largest)
+            if "lacks" in message:
+                _report(message["lacks"])
+                message, payload = await _next(process, largest)
+            return message, payload
     except TimeoutError:
         raise Crashed(f"gave nothing for {stalled_s:g} s") from None
+
+
+async def _next(process: Process, largest: int) -> tuple[dict[str, Any], bytes]:
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    try:
+        message: dict[str, Any] = json.loads(await process.stdout.readline())
+        size = int(message["bytes"])
+        if not 0 <= size <= largest:
+            raise ValueError(size)
+        return message, await process.stdout.readexactly(size)
+    except (ValueError, KeyError, TypeError, EOFError):
+        if not process.stdout.at_eof():
+            raise Crashed(INVALID) from None
+        code = await process.wait()
+        raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+
+
+def _report(lacks: Any) -> None:
+    """Log what a process said that its kernel or container lacks, each once."""
+    for name, possible in UNRESTRICTED.items():
+        if isinstance(lacks, dict) and name in lacks and name not in _reported:
+            _reported.add(name)
+            reason = str(lacks[name])[:LONGEST_REASON]
+            logger.warning("No %s here (%r): a file that takes over its reader could %s", name, reason, possible)
 
 
 async def end(process: Process) -> None:

@@ -21,6 +21,7 @@ from ray import serve
 
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
+from deployments.runtime.foreign import foreign
 from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.sandbox import parent
 from deployments.sandbox.parent import INVALID, Crashed
@@ -192,14 +193,14 @@ class Video:
                         READER, whole, descriptors=[file.fileno()], buffer_bytes=max(ahead // 2, parent.BUFFER_BYTES)
                     )
                 except OSError as error:
-                    raise ModelFailed(f"no reader could be started on a video: {error}") from error
+                    raise ModelFailed(f"no reader could be started on a video: {foreign(error)}") from error
                 try:
                     message: dict[str, Any] = {}
                     while "complete" not in message:
                         message, payload = await parent.receive(reader, LARGEST_PAYLOAD, STALLED_S)
                         self._last_success = time.monotonic()
                         if "error" in message:
-                            raise ERRORS.get(message["error"], VideoBroken)(message["text"])
+                            raise ERRORS.get(message["error"], VideoBroken)(foreign(message["text"]))
                         yield message, payload
                 finally:
                     await parent.end(reader)

@@ -289,10 +289,10 @@ def _upright(frame: Any) -> Image.Image:
 def main() -> None:
     """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
-    child.enter(job["memory_bytes"], job["cpu_s"])
+    lacks = child.enter(job["memory_bytes"], job["cpu_s"], files=[job["file"]])
     decord.logging.set_level(decord.logging.QUIET)
     av.logging.set_level(av.logging.PANIC)
-    with child.messages() as send:
+    with child.messages(lacks) as send:
         try:
             for message, payload in _messages(job):
                 send(message, payload)

@@ -22,6 +22,7 @@ from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
 from deployments.models.clip.settings import ClipSettings
 from deployments.runtime.calls import in_object_store
+from deployments.runtime.foreign import named
 from deployments.specs import analyses as known_analyses
 from jobs.analyze.analyses import DEFAULT
 from jobs.analyze.pictures import AnalysisInputs
@@ -108,7 +109,7 @@ def _do(
             progress.advance(images=images, errors=errors)
 
         def failed(part: Part, error: BaseException) -> None:
-            progress.note(f"{part.name} failed ({type(error).__name__}: {error}): give the same command again")
+            progress.note(f"{part.name} failed ({named(error)}): give the same command again")
 
         if tasks:
             do_as_tasks(plan, todo, tasks, seen, failed)

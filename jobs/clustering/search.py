@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ray.exceptions import RayError
 
 from deployments.clustering.growth import Growth
+from deployments.runtime.foreign import foreign
 from jobs.clustering.rows import RowFound, SearchPlan, pack, unpack
 from jobs.clustering.workers import Pool
 from jobs.runtime.errors import JobRefused
@@ -93,8 +94,7 @@ def _run(pool: Pool, at_a_time: int, rows: Sequence[int], searched: Searched) ->
                 known = pool.share([growth.known() for growth in searched.growths])
                 yield row, found
     except RayError as error:
-        why = " ".join(str(error).split())[-300:]
-        raise JobRefused(f"A search task failed: run the same command again to continue. [{why}]") from error
+        raise JobRefused(f"A search task failed: run the same command again to continue. [{foreign(error)}]") from error
 
 
 def _name(signature: str, row: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from deployments.runtime.calls import CALL_ERRORS, JOBS, Call, CallPolicy, Failure, call, cause_of, failure_of
+from deployments.runtime.foreign import named
 from jobs.runtime.errors import JobRefused
 
 # After this many calls in a row without an answer, the application counts as gone.
@@ -43,7 +44,7 @@ class ModelCaller:
         try:
             answer = await call(deployment, ask, self._policy, sleep=self._sleep)
         except CALL_ERRORS as error:
-            reason = _said(cause_of(error))
+            reason = named(cause_of(error), 200)
             if failure_of(error) is Failure.REFUSED:
                 self._unanswered = 0
                 raise Refused(f"{deployment} cannot do this ({reason})") from error
@@ -58,8 +59,3 @@ class ModelCaller:
             ) from error
         self._unanswered = 0
         return answer
-
-
-def _said(reason: BaseException) -> str:
-    text = " ".join(str(reason).split())
-    return f"{type(reason).__name__}: {text[:200]}" if text else type(reason).__name__

@@ -5,6 +5,7 @@ import logging
 import ray
 from ray.exceptions import AuthenticationError, RayError
 
+from deployments.runtime.foreign import foreign
 from jobs.runtime.errors import JobRefused
 
 START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run this again when /readyz answers 200."
@@ -26,6 +27,5 @@ def join() -> None:
             "RAY_AUTH_TOKEN_PATH where ~/.ray/auth_token is not the cluster's."
         ) from error
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        reason = " ".join(str(error).split())
-        raise JobRefused(f"No Ray cluster answers here: is Panoptes running? {START} [{reason}]") from error
+        raise JobRefused(f"No Ray cluster answers here: is Panoptes running? {START} [{foreign(error)}]") from error
     logging.getLogger("ray.serve").setLevel(logging.WARNING)

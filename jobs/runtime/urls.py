@@ -5,6 +5,7 @@ from typing import Any
 
 import fsspec
 
+from deployments.runtime.foreign import foreign
 from jobs.runtime.errors import JobRefused
 
 USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
@@ -30,12 +31,7 @@ def open_url(url: str) -> tuple[Any, str]:
 
 def refused(url: str, what: str, error: Exception) -> JobRefused:
     """The error for a URL that failed. `what` completes the sentence "<URL> …", such as "cannot be used"."""
-    why = " ".join(str(error).split())
-    for secret in USER_INFO.findall(url):
-        why = why.replace(secret, "").replace(secret.rstrip("@"), "…")
-    return JobRefused(
-        f"{public_url(url)} {what} ({type(error).__name__}: {public_url(why)}): check the URL and access."
-    )
+    return JobRefused(f"{public_url(url)} {what} ({type(error).__name__}: {foreign(error)}): check the URL and access.")
 
 
 def public_url(text: str) -> str:

@@ -8,6 +8,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from deployments.runtime.foreign import foreign
 from serve_app.http.errors import InvalidRequest, OutOfSpace, TooLarge
 
 SPOOLED = 128 * 1024  # bytes of a file that is kept in memory
@@ -62,7 +63,7 @@ async def _parsed(parser: MultiPartParser, most_files: int) -> FormData:
     except MultiPartException as error:
         if "Too many files" in error.message:
             raise TooLarge(f"At most {most_files} files at once: send several requests.") from error
-        raise InvalidRequest(f"The form cannot be read: {error.message}") from error
+        raise InvalidRequest(f"The form cannot be read: {foreign(error.message)}") from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise OutOfSpace("The disk for uploads is full: try again later.", retry_after_s=60) from error

@@ -12,6 +12,7 @@ from deployments.models.clip.settings import ClipSettings
 from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
+from deployments.runtime.foreign import foreign
 from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
 from serve_app.clients.client import ModelState
@@ -110,7 +111,7 @@ async def _read(services: Services, source: str) -> bytes:
     try:
         return await asyncio.to_thread(decode_base64, body)
     except ValueError as error:
-        raise InvalidRequest(f"An image's data: URI cannot be read: {error}.") from error
+        raise InvalidRequest(f"An image's data: URI cannot be read: {foreign(error)}.") from error
 
 
 def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[float] | str:

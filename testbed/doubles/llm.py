@@ -22,6 +22,25 @@ ANALYSIS: dict[str, Any] = {
 WRONG = ANALYSIS | {"overall_score": "very good", "highlights": "the light"}
 TOKENS = 120  # that every answer reports
 RETRY_AFTER_S = 17
+COMPLETION = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1795234239, "model": "double"}
+HALF = len(json.dumps(ANALYSIS)) // 2
+# What some models answer instead of one text.
+CONTENTS: dict[str, Any] = {
+    "parts": [
+        {"type": "thinking", "thinking": "I look at it."},
+        {"type": "text", "text": json.dumps(ANALYSIS)[:HALF]},
+        {"type": "text", "text": json.dumps(ANALYSIS)[HALF:]},
+    ],
+    "odd-parts": [7, None, {"type": "text"}, {"type": "text", "text": 8}],
+    "null": None,
+    "object": {"analysis": ANALYSIS},
+    "refusing": None,
+}
+SAID = {
+    "broken": "something went wrong",
+    "spilling": 'cannot open /srv/gateway/keys.env\nTraceback (most recent call last):\n  File "/srv/gateway/app.py"',
+}
+MESSAGES: dict[str, dict[str, Any]] = {"refusing": {"refusal": "I cannot look at people."}}
 
 
 @dataclass(frozen=True)
@@ -62,33 +81,41 @@ class _Handler(QuietHandler):
             "cut-off": analysis[:40],
             "repair-broken": json.dumps(WRONG),
         }
-        deeds = {"silent": self._hang, "slow": self._drip, "garbled": self._garble}
-        statuses = {"limited": 429, "broken": 500, "leaky": 500, "forbidden": 401, "unknown": 404}
+        deeds = {
+            "silent": self._hang,
+            "slow": self._drip,
+            "garbled": lambda: self._send(200, ["not", "a", "completion"]),
+            "choiceless": lambda: self._send(200, COMPLETION | {"choices": []}),
+            "page": lambda: self._send_bytes(200, b"<html>/srv/gateway/app.py: no upstream</html>", "text/html"),
+            "torn": lambda: self._send_bytes(200, b'{"choices": [{"index"', "application/json"),
+        }
+        statuses = {"limited": 429, "broken": 500, "leaky": 500, "spilling": 500, "forbidden": 401, "unknown": 404}
         name = body["model"]
         if name in deeds:
             deeds[name]()
         elif name in statuses or (name == "repair-broken" and repairing):
             self._refuse(statuses.get(name, 500), name)
         else:
-            self._answer(name, texts.get(name, analysis))
+            self._answer(name, CONTENTS.get(name, texts.get(name, analysis)))
 
-    def _answer(self, name: str, text: str) -> None:
-        message = {"role": "assistant", "content": text}
+    def _answer(self, name: str, content: Any) -> None:
+        message = {"role": "assistant", "content": content} | MESSAGES.get(name, {})
         choice = {"index": 0, "message": message, "finish_reason": "length" if name == "cut-off" else "stop"}
         usage = {"prompt_tokens": TOKENS - 20, "completion_tokens": 20, "total_tokens": TOKENS}
-        answer = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1795234239, "model": f"{name}-2026-01-31"}
-        self._send(200, answer | {"choices": [choice], "usage": usage})
+        self._send(200, COMPLETION | {"model": f"{name}-2026-01-31", "choices": [choice], "usage": usage})
 
     def _refuse(self, status: int, name: str) -> None:
         """An error; for the models `leaky` and `forbidden` its message repeats the key."""
-        said = self.headers.get("Authorization") if name in {"leaky", "forbidden"} else "something went wrong"
+        said = self.headers.get("Authorization") if name in {"leaky", "forbidden"} else SAID.get(name, SAID["broken"])
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 429 else {}
         self._send(status, {"error": {"message": f"The server says: {said}", "type": "error", "code": None}}, headers)
 
     def _send(self, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(answer).encode()
+        self._send_bytes(status, json.dumps(answer).encode(), "application/json", headers)
+
+    def _send_bytes(self, status: int, data: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Type": "application/json"} | (headers or {})).items():
+        for name, value in ({"Content-Type": kind} | (headers or {})).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -109,9 +136,6 @@ class _Handler(QuietHandler):
         except OSError:
             self.server.cut.set()
 
-    def _garble(self) -> None:
-        self._send(200, ["not", "a", "completion"])
-
 
 class LlmServer(LoopbackServer):
     """Answers with ANALYSIS, except for these models:
@@ -120,8 +144,10 @@ class LlmServer(LoopbackServer):
     - `repairable`, `hopeless`: values have wrong types, in the first answer or in every answer
     - `mute`, `cut-off`: the text is empty, or ends too early
     - `silent`, `slow`, `garbled`: no answer, an endless one, or JSON that is no completion
+    - `parts`: the text comes in parts; `odd-parts`, `null`, `object`: there is no text; `refusing`: a refusal
+    - `choiceless`, `page`, `torn`: an answer without choices, in HTML, or that ends within its JSON
     - `limited` (429 with Retry-After), `broken` (500), `unknown` (404), `repair-broken` (500 to the repair only)
-    - `leaky` (500), `forbidden` (401): the message repeats the key
+    - `leaky` (500), `forbidden` (401): the message repeats the key; `spilling` (500): it has a path and a stack trace
 
     Attributes:
         requests: everything that it was sent.

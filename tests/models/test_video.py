@@ -70,6 +70,12 @@ def environment(process: int) -> bytes:
     return Path(f"/proc/{process}/environ").read_bytes()
 
 
+def restrictions(process: int) -> dict[str, str]:
+    """Whether a process is kept from gaining privileges, and whether its system calls are filtered (2)."""
+    lines = (line.partition(":") for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return {name: value.strip() for name, _, value in lines if name in {"NoNewPrivs", "Seccomp"}}
+
+
 async def none_left(before: set[int]) -> bool:
     for _ in range(50):
         if readers() <= before:
@@ -284,13 +290,14 @@ async def test_a_reader_has_limits(monkeypatch: pytest.MonkeyPatch, limit: str, 
         await frames(coloured(1, size=(3840, 2160)))
 
 
-async def test_a_reader_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reader_gets_no_secrets_and_no_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "must-not-leave")
     before = readers()
     async with aclosing(reader().frames(coloured(60), 0.1, 600, 224)) as batches:
         await anext(batches)
         (process,) = readers() - before
         assert b"must-not-leave" not in environment(process)
+        assert restrictions(process) == {"NoNewPrivs": "1", "Seccomp": "2"}
 
 
 async def test_a_caller_that_stops_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

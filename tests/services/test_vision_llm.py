@@ -4,6 +4,7 @@ import asyncio
 import io
 import logging
 import pickle
+import re
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -103,6 +104,38 @@ async def test_an_answer_is_found_in_its_wrapping(server: LlmServer, name: str) 
     answer = await engine(server, f"openai/{name}").analyze(LlmQuestion(JPEG))
     assert answer.analysis == LlmPhotoAnalysis(**ANALYSIS)
     assert len(server.requests) == 1
+
+
+async def test_a_content_in_parts_is_one_text(server: LlmServer) -> None:
+    answer = await engine(server, "openai/parts").analyze(LlmQuestion(JPEG))
+    assert answer.analysis == LlmPhotoAnalysis(**ANALYSIS)
+    assert len(server.requests) == 1
+
+
+async def test_a_refusal_is_passed_on_and_not_asked_again(server: LlmServer) -> None:
+    with pytest.raises(LlmAnswerInvalid, match=r"refuses to answer: I cannot look at people\.$"):
+        await engine(server, "openai/refusing").analyze(LlmQuestion(JPEG))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("name", ["odd-parts", "null", "object"])
+async def test_an_answer_without_text_is_repaired_or_unparsable(server: LlmServer, name: str) -> None:
+    with pytest.raises(LlmAnswerInvalid, match="there is no JSON object in it"):
+        await engine(server, f"openai/{name}").analyze(LlmQuestion(JPEG))
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("name", ["choiceless", "page", "torn", "garbled"])
+async def test_an_answer_that_is_no_completion_is_named_in_our_words(server: LlmServer, name: str) -> None:
+    with pytest.raises(LlmProviderFailed, match="its answer is no chat completion") as failed:
+        await engine(server, f"openai/{name}").analyze(LlmQuestion(JPEG))
+    assert not re.search(r"Traceback|/srv|html|line \d|\.py", str(failed.value))
+
+
+async def test_a_server_s_own_words_are_filtered(server: LlmServer) -> None:
+    with pytest.raises(LlmProviderFailed) as failed:
+        await engine(server, "openai/spilling").analyze(LlmQuestion(JPEG))
+    assert str(failed.value).endswith("The server says: cannot open [path]")
 
 
 async def test_a_wrong_answer_is_repaired_once(server: LlmServer) -> None:

@@ -17,6 +17,7 @@ from deployments.catalogue.sql.database import (
     prepare_sqlite,
     translated,
 )
+from deployments.runtime.foreign import foreign
 from deployments.storage.files import PRIVATE_FILE, make_folder
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -75,7 +76,7 @@ def _write_ahead(url: URL) -> None:
             return
         except sqlite3.OperationalError as error:
             if time.monotonic() > deadline:
-                raise CatalogueUnavailable(f"{path.name} cannot be used: {error}") from error
+                raise CatalogueUnavailable(f"{path.name} cannot be used: {foreign(error)}") from error
             time.sleep(0.05)
         finally:
             connection.close()

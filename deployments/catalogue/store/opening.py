@@ -7,6 +7,7 @@ import fsspec
 
 from deployments.catalogue.errors import StoreUnavailable
 from deployments.catalogue.store.base import TIMEOUT_S, UNANSWERED, Store
+from deployments.runtime.foreign import foreign
 from deployments.storage.folder import Folder
 
 
@@ -25,7 +26,9 @@ def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s:
     try:
         file_system, root = fsspec.core.url_to_fs(url, **(options or {}))
     except (ImportError, TypeError, ValueError) as error:
-        raise ValueError(f"{url.partition('://')[0]}:// is not a store that can be used here: {error}") from error
+        raise ValueError(
+            f"{url.partition('://')[0]}:// is not a store that can be used here: {foreign(error)}"
+        ) from error
     except Exception as error:  # whatever the library raises, it means that the store does not answer
         raise StoreUnavailable(UNANSWERED) from error
     return Store(Folder(file_system, root, private=True), timeout_s)

@@ -15,6 +15,7 @@ from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
+from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.packed import pack
 from deployments.runtime.weights import cached_checkpoint
@@ -113,7 +114,7 @@ class ClipModel(Model[Pixels, Floats]):
                 features = encode()
                 unit = torch.nn.functional.normalize(features.float(), dim=-1).cpu()
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
-            raise ModelFailed(f"{self.weights.id}: the forward pass failed: {error}") from error
+            raise ModelFailed(f"{self.weights.id}: the forward pass failed: {foreign(error)}") from error
         if not torch.isfinite(unit).all():
             raise ModelFailed(f"{self.weights.id} gave an embedding that is not finite")
         return np.asarray(unit.numpy(), dtype=np.float32)
@@ -142,6 +143,6 @@ def _download(repository: str, revision: str | None) -> str:
         return str(download_pretrained_from_hf(repository, revision=revision))
     except OSError as error:
         raise WeightsNotFound(
-            f"{repository} is not in the local Hugging Face cache and the hub cannot be reached ({error}). "
+            f"{repository} is not in the local Hugging Face cache and the hub cannot be reached ({foreign(error)}). "
             "Put the checkpoint into HF_HOME, allow the hub, or set WEIGHTS=bundled."
         ) from error

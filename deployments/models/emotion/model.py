@@ -10,6 +10,7 @@ import numpy as np
 from deployments.models.emotion.answers import Face
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
@@ -42,9 +43,9 @@ class EmotionModel(Model[Pixels, list[Face]]):
             self.warm_up()
         except (ValueError, OSError) as error:
             raise WeightsNotFound(
-                f"{weights.id} or the face detector {detector!r} cannot be loaded ({error}). Put the file into "
-                "$DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set WEIGHTS=bundled "
-                "with DEEPFACE_DETECTOR=opencv."
+                f"{weights.id} or the face detector {detector!r} cannot be loaded ({foreign(error)}). Put the file "
+                "into $DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set "
+                "WEIGHTS=bundled with DEEPFACE_DETECTOR=opencv."
             ) from error
         self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
@@ -74,7 +75,7 @@ class EmotionModel(Model[Pixels, list[Face]]):
         except self._no_face:
             return []
         except cv2.error as error:
-            raise ModelFailed(f"OpenCV failed: {error}") from error
+            raise ModelFailed(f"OpenCV failed: {foreign(error)}") from error
         return [_face(entry, scale) for entry in found]
 
     def _session(self, file_name: str, source_url: list[str]) -> Any:

@@ -20,8 +20,10 @@ from deployments.models.llm.assessment import (
     parse,
     schema,
 )
+from deployments.models.llm.openai_client import CompletionClient
 from deployments.models.llm.settings import LLM_PROVIDERS
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
+from deployments.runtime.foreign import foreign
 
 logger = logging.getLogger("ray.serve.panoptes.llm")
 
@@ -36,7 +38,6 @@ MODEL_NAME = re.compile(r"[a-z0-9][\w.:@-]*(/[a-z0-9][\w.:@-]*)*", re.ASCII | re
 LONGEST_MODEL_NAME = 200
 
 LONGEST_ANSWER = 20_000  # characters of an answer that are read: more than 2,000 tokens
-LONGEST_REASON = 300  # characters of a provider's error message that are passed on
 LONGEST_WAIT_S = 3600
 
 # The prefixes that litellm puts before a provider's message, often several.
@@ -81,6 +82,7 @@ class _Model:
 @dataclass(frozen=True)
 class _Reply:
     text: str
+    refusal: str | None
     model: str
     tokens: int
     cut_off: bool
@@ -103,6 +105,7 @@ class VisionLlm:
         self._config = config
         self._litellm = _import_litellm()
         self._default, *self._fallbacks = [self._resolve(model) for model in (config.model, *config.fallbacks)]
+        self._client = self._openai_client()
         self.questions = self.calls = 0
 
     async def analyze(self, question: LlmQuestion) -> LlmAnswer:
@@ -139,6 +142,8 @@ class VisionLlm:
         messages = [first_message(question, in_words)]
         reply = await self._call(model, messages, response_format, question.max_tokens)
         tokens.append(reply.tokens)
+        if reply.refusal:
+            raise LlmAnswerInvalid(f"the model refuses to answer: {reply.refusal}")
         try:
             return parse(reply.text, reply.cut_off), reply.model
         except LlmAnswerInvalid as invalid:
@@ -163,14 +168,14 @@ class VisionLlm:
                     response_format=response_format,
                     max_tokens=max_tokens,
                     api_key=self._key(model),
-                    api_base=self._config.base_url or None if model.provider == "openai" else None,
+                    client=self._client if model.provider == "openai" else None,
                     # This class chooses the fallbacks, and the client decides whether to wait.
                     num_retries=0,
                     max_retries=0,
                     drop_params=True,
                 )
             choice = response.choices[0]
-            text = choice.message.content
+            text, refusal = choice.message.content, (choice.message.provider_specific_fields or {}).get("refusal")
         except TimeoutError:
             failure = LlmProviderFailed(f"{model} timed out: no answer within {self._config.timeout_s:g} s")
         except Exception as error:
@@ -179,12 +184,23 @@ class VisionLlm:
             used = getattr(response, "usage", None)
             return _Reply(
                 text[:LONGEST_ANSWER] if isinstance(text, str) else "",
-                response.model or str(model),
+                foreign(refusal) if isinstance(refusal, str) and refusal else None,
+                _model_used(response.model) or str(model),
                 getattr(used, "total_tokens", None) or 0,
                 choice.finish_reason == "length",
             )
         # Raised outside the `except`: litellm's error holds the request and would be chained to ours as its context.
         raise failure
+
+    def _openai_client(self) -> Any:
+        """OpenAI's client, for its own address or the configured server."""
+        openai: Any = import_module("openai")
+        return openai.AsyncOpenAI(
+            api_key=self._key(_Model("openai", "")) or "none",
+            base_url=self._config.base_url or None,
+            max_retries=0,
+            http_client=CompletionClient(follow_redirects=True, timeout=self._config.timeout_s),
+        )
 
     def _failure(self, model: _Model, error: Exception) -> LlmProviderFailed:
         status = getattr(error, "status_code", None)
@@ -193,12 +209,11 @@ class VisionLlm:
             return LlmProviderFailed(
                 f"{model} refused to answer ({status}): check {KEY_VARIABLES[model.provider]} and what it may use"
             )
-        words = " ".join(str(getattr(error, "message", error)).split())
+        words = LITELLM_NAMES.sub("", str(getattr(error, "message", error)))
         for key in sorted(self._config.api_keys.values(), key=len, reverse=True):
             words = words.replace(key, "[key]") if key else words
         reason = " ".join(str(part) for part in (type(error).__name__, status) if part is not None)
-        words = LITELLM_NAMES.sub("", words)[:LONGEST_REASON]
-        return LlmProviderFailed(f"{model} failed ({reason}): {words}", _retry_after_s(error))
+        return LlmProviderFailed(f"{model} failed ({reason}): {foreign(words)}", _retry_after_s(error))
 
     def _resolve(self, model: str) -> _Model:
         provider, slash, name = model.partition("/")
@@ -248,6 +263,12 @@ def _import_litellm() -> Any:
     for name in TALKATIVE:
         logging.getLogger(name).disabled = True
     return litellm
+
+
+def _model_used(name: Any) -> str | None:
+    """The model that a provider says it used; None if that is no name."""
+    named = isinstance(name, str) and len(name) <= LONGEST_MODEL_NAME and MODEL_NAME.fullmatch(name)
+    return name if named else None
 
 
 def _retry_after_s(error: Exception) -> int | None:

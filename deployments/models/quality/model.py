@@ -21,6 +21,7 @@ from deployments.models.quality.nima import build_nima
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
 
@@ -78,7 +79,7 @@ class QualityModel(Model[Pixels, QualityMeasures]):
             brisque = submit(self._measure_brisque, tensor).result()
             technical, aesthetic = (network.result() for network in networks)
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
-            raise ModelFailed(f"a quality measure failed: {error}") from error
+            raise ModelFailed(f"a quality measure failed: {foreign(error)}") from error
         if not math.isfinite(technical + aesthetic):
             raise ModelFailed("a quality network gave a score that is not finite")
         # KonIQ-10k's network gives 0–1, AVA's the mean of a distribution over 1 to 10.
@@ -132,7 +133,7 @@ def _load_nima(weights: FileWeights, device: Device) -> torch.nn.Module:
     try:
         network.load_state_dict(checkpoint["params"])
     except (KeyError, TypeError, RuntimeError) as error:
-        raise WeightsNotFound(f"{weights.id}: the file is no checkpoint of this network ({error})") from error
+        raise WeightsNotFound(f"{weights.id}: the file is no checkpoint of this network ({foreign(error)})") from error
     return network.eval().requires_grad_(False).to(device.torch_device, device.dtype)
 
 
@@ -144,7 +145,7 @@ def _fetch(weights: FileWeights) -> str:
         return str(load_file_from_url(weights.url))
     except OSError as error:
         raise WeightsNotFound(
-            f"{weights.id} is not in TORCH_HOME and {weights.url} cannot be reached ({error}). "
+            f"{weights.id} is not in TORCH_HOME and {weights.url} cannot be reached ({foreign(error)}). "
             "Put the file into $TORCH_HOME/hub/pyiqa, allow the hub, or set WEIGHTS=bundled."
         ) from error
 
@@ -153,4 +154,4 @@ def _read_tensors(weights: FileWeights, path: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise WeightsNotFound(f"{weights.id}: {path} cannot be read as plain tensors ({error})") from error
+        raise WeightsNotFound(f"{weights.id}: {path} cannot be read as plain tensors ({foreign(error)})") from error

@@ -19,6 +19,7 @@ from deployments.models.text.answers import Quadrilateral, TextLine
 from deployments.models.text.reading_order import down, in_reading_order
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import PackagedWeights
 
@@ -81,7 +82,9 @@ class TextModel(Model[Pixels, list[TextLine]]):
             )
             self.warm_up()
         except (ModelFailed, KeyError, ValueError) as error:
-            raise WeightsNotFound(f"{weights.id} cannot be loaded ({error}): reinstall the extra 'text'") from error
+            raise WeightsNotFound(
+                f"{weights.id} cannot be loaded ({foreign(error)}): reinstall the extra 'text'"
+            ) from error
         self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
     def warm_up(self) -> None:
@@ -117,7 +120,7 @@ class TextModel(Model[Pixels, list[TextLine]]):
         try:
             found = self._read(np.ascontiguousarray(small[:, :, ::-1]))
         except Exception as error:  # ONNX Runtime and RapidOCR raise whatever a broken network makes them raise
-            raise ModelFailed(f"reading text failed: {error}") from error
+            raise ModelFailed(f"reading text failed: {foreign(error)}") from error
         if found.txts is None:
             return []
         if not all(map(math.isfinite, found.scores)):

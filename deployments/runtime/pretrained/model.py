@@ -15,14 +15,13 @@ from transformers.utils.logging import disable_progress_bar
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
+from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.packed import pack_linears
 from deployments.runtime.weights import PRETRAINED_FILES, PretrainedWeights, cached_checkpoint
 
 Result = TypeVar("Result")
 Value = TypeVar("Value")
-
-LONGEST_REASON = 300  # characters of another library's error message
 
 
 class PretrainedModel(Model[Tensor, Result]):
@@ -86,7 +85,7 @@ class PretrainedModel(Model[Tensor, Result]):
             with torch.inference_mode():
                 return compute(torch.stack(images).to(self.device.torch_device, self.device.dtype))
         except RuntimeError as error:  # torch's out-of-memory and device errors are RuntimeErrors
-            raise ModelFailed(f"{self.weights.id}: the forward pass failed: {error}") from error
+            raise ModelFailed(f"{self.weights.id}: the forward pass failed: {foreign(error)}") from error
 
     @abstractmethod
     def _compute(self, pixels: Tensor) -> list[Result]:
@@ -152,8 +151,7 @@ def _pretrained(kind: Any, weights: PretrainedWeights, **options: Any) -> Any:
                 raise
             return kind.from_pretrained(weights.location, **options)
     except Exception as error:  # transformers and safetensors raise errors of many types for a broken file
-        reason = " ".join(str(error).split())[:LONGEST_REASON]
-        raise WeightsNotFound(f"{weights.location} cannot be loaded ({reason}). {_remedy(weights)}") from error
+        raise WeightsNotFound(f"{weights.location} cannot be loaded ({foreign(error)}). {_remedy(weights)}") from error
 
 
 def _remedy(weights: PretrainedWeights) -> str:

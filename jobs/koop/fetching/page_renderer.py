@@ -18,6 +18,8 @@ from PIL import Image
 from deployments.pictures.preprocessing import fit
 from deployments.sandbox import child
 
+# Where PDFium looks for the fonts that a file names but does not contain.
+FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
 PNG_LEVEL = 3  # of zlib; higher levels make rendered pages hardly smaller
 
 Message = tuple[dict[str, Any], tuple[bytes, ...]]
@@ -26,8 +28,8 @@ Message = tuple[dict[str, Any], tuple[bytes, ...]]
 def main() -> None:
     """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
-    child.enter(job["memory_bytes"], job["cpu_s"])
-    with child.messages() as send:
+    lacks = child.enter(job["memory_bytes"], job["cpu_s"], folders=FONTS)
+    with child.messages(lacks) as send:
         try:
             for message, payloads in _messages(sys.stdin.buffer.read(), job):
                 send(message, *payloads)

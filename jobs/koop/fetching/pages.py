@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from deployments.pictures.pixels import Pixels
+from deployments.runtime.foreign import foreign
 from deployments.sandbox import parent
 from deployments.sandbox.parent import INVALID, Crashed
 
@@ -110,10 +111,10 @@ def _parse(message: dict[str, Any], payload: bytes, size: int) -> int | Page | U
     if "pages" in message:
         return int(message["pages"])
     if "page" not in message:
-        return Unread(None, f"the PDF cannot be read: {message['error']}")
+        return Unread(None, f"the PDF cannot be read: {foreign(str(message['error']))}")
     number = int(message["page"])
     if "error" in message:
-        return Unread(number, f"page {number} cannot be drawn: {message['error']}")
+        return Unread(number, f"page {number} cannot be drawn: {foreign(str(message['error']))}")
     seen = size * size * 3
     pixels = np.frombuffer(payload[:seen], np.uint8).reshape(size, size, 3)
     return Page(number, pixels, payload[seen:], int(message["width"]), int(message["height"]))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from deployments.catalogue.clock import Clock, utc_now
+from deployments.runtime.foreign import foreign, named
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.fetching.pace import Pace
 from jobs.koop.search.endpoints import Endpoints
@@ -128,12 +129,12 @@ class Web:
         try:
             address = str(httpx.URL(url, params=params) if params else httpx.URL(url))
         except httpx.InvalidURL as error:
-            raise FetchFailed(url, 0, f"it is not a URL: {error}") from None
+            raise FetchFailed(url, 0, f"it is not a URL: {foreign(error)}") from None
         for tries in range(1, self._limits.tries + 1):
             try:
                 return read(await self._follow(address, accept, tries))
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-                failure = _Passing(f"{type(error).__name__}: {error}".removesuffix(": "))
+                failure = _Passing(named(error))
             except Unusable as error:
                 failure = _Passing(str(error))
             except _Passing as error:

@@ -5,6 +5,7 @@ from typing import Any
 
 from lxml import etree
 
+from deployments.runtime.foreign import foreign
 from jobs.koop.errors import InvalidXml
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -30,7 +31,7 @@ def parse(data: bytes) -> Element:
     try:
         root = etree.fromstring(data.removeprefix(BYTE_ORDER_MARK).strip(b" \t\r\n"), parser)
     except etree.XMLSyntaxError as error:
-        raise InvalidXml(f"not well-formed XML: {error}") from None
+        raise InvalidXml(f"not well-formed XML: {foreign(error)}") from None
     declared = root.getroottree().docinfo.internalDTD
     if declared is not None and any(True for _ in declared.iterentities()):
         raise InvalidXml("XML that declares entities is not read")
