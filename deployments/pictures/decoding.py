@@ -5,27 +5,31 @@ A file is judged by its bytes alone, never by its name or content type. Errors:
 PictureRefused
 ├── PictureEmpty       the file is empty
 ├── PictureBroken      the file cannot be decoded
-└── PictureTooLarge    the picture has more pixels than are accepted
+├── PictureTooLarge    the picture has more pixels than are accepted
+└── PictureTooCostly   decoding takes more CPU time than a file of its size may
 """
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
+from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
+from deployments.pictures.costs import MOST_SCANS, SCAN, announced_size, cost, largest_part
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
 
-# A progressive JPEG is decoded once per scan; a megabyte of empty scans would take an hour.
-MOST_SCANS = 100
-TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 322, 323
+# Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
+LONGEST_SIDE = 1_000_000
+STRETCHED_PIXELS = 1 << 20  # at a time
 
 # The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
@@ -59,6 +63,10 @@ class PictureTooLarge(PictureRefused):
     """The picture has more pixels than are accepted; none were allocated."""
 
 
+class PictureTooCostly(PictureRefused):
+    """Decoding takes more CPU time than a file of its size may; see `deployments.pictures.budget`."""
+
+
 @dataclass(frozen=True)
 class DecodedPicture:
     """The contents of a file that was opened once.
@@ -76,12 +84,16 @@ class DecodedPicture:
     exif: Image.Exif
 
 
-def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
+def decode(
+    data: bytes, max_pixels: int, *, shortest_side: int | None = None, abandoned: Event | None = None
+) -> Image.Image:
     """Decode as `decode_picture` does, and return only the picture."""
-    return decode_picture(data, max_pixels, shortest_side).image
+    return decode_picture(data, max_pixels, shortest_side, abandoned).image
 
 
-def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = None) -> DecodedPicture:
+def decode_picture(
+    data: bytes, max_pixels: int, shortest_side: int | None = None, abandoned: Event | None = None
+) -> DecodedPicture:
     """Decode an image to upright RGB. Of an animation it takes the first frame; transparency becomes white.
 
     Args:
@@ -89,30 +101,36 @@ def decode_picture(data: bytes, max_pixels: int, shortest_side: int | None = Non
         max_pixels: larger images are refused before their pixels are allocated.
         shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
             quarter or an eighth of its size, but never below twice this.
+        abandoned: set by another thread when nobody waits for the picture any more; decoding then ends soon.
 
     Raises:
-        PictureEmpty, PictureBroken, PictureTooLarge.
+        PictureEmpty, PictureBroken, PictureTooLarge, PictureTooCostly.
+        Abandoned: `abandoned` is set.
     """
-    image = _open(data, max_pixels)
+    budget = Budget(len(data), abandoned)
+    image = _open(data, max_pixels, budget)
     width, height = image.size
-    with _refusing_broken_pixels():
+    with _refusing(budget, "pixels"):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
         image.load()
+        budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
-        rgb = _to_rgb(image)
+        rgb = _to_rgb(image, budget)
+        budget.check()
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
     return DecodedPicture(upright, size, str(image.format), exif)
 
 
-def check(data: bytes, max_pixels: int, kind: str) -> tuple[int, int]:
+def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
     """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
-    image = _open(data, max_pixels, (kind,))
+    budget = Budget(len(data), abandoned)
+    image = _open(data, max_pixels, budget, (kind,))
     size = image.size
-    with _refusing_broken_pixels():
+    with _refusing(budget, "pixels"):
         image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
         image.load()
     return size
@@ -131,39 +149,55 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
     return np.asarray(image.reduce((across, down)), dtype=np.uint8)
 
 
-def _open(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Open a file and read what its headers claim. Nothing is decoded yet."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
-    if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MOST_SCANS:
-        raise PictureBroken(f"The JPEG has more than {MOST_SCANS} scans: save it again.")
-    try:
-        image = Image.open(io.BytesIO(data), formats=formats)
-    except UnidentifiedImageError:
-        raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
-    except Exception as error:  # Pillow's parsers raise whatever a malformed header makes them raise
-        raise PictureBroken(f"The image's header is broken ({type(error).__name__}): send it again.") from error
-    if max(image.width * image.height, _largest_part(image)) > max_pixels:
-        raise PictureTooLarge(
-            f"The image has {image.width} × {image.height} pixels; at most {max_pixels / 1e6:g} megapixels are "
-            "accepted: scale it down."
-        )
+    if data.startswith(b"\xff\xd8") and data.count(SCAN) > MOST_SCANS:
+        raise PictureBroken(f"The JPEG has more than {MOST_SCANS} scans: save it again as a baseline JPEG.")
+    with _refusing(budget, "header"):
+        if (announced := announced_size(data)) is not None:
+            _refuse_larger(*announced, max_pixels)
+        try:
+            image = Image.open(MeteredFile(data, budget), formats=formats)
+        except UnidentifiedImageError:
+            raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
+        _refuse_larger(*image.size, max_pixels, largest_part(image))
+        seconds, reason = cost(image, data)
+        if seconds > budget.seconds:
+            raise PictureTooCostly(reason)
     return image
 
 
-def _largest_part(image: Image.Image) -> int:
-    """The pixels of a TIFF tile, which the decoder allocates whole however small the picture is; 0 for other files."""
-    if not isinstance(image, TiffImageFile):
-        return 0
-    tags = image.tag_v2
-    return int(tags.get(TIFF_TILE_WIDTH, 0)) * int(tags.get(TIFF_TILE_LENGTH, 0))
+def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:
+    if max(width * height, largest_part) > max_pixels:
+        raise PictureTooLarge(
+            f"The image has {width} × {height} pixels; at most {max_pixels / 1e6:g} megapixels are accepted: scale it "
+            "down."
+        )
+    if max(width, height) > LONGEST_SIDE:
+        raise PictureTooLarge(
+            f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} on a side are accepted: cut it."
+        )
 
 
 @contextmanager
-def _refusing_broken_pixels() -> Iterator[None]:
+def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[None]:
+    """Turn whatever Pillow raises of broken headers and pixels into a refusal."""
     try:
         yield
-    except Exception as error:  # Pillow's decoders raise whatever broken pixel data makes them raise
-        raise PictureBroken(f"The image is broken or cut off ({type(error).__name__}): send the whole file.") from error
+    except (PictureRefused, Abandoned):
+        raise
+    except OverBudget:
+        raise PictureTooCostly(
+            f"Decoding the image takes more than {budget.seconds:.1f} s of a processor, too much for a file of its "
+            "size: save it again as a plain JPEG or PNG, or scale it down."
+        ) from None
+    except Exception as error:
+        kind = type(error).__name__
+        if what == "header":
+            raise PictureBroken(f"The image's header is broken ({kind}): send it again.") from error
+        raise PictureBroken(f"The image is broken or cut off ({kind}): send the whole file.") from error
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -180,24 +214,33 @@ def _orientation(exif: Image.Exif) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, budget: Budget) -> Image.Image:
     if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "1"} and "transparency" not in image.info:
         return image.convert("RGB")
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in {"I", "F"}:
-        return _stretch(image)
+        return _stretch(image, budget)
     rgba = image.convert("RGBA")
+    budget.check()
     background = Image.new("RGB", rgba.size, "white")
     background.paste(rgba, mask=rgba.getchannel("A"))
     return background
 
 
-def _stretch(image: Image.Image) -> Image.Image:
+def _stretch(image: Image.Image, budget: Budget) -> Image.Image:
     """Scale the range of the values to 0–255, because 32-bit integer and float images have no fixed range."""
-    values = np.array(image, dtype=np.float32)
-    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    values -= low
-    values *= 255 / (high - low) if high > low else 0
-    return Image.fromarray(values.astype(np.uint8)).convert("RGB")
+    whole = np.asarray(image)
+    step = max(1, STRETCHED_PIXELS // image.width)
+    blocks = [slice(row, row + step) for row in range(0, image.height, step)]
+
+    def finite(block: slice) -> NDArray[np.float32]:
+        budget.check()
+        return np.nan_to_num(whole[block].astype(np.float32), copy=False, posinf=0, neginf=0)
+
+    ends = [(values.min(), values.max()) for values in map(finite, blocks)]
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+    grey = np.empty(whole.shape, np.uint8)
+    for block in blocks:
+        grey[block] = (finite(block) - low) * (255 / (high - low) if high > low else 0)
+    return Image.fromarray(grey).convert("RGB")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import TypeVar
 
 from PIL import Image
@@ -35,14 +36,14 @@ class Decoded:
     height: int
 
 
-def decode(data: bytes, max_pixels: int, *, shortest_side: int | None = None) -> Image.Image:
+def decode(data: bytes, max_pixels: int) -> Image.Image:
     """Decode as `decoding.decode` does, but raise errors of the ingress.
 
     Raises:
         EmptyFile, InvalidImage, ImageTooLarge.
     """
     with _translated():
-        return decoding.decode(data, max_pixels, shortest_side=shortest_side)
+        return decoding.decode(data, max_pixels)
 
 
 @contextmanager
@@ -51,14 +52,18 @@ def _translated() -> Iterator[None]:
         yield
     except decoding.PictureEmpty as error:
         raise EmptyFile(str(error)) from error
-    except decoding.PictureTooLarge as error:
+    except (decoding.PictureTooLarge, decoding.PictureTooCostly) as error:
         raise ImageTooLarge(str(error)) from error
     except decoding.PictureRefused as error:
         raise InvalidImage(str(error)) from error
 
 
 class Decoder:
-    """Decodes images in a pool of threads, off the event loop."""
+    """Decodes images in a pool of threads, off the event loop.
+
+    A call that is cancelled frees its thread: it never starts if it is still queued, and otherwise ends when its
+    decoder next reads from the file, or at the latest when its budget is used up (`deployments.pictures.budget`).
+    """
 
     def __init__(self, threads: int, max_pixels: int) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -71,8 +76,8 @@ class Decoder:
             EmptyFile, InvalidImage, ImageTooLarge: it cannot be decoded.
         """
 
-        def work() -> tuple[Decoded, ...]:
-            picture = decoding.decode_picture(data, self._max_pixels, shortest_side(wanted))
+        def work(abandoned: Event) -> tuple[Decoded, ...]:
+            picture = decoding.decode_picture(data, self._max_pixels, shortest_side(wanted), abandoned)
             return tuple(Decoded(one.of(picture.image), *picture.size) for one in wanted)
 
         return await self._run(work)
@@ -80,8 +85,8 @@ class Decoder:
     async def jpeg(self, data: bytes, longest_side: int) -> bytes:
         """Decode an image and encode it as a JPEG of at most `longest_side` pixels per side, without metadata."""
 
-        def work() -> bytes:
-            image = decode(data, self._max_pixels, shortest_side=longest_side)
+        def work(abandoned: Event) -> bytes:
+            image = decoding.decode(data, self._max_pixels, shortest_side=longest_side, abandoned=abandoned)
             image.thumbnail((longest_side, longest_side), Image.Resampling.LANCZOS)
             buffer = io.BytesIO()
             image.save(buffer, "JPEG", quality=JPEG_QUALITY)
@@ -91,15 +96,21 @@ class Decoder:
 
     async def check(self, data: bytes, kind: str) -> tuple[int, int]:
         """Decode an image of this format, `JPEG` or `PNG`, to its end, and return its width and height in pixels."""
-        return await self._run(lambda: decoding.check(data, self._max_pixels, kind))
+        return await self._run(lambda abandoned: decoding.check(data, self._max_pixels, kind, abandoned))
 
-    async def _run(self, work: Callable[[], Value]) -> Value:
+    async def _run(self, work: Callable[[Event], Value]) -> Value:
+        abandoned = Event()
+
         def timed() -> Value:
             started = time.perf_counter()
             try:
                 with _translated():
-                    return work()
+                    return work(abandoned)
             finally:
                 decode_seconds().observe(time.perf_counter() - started)
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, timed)
+        except asyncio.CancelledError:
+            abandoned.set()
+            raise
