@@ -56,7 +56,8 @@ def test_an_answer_is_faulty_if_it_is_a_500_or_an_error_that_is_not_json(path: s
 def test_a_request_without_an_answer_is_faulty() -> None:
     with LoopbackServer("127.0.0.1", QuietHandler) as server:
         address = server.address
-    assert send(address, Wrong("GET", "/")) == (0, pytest.approx(0, abs=5), "no answer (ConnectionRefusedError)")
+    status, _, fault = send(address, Wrong("GET", "/"))
+    assert (status, fault) == (0, "no answer (ConnectionRefusedError)")
 
 
 def test_every_faulty_answer_is_reported() -> None:
