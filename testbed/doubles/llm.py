@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,7 @@ class _Handler(QuietHandler):
             "cut-off": analysis[:40],
             "repair-broken": json.dumps(WRONG),
         }
-        deeds = {
+        deeds: dict[str, Callable[[], None]] = {
             "silent": self._hang,
             "slow": self._drip,
             "garbled": lambda: self._send(200, ["not", "a", "completion"]),
