@@ -3,11 +3,13 @@
 import base64
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testbed.doubles.loopback import LoopbackServer, QuietHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ANALYSIS: dict[str, Any] = {
     "overall_score": 8.5,
