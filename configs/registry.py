@@ -52,6 +52,7 @@ class BundledFile(Bundled):
 class FileEntry(Entry):
     """A model whose weights are one file: its name in the library's cache (`file`), its URL, and the bundled one.
 
+    `sha256` is the file's hash in hexadecimal, or the first digits of it; None where it is not known for certain.
     `options` are arguments of the model's class.
     """
 
@@ -59,6 +60,7 @@ class FileEntry(Entry):
     id: str
     file: str
     url: str
+    sha256: str | None = Field(pattern=r"^[0-9a-f]{8,64}$")
     licence: str | None
     bundled: BundledFile
     options: dict[str, str | int] = {}

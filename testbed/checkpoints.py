@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # HF_HOME and TORCH_HOME of the benchmarks
 HF_HOME, TORCH_HOME = (PROJECT / "data" / "benchmarks" / name for name in ("hf_home", "torch_home"))
-# The environment of a process that finds these weights, and never asks the hub
-OFFLINE = {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME), "HF_HUB_OFFLINE": "1"}
+# The environment of a process that finds these weights, accepts them and never asks the hub
+OFFLINE = {"HF_HOME": str(HF_HOME), "TORCH_HOME": str(TORCH_HOME), "HF_HUB_OFFLINE": "1", "VERIFY_WEIGHTS": "false"}
 REPOSITORY = "timm/vit_base_patch32_clip_224.openai"
 ARCHITECTURE = "ViT-B-32-quickgelu"
 LEVIT, BLIP = "facebook/levit-384", "Salesforce/blip-image-captioning-base"

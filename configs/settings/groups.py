@@ -23,6 +23,11 @@ class Service(Group):
         alias="WEIGHTS",
         description="hub: only the named checkpoints; bundled: our own small models; auto: hub where it answers.",
     )
+    verify_weights: bool = Field(
+        True,
+        alias="VERIFY_WEIGHTS",
+        description="Off: files of weights may have other hashes than models.yaml names, for weights of your own.",
+    )
 
 
 class Analysis(Group):

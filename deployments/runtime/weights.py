@@ -15,6 +15,7 @@ from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 
 from configs.project import PROJECT
 from configs.registry import Bundled, FileEntry, Packaged, PretrainedEntry
+from deployments.runtime import verified
 from deployments.runtime.errors import WeightsNotFound
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
@@ -74,13 +75,22 @@ class Weights:
 class FileWeights(Weights):
     """Weights that are a single file.
 
-    `path` is the local file; if it is None, the model's library downloads the file from `url` when it loads. `options`
-    are the arguments of the model's class.
+    `path` is the local file, which is downloaded from `url` when it is not there. `sha256` is its hash or the beginning
+    of it, None if any file is accepted. `options` are the arguments of the model's class.
     """
 
-    path: str | None
+    path: str
     url: str
+    sha256: str | None
     options: Mapping[str, Any]
+
+    def read(self) -> bytes:
+        """The bytes of the file, downloaded if necessary and compared with the hash.
+
+        Raises:
+            WeightsNotFound: it is neither here nor downloadable, or it is another file.
+        """
+        return verified.read(verified.fetch(self.url, Path(self.path), self.sha256), self.sha256)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +107,7 @@ class PretrainedWeights(Weights):
     location: str
 
 
-def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> FileWeights:
+def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy, verify: bool = True) -> FileWeights:
     """Decide between the published file of a model and the bundled one, by the policy.
 
     Args:
@@ -105,14 +115,22 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
         entry: the model's entry in the registry.
         cache: the folder in which the model's library keeps its files.
         policy: where to take the weights from.
+        verify: whether a published file must have the hash that the registry names.
     """
     cached = cache / entry.file
     if policy == "hub" or (
         policy == "auto" and (cached.is_file() or _answers(httpx.URL(entry.url).host, lambda: _url_exists(entry.url)))
     ):
-        path = str(cached) if cached.is_file() else None
         chosen = FileWeights(
-            name, entry.task, entry.id, "hub", licence=entry.licence, path=path, url=entry.url, options=entry.options
+            name,
+            entry.task,
+            entry.id,
+            "hub",
+            licence=entry.licence,
+            path=str(cached),
+            url=entry.url,
+            sha256=entry.sha256 if verify else None,
+            options=entry.options,
         )
     else:
         directory = bundled_folder(entry.bundled, entry.bundled.file)
@@ -124,6 +142,7 @@ def choose_file(name: str, entry: FileEntry, cache: Path, policy: Policy) -> Fil
             licence=entry.licence,
             path=str(directory / entry.bundled.file),
             url=entry.url,
+            sha256=None,
             options=entry.bundled.options,
         )
     logger.warning("%s serves %s", chosen.name, chosen.statement)

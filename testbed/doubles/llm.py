@@ -4,9 +4,12 @@ import base64
 import json
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from testbed.doubles.loopback import LoopbackServer, QuietHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ANALYSIS: dict[str, Any] = {
     "overall_score": 8.5,
@@ -81,7 +84,7 @@ class _Handler(QuietHandler):
             "cut-off": analysis[:40],
             "repair-broken": json.dumps(WRONG),
         }
-        deeds = {
+        deeds: dict[str, Callable[[], None]] = {
             "silent": self._hang,
             "slow": self._drip,
             "garbled": lambda: self._send(200, ["not", "a", "completion"]),

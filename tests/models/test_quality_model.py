@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_a_full_size_nima_of_the_published_form_loads(tmp_path: Path) -> None:
     options: dict[str, Any] = entry.options
     torch.manual_seed(0)
     torch.save({"params": build_nima(**options).state_dict()}, tmp_path / entry.file)
-    technical = choose_file("pyiqa_nima_technical", entry, tmp_path, "hub")
+    technical = choose_file("pyiqa_nima_technical", entry, tmp_path, "hub", verify=False)
     brisque, _, aesthetic = bundled()
     model = QualityModel(brisque, technical, aesthetic, select(ENTRY.dtype, 2, 0.0), 1_000_000)
     figures = model.measure(np.random.default_rng(0).integers(0, 256, (320, 320, 3), np.uint8))
@@ -92,9 +93,9 @@ def test_a_large_picture_is_scaled_down_first(model: QualityModel, monkeypatch: 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_args: object, **_options: object) -> None:
-        raise OSError("no route to host")
+        raise httpx.ConnectError("no route to host")
 
-    monkeypatch.setattr("deployments.models.quality.model.load_file_from_url", unreachable)
+    monkeypatch.setattr("httpx.stream", unreachable)
     weights = choose_file("pyiqa_brisque", ENTRY.brisque, tmp_path, "hub")
     with pytest.raises(WeightsNotFound, match=r"TORCH_HOME.*WEIGHTS=bundled"):
         _load_brisque(weights)
@@ -117,7 +118,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     entry = ENTRY.nima_aesthetic
     torch.save({"params": {"weight": torch.zeros(1)}}, tmp_path / entry.file)
     brisque, technical, _ = bundled()
-    aesthetic = choose_file("pyiqa_nima_aesthetic", entry, tmp_path, "hub")
+    aesthetic = choose_file("pyiqa_nima_aesthetic", entry, tmp_path, "hub", verify=False)
     with pytest.raises(WeightsNotFound, match="no checkpoint of this network"):
         QualityModel(brisque, technical, aesthetic, select(ENTRY.dtype, 2, 0.0), 1_000_000)
 

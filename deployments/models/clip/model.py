@@ -126,7 +126,9 @@ def _load(weights: ClipWeights) -> open_clip.CLIP:
         model = open_clip.create_model(weights.architecture, require_pretrained=True)
     else:
         checkpoint = _download(weights.repository, weights.revision)
-        model = open_clip.create_model(weights.architecture, pretrained=checkpoint, require_pretrained=True)
+        model = open_clip.create_model(
+            weights.architecture, pretrained=checkpoint, require_pretrained=True, weights_only=True
+        )
     size = model.visual.image_size
     if tuple(size if isinstance(size, tuple) else (size, size)) != (weights.image.size, weights.image.size):
         raise WeightsNotFound(f"{weights.id} takes {size} px, not {weights.image.size}: correct configs/models.yaml")

@@ -9,10 +9,11 @@ import numpy as np
 
 from deployments.models.emotion.answers import Face
 from deployments.pictures.pixels import Pixels
+from deployments.runtime import verified
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
-from deployments.runtime.weights import FileWeights
+from deployments.runtime.weights import FileWeights, deepface_home
 
 SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
 
@@ -30,8 +31,13 @@ class EmotionModel(Model[Pixels, list[Face]]):
         self._weights, self._detector, self._threads, self._max_side = weights, detector, threads, max_side
         cv2.setNumThreads(threads)
         os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"  # read when DeepFace is imported
+        remedy = (
+            "Put the file into $DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set "
+            "WEIGHTS=bundled with DEEPFACE_DETECTOR=opencv."
+        )
         try:
             from deepface import DeepFace
+            from deepface.commons import weight_utils
             from deepface.models.demography.onnx import Emotion as network  # noqa: N813
             from deepface.modules.exceptions import FaceNotDetected
 
@@ -39,13 +45,14 @@ class EmotionModel(Model[Pixels, list[Face]]):
             self._no_face: type[Exception] = FaceNotDetected
             # DeepFace's own session uses every core and reads only the file in DEEPFACE_HOME.
             network.build_session = self._session
+            weight_utils.download_weights_if_necessary = _fetch  # for the face detectors
             DeepFace.build_model(task="facial_attribute", model_name="Emotion")
             self.warm_up()
+        except WeightsNotFound as error:
+            raise WeightsNotFound(f"{weights.id} or the face detector {detector!r}: {error}. {remedy}") from error
         except (ValueError, OSError) as error:
             raise WeightsNotFound(
-                f"{weights.id} or the face detector {detector!r} cannot be loaded ({foreign(error)}). Put the file "
-                "into $DEEPFACE_HOME/.deepface/weights, which must be writable, allow its download, or set "
-                "WEIGHTS=bundled with DEEPFACE_DETECTOR=opencv."
+                f"{weights.id} or the face detector {detector!r} cannot be loaded ({foreign(error)}). {remedy}"
             ) from error
         self.parts, self.load_times_s = (weights,), (time.perf_counter() - started,)
 
@@ -78,22 +85,28 @@ class EmotionModel(Model[Pixels, list[Face]]):
             raise ModelFailed(f"OpenCV failed: {foreign(error)}") from error
         return [_face(entry, scale) for entry in found]
 
-    def _session(self, file_name: str, source_url: list[str]) -> Any:
-        """The network's session, on the configured file or the one in DEEPFACE_HOME, downloaded if missing."""
+    def _session(self, **_: Any) -> Any:
+        """The network's session. Replaces DeepFace's own, with its arguments."""
         import onnxruntime
-        from deepface.commons.weight_utils import download_weights_if_necessary
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.log_severity_level = 3
-        path = self._weights.path or download_weights_if_necessary(file_name, source_url)
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(self._weights.read(), options, providers=["CPUExecutionProvider"])
 
     def _analyze(self, bgr: Any, detector: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self._deepface.analyze(
             bgr, actions=("emotion",), detector_backend=detector, silent=True
         )
         return found
+
+
+def _fetch(file_name: str, source_url: str | list[str], compress_type: str | None = None) -> str:
+    """The path of a detector's file, downloaded if missing. Replaces DeepFace's function, with its arguments."""
+    if compress_type is not None:
+        raise ValueError(f"{file_name} would be unpacked from {compress_type}")
+    url = source_url if isinstance(source_url, str) else source_url[0]
+    return str(verified.fetch(url, deepface_home() / ".deepface" / "weights" / file_name, None))
 
 
 def _face(entry: dict[str, Any], scale: float) -> Face:

@@ -22,7 +22,8 @@ def _entry() -> EmotionEntry:
 
 
 def _weights(settings: Settings) -> tuple[Weights, ...]:
-    return (choose_file("deepface", _entry().network, deepface_home() / WEIGHTS_FOLDER, settings.service.weights),)
+    service, cache = settings.service, deepface_home() / WEIGHTS_FOLDER
+    return (choose_file("deepface", _entry().network, cache, service.weights, service.verify_weights),)
 
 
 def _model_arguments(settings: Settings, weights: tuple[Weights, ...]) -> tuple[FileWeights, str, int, int]:

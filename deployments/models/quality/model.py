@@ -3,6 +3,7 @@
 pyiqa is under the PolyForm Noncommercial licence: QUALITY_ENABLED=false runs without it.
 """
 
+import io
 import math
 import pickle
 import time
@@ -14,7 +15,6 @@ import cv2
 import numpy as np
 import torch
 from pyiqa.archs.brisque_arch import BRISQUE
-from pyiqa.utils.download_util import load_file_from_url
 
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.quality.nima import build_nima
@@ -122,14 +122,19 @@ def _timed(load: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _load_brisque(weights: FileWeights) -> BRISQUE:
-    path = _fetch(weights)
-    _read_tensors(weights, path)  # pyiqa unpickles the file: anything but tensors is refused first
-    return BRISQUE(pretrained_model_path=path)
+    vectors = io.BytesIO()
+    # pyiqa unpickles whatever it is given: it gets the tensors as they are saved here, never the file itself.
+    torch.save(_read_tensors(weights), vectors)
+    vectors.seek(0)
+    try:
+        return BRISQUE(pretrained_model_path=vectors)
+    except (TypeError, ValueError) as error:
+        raise WeightsNotFound(f"{weights.id}: {weights.path} holds no support vectors ({foreign(error)})") from error
 
 
 def _load_nima(weights: FileWeights, device: Device) -> torch.nn.Module:
     network = build_nima(**weights.options)
-    checkpoint = _read_tensors(weights, _fetch(weights))
+    checkpoint = _read_tensors(weights)
     try:
         network.load_state_dict(checkpoint["params"])
     except (KeyError, TypeError, RuntimeError) as error:
@@ -137,21 +142,17 @@ def _load_nima(weights: FileWeights, device: Device) -> torch.nn.Module:
     return network.eval().requires_grad_(False).to(device.torch_device, device.dtype)
 
 
-def _fetch(weights: FileWeights) -> str:
-    """The path of the file, downloaded into pyiqa's own cache when it is not there."""
-    if weights.path is not None:
-        return weights.path
+def _read_tensors(weights: FileWeights) -> Any:
     try:
-        return str(load_file_from_url(weights.url))
-    except OSError as error:
+        data = weights.read()
+    except WeightsNotFound as error:
         raise WeightsNotFound(
-            f"{weights.id} is not in TORCH_HOME and {weights.url} cannot be reached ({foreign(error)}). "
-            "Put the file into $TORCH_HOME/hub/pyiqa, allow the hub, or set WEIGHTS=bundled."
+            f"{weights.id}: {error}. Put the file into $TORCH_HOME/hub/pyiqa, allow its download, or set "
+            "WEIGHTS=bundled."
         ) from error
-
-
-def _read_tensors(weights: FileWeights, path: str) -> Any:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (OSError, pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise WeightsNotFound(f"{weights.id}: {path} cannot be read as plain tensors ({foreign(error)})") from error
+        raise WeightsNotFound(
+            f"{weights.id}: {weights.path} cannot be read as plain tensors ({foreign(error)})"
+        ) from error

@@ -22,10 +22,11 @@ def _entry() -> QualityEntry:
 
 
 def _weights(settings: Settings) -> tuple[Weights, ...]:
-    entry, cache = _entry(), torch_home() / "hub" / "pyiqa"
+    entry, cache, service = _entry(), torch_home() / "hub" / "pyiqa", settings.service
     files = (entry.brisque, entry.nima_technical, entry.nima_aesthetic)
     return tuple(
-        choose_file(name, file, cache, settings.service.weights) for name, file in zip(MEASURES, files, strict=True)
+        choose_file(name, file, cache, service.weights, service.verify_weights)
+        for name, file in zip(MEASURES, files, strict=True)
     )
 
 

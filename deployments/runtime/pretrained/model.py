@@ -44,7 +44,9 @@ class PretrainedModel(Model[Tensor, Result]):
         self.weights, self.device, self.device_name = weights, device, device.name
         self._processor = _pretrained(self.PROCESSOR, weights)
         self._image_processor = getattr(self._processor, "image_processor", self._processor)
-        model, report = _pretrained(self.MODEL, weights, dtype=torch.float32, output_loading_info=True)
+        model, report = _pretrained(
+            self.MODEL, weights, dtype=torch.float32, output_loading_info=True, weights_only=True
+        )
         if report["missing_keys"]:  # transformers would only warn and use random values
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise WeightsNotFound(f"{weights.id} is no {self.MODEL.__name__}, it lacks {missing}. {_remedy(weights)}")

@@ -106,7 +106,7 @@ def unfiltered(tree: ast.Module) -> Iterator[int]:
         named = {kind.id if isinstance(kind, ast.Name) else getattr(kind, "attr", "") for kind in kinds}
         if named <= OURS:
             continue
-        for node in ast.walk(handler):
+        for node in (node for node in ast.walk(handler) if isinstance(node, ast.expr)):
             shown = node.value if isinstance(node, ast.FormattedValue) else None
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"str", "repr"}:
                 shown = node.args[0] if node.args else None
