@@ -23,8 +23,8 @@ from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLarge, VideoTooLong
 from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.sandbox import parent
+from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
-from deployments.video.budget import SIGNAL
 from deployments.video.spec import VIDEO
 
 logger = logging.getLogger("ray.serve.panoptes.video")
@@ -41,7 +41,6 @@ STALLED_S = 60.0  # the longest wait for a message
 LARGEST_PAYLOAD = 256 << 20
 
 ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, VideoTooLarge, NoFrames)}
-OUT_OF_TIME = f"ended with {SIGNAL.name}"
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from PIL import Image
 
 from deployments.pictures.preprocessing import fit, scale
 from deployments.sandbox import child
-from deployments.video.budget import CpuBudget
+from deployments.sandbox.budget import CpuBudget
 from deployments.video.sizes import keeps_size
 
 # No formats that refer to other files: FFmpeg would fetch what a playlist names.
@@ -41,6 +41,8 @@ DECORD_ACCURACY_S = 0.002  # decord keeps times in single precision
 LENGTH_ACCURACY_S = 1.0
 TICK = 1e-6  # seconds; times closer than this are equal
 JPEG_QUALITY = 90
+# CPU seconds for a second of film, of which 1080p takes a tenth; sparse frames are reached by seeking.
+SECONDS_OF_FILM, LONGEST_STEP_S = 0.1, 10.0
 
 # The transposition that makes a frame upright, by its rounded display matrix (a, b, c, d): the frame's x axis points to
 # (a, b), its y axis to (c, d).
@@ -156,10 +158,16 @@ class Video:
         stream.codec_context.thread_count, stream.thread_type = self._threads, "AUTO"
         self._stream = stream
 
+    def _refuse_too_large(self, error: av.FFmpegError) -> None:
+        """Raise Refused if FFmpeg refused a size: it then knows the size, or sets it to 0."""
+        context = self._stream.codec_context
+        pixels = context.width * context.height
+        if pixels > self._max_pixels or (isinstance(error, av.ArgumentError) and not pixels):
+            raise self._too_large() from error
+
     def _too_large(self, frames: str = "that are broken or too large") -> Refused:
-        text = (
-            f"The video has frames {frames}; at most {self._max_pixels / 1e6:g} megapixels are accepted: scale it down"
-        )
+        most = f"at most {self._max_pixels / 1e6:g} megapixels are accepted"
+        text = f"The video has frames {frames}; {most}: scale it down"
         return Refused("VideoTooLarge", text)
 
     @staticmethod
@@ -295,8 +303,7 @@ class Video:
             try:
                 yield from self._stream.decode(packet)
             except av.FFmpegError as error:
-                if isinstance(error, av.ArgumentError) and not self._stream.codec_context.width:
-                    raise self._too_large() from error  # what FFmpeg does at a size that it must not decode
+                self._refuse_too_large(error)
                 self.complete = False
 
 
@@ -325,11 +332,13 @@ def main() -> None:
     decord.logging.set_level(decord.logging.QUIET)
     av.logging.set_level(av.logging.PANIC)
     with child.messages() as send:
+        shown = 0.0
         try:
             for message, payload in _messages(job):
                 send(message, payload)
                 if "time" in message:
-                    budget.delivered(message["time"])
+                    budget.extend(SECONDS_OF_FILM * min(message["time"] - shown, LONGEST_STEP_S))
+                    shown = message["time"]
         except Refused as error:
             send({"error": error.kind, "text": error.text})
         except MemoryError:
