@@ -5,6 +5,7 @@ ModelError
 ├── InvalidClustering    a request to cluster is not valid
 ├── VideoBroken          a file is not a video or cannot be decoded
 ├── VideoTooLong         a video lasts longer than is accepted
+├── VideoTooLarge        the frames of a video are too large, or take too much CPU time
 ├── NoFrames             a file has no video stream, or an empty one
 ├── WeightsNotFound      a checkpoint is neither cached nor reachable
 ├── ModelFailed          a pass failed; the replica ends if its test pass fails too
@@ -51,6 +52,10 @@ class VideoBroken(ModelError):
 
 class VideoTooLong(ModelError):
     """The video lasts longer than is accepted; nothing was decoded."""
+
+
+class VideoTooLarge(ModelError):
+    """Frames of the video have more pixels than are accepted, or decoding them takes more CPU time than it may."""
 
 
 class NoFrames(ModelError):

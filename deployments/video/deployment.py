@@ -20,10 +20,11 @@ from PIL import Image
 from ray import serve
 
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLong
+from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLarge, VideoTooLong
 from deployments.runtime.foreign import foreign
 from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.sandbox import parent
+from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
 from deployments.video.spec import VIDEO
 
@@ -40,7 +41,7 @@ CPU_S = 1800
 STALLED_S = 60.0  # the longest wait for a message
 LARGEST_PAYLOAD = 256 << 20
 
-ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, NoFrames)}
+ERRORS = {error.__name__: error for error in (VideoBroken, VideoTooLong, VideoTooLarge, NoFrames)}
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,12 @@ class FrameBatch:
 class Video:
     """Samples frames from videos, which arrive as the bytes of their files."""
 
-    def __init__(self, threads: int, max_seconds: float, parallel: int = 1) -> None:
-        """Read `parallel` videos at a time with `threads` threads each; refuse videos longer than `max_seconds`."""
-        self._threads, self._max_seconds = threads, max_seconds
+    def __init__(self, threads: int, max_seconds: float, parallel: int = 1, max_pixels: int = 100_000_000) -> None:
+        """Read `parallel` videos at a time with `threads` threads each.
+
+        Videos longer than `max_seconds` and frames of more than `max_pixels` are refused.
+        """
+        self._limits = {"threads": threads, "max_seconds": max_seconds, "max_pixels": max_pixels}
         self._slots = asyncio.Semaphore(parallel)
         self._waiting = self._frames = self._batches = 0
         self._load_time_s = 0.0
@@ -93,6 +97,7 @@ class Video:
 
         Raises:
             VideoBroken, VideoTooLong, NoFrames: before the first batch.
+            VideoTooLarge: at any time.
             ModelFailed: no reader could be started on the video.
         """
         job = {"kind": "frames", "step_s": step_s, "most": most, "size": size, "crop": crop}
@@ -111,8 +116,8 @@ class Video:
                         times.append(message["time"])
                         pixels.append(_frame(message, payload, pixels))
             except Crashed as crash:
-                if facts is None or not times:
-                    raise _broken(crash) from None
+                if facts is None or not times or str(crash) == OUT_OF_TIME:
+                    raise _refusal(crash) from None
                 logger.warning("a video is returned only in part: its reader %s", crash)
                 facts = replace(facts, complete=False)
         assert facts is not None  # noqa: S101 - a reader sends them first, or an error
@@ -127,7 +132,7 @@ class Video:
             max_side: the longest side of a JPEG, in pixels.
 
         Raises:
-            VideoBroken, VideoTooLong, NoFrames, ModelFailed: as `frames`.
+            VideoBroken, VideoTooLong, VideoTooLarge, NoFrames, ModelFailed: as `frames`.
         """
         ordered = sorted(set(times_s))
         jpegs: list[bytes] = []
@@ -135,7 +140,7 @@ class Video:
             try:
                 jpegs = [payload async for message, payload in messages if "time" in message]
             except Crashed as crash:
-                raise _broken(crash) from None
+                raise _refusal(crash) from None
         if len(jpegs) != len(ordered):
             raise VideoBroken("The video cannot be decoded a second time: encode it again")
         by_time = dict(zip(ordered, jpegs, strict=True))
@@ -178,17 +183,17 @@ class Video:
         """Yield all messages of a reader, which may work up to about `ahead` bytes ahead of the consumer.
 
         Raises:
-            VideoBroken, VideoTooLong, NoFrames: the reader refused the video.
+            VideoBroken, VideoTooLong, VideoTooLarge, NoFrames: the reader refused the video.
             ModelFailed: the video could not be handed over.
             Crashed: the reader crashed, hung or ran into a limit.
         """
         # The file has no name, so that it disappears with the last process that has it open, however that ends.
         async with self._slot():
             with tempfile.TemporaryFile(prefix="panoptes-video-") as file:
-                limits = {"threads": self._threads, "max_seconds": self._max_seconds, "memory_bytes": MEMORY_BYTES}
                 try:
                     await asyncio.to_thread(_write, file, data)
-                    whole = job | limits | {"cpu_s": CPU_S, "file": file.fileno()}
+                    own = {"memory_bytes": MEMORY_BYTES, "cpu_s": CPU_S, "file": file.fileno()}
+                    whole = job | self._limits | own
                     reader = await parent.start(
                         READER, whole, descriptors=[file.fileno()], buffer_bytes=max(ahead // 2, parent.BUFFER_BYTES)
                     )
@@ -235,7 +240,9 @@ def _frame(message: dict[str, Any], payload: bytes, others: list[Pixels]) -> Pix
     return pixels
 
 
-def _broken(crash: Crashed) -> VideoBroken:
+def _refusal(crash: Crashed) -> VideoBroken | VideoTooLarge:
+    if str(crash) == OUT_OF_TIME:
+        return VideoTooLarge("Decoding the video takes too much CPU time for its size: scale its frames down")
     return VideoBroken(f"The video cannot be read, its reader {crash}: encode it again, for example as H.264 in MP4")
 
 

@@ -9,6 +9,7 @@ PyAV reads the container and the times of the frames. decord decodes the files t
 
 import io
 import json
+import os
 import sys
 from bisect import bisect_right
 from collections import deque
@@ -27,6 +28,8 @@ from PIL import Image
 
 from deployments.pictures.preprocessing import fit, scale
 from deployments.sandbox import child
+from deployments.sandbox.budget import CpuBudget
+from deployments.video.sizes import keeps_size
 
 # No formats that refer to other files: FFmpeg would fetch what a playlist names.
 FORMATS = "mov,matroska,avi,asf,flv,mpegts,mpeg,ogg,gif"
@@ -38,6 +41,8 @@ DECORD_ACCURACY_S = 0.002  # decord keeps times in single precision
 LENGTH_ACCURACY_S = 1.0
 TICK = 1e-6  # seconds; times closer than this are equal
 JPEG_QUALITY = 90
+# CPU seconds for a second of film, of which 1080p takes a tenth; sparse frames are reached by seeking.
+SECONDS_OF_FILM, LONGEST_STEP_S = 0.1, 10.0
 
 # The transposition that makes a frame upright, by its rounded display matrix (a, b, c, d): the frame's x axis points to
 # (a, b), its y axis to (c, d).
@@ -99,14 +104,15 @@ class Video:
         reader: the library that decodes it, `decord` or `pyav`; empty until the first frame.
     """
 
-    def __init__(self, path: str, threads: int, max_seconds: float) -> None:
+    def __init__(self, path: str, threads: int, max_seconds: float, max_pixels: int) -> None:
         """Open the file and read the times of its frames.
 
         Raises:
-            Refused: it has nothing to decode or is longer than `max_seconds`.
+            Refused: it has nothing to decode, is longer than `max_seconds`, or has frames of more than `max_pixels`.
         """
-        self._path, self._threads = path, threads
+        self._path, self._threads, self._max_pixels = path, threads, max_pixels
         self.complete, self.reader = True, ""
+        self._one_size = True
         self._open()
         # AVI stores no presentation times, only the order of the frames: their times follow from counting them.
         self._counted = self._file.format.name == "avi"
@@ -119,6 +125,9 @@ class Video:
         """Yield the upright frames at these ascending times of the timeline, each frame once, with their times.
 
         A frame that cannot be decoded is replaced by the next one that can.
+
+        Raises:
+            Refused: a frame has more than `max_pixels`.
         """
         left = deque(wanted)
         if self._decord_is_right():
@@ -131,8 +140,9 @@ class Video:
 
     def _open(self) -> None:
         options = {"format_whitelist": FORMATS, "protocol_whitelist": PROTOCOLS}
+        most = {"max_pixels": str(self._max_pixels)}
         try:
-            self._file = av.open(self._path, container_options=options)
+            self._file = av.open(self._path, options=most, container_options=options)
         except av.FFmpegError as error:
             text = f"This is not a video that can be read ({error.strerror}): send MP4, MOV, MKV, WebM, AVI, WMV or FLV"
             raise Refused("VideoBroken", text) from error
@@ -141,8 +151,24 @@ class Video:
             raise Refused("NoFrames", "The file has no video stream: send one that has pictures, and all of it")
         if stream.codec_context is None:
             raise UNREADABLE
+        context = stream.codec_context
+        if context.width * context.height > self._max_pixels:
+            raise self._too_large(f"of {context.width} × {context.height} pixels")
+        context.options = most
         stream.codec_context.thread_count, stream.thread_type = self._threads, "AUTO"
         self._stream = stream
+
+    def _refuse_too_large(self, error: av.FFmpegError) -> None:
+        """Raise Refused if FFmpeg refused a size: it then knows the size, or sets it to 0."""
+        context = self._stream.codec_context
+        pixels = context.width * context.height
+        if pixels > self._max_pixels or (isinstance(error, av.ArgumentError) and not pixels):
+            raise self._too_large() from error
+
+    def _too_large(self, frames: str = "that are broken or too large") -> Refused:
+        most = f"at most {self._max_pixels / 1e6:g} megapixels are accepted"
+        text = f"The video has frames {frames}; {most}: scale it down"
+        return Refused("VideoTooLarge", text)
 
     @staticmethod
     def _refuse_longer(seconds: float, max_seconds: float) -> None:
@@ -161,6 +187,7 @@ class Video:
             elif not packet.is_discard:
                 time = float(packet.dts * packet.time_base) if self._counted else _time(packet)
                 shown.append(time)
+                self._one_size = self._one_size and self._keeps_size(packet)
                 end = max(end, time + float((packet.duration or 0) * packet.time_base))
                 if packet.is_keyframe:
                     keys.append(time)
@@ -173,6 +200,13 @@ class Video:
         times = np.unique(np.array(shown)) - self._start
         return Timeline(times, np.sort(np.array(keys)) - self._start, max(end - self._start, float(times[-1])))
 
+    def _keeps_size(self, packet: Any) -> bool:
+        context = self._stream.codec_context
+        size = (context.width, context.height)
+        return not packet.has_sidedata("new_extradata") and keeps_size(
+            context.name, context.extradata or b"", size, bytes(packet)
+        )
+
     def _packets(self) -> Iterator[Any]:
         try:
             for packet in self._file.demux(self._stream):
@@ -182,8 +216,11 @@ class Video:
             self.complete = False
 
     def _decord_is_right(self) -> bool:
-        """Whether decord decodes this file correctly: it knows rotations of MP4 only, and makes a flip a rotation."""
-        known = any(name in self._file.format.name.split(",") for name in DECORD_FORMATS)
+        """Whether decord decodes this file correctly, and only frames of the size in its header.
+
+        It knows rotations of MP4 only, and makes a flip a rotation.
+        """
+        known = self._one_size and any(name in self._file.format.name.split(",") for name in DECORD_FORMATS)
         return known and self._first_turn() is None
 
     def _first_turn(self) -> Image.Transpose | None:
@@ -265,7 +302,8 @@ class Video:
         for packet in chain(self._packets(), (None,)):  # None flushes the frames that the decoder still holds
             try:
                 yield from self._stream.decode(packet)
-            except av.FFmpegError:
+            except av.FFmpegError as error:
+                self._refuse_too_large(error)
                 self.complete = False
 
 
@@ -290,12 +328,17 @@ def main() -> None:
     """Do the job in the first argument."""
     job: dict[str, Any] = json.loads(sys.argv[1])
     lacks = child.enter(job["memory_bytes"], job["cpu_s"], files=[job["file"]])
+    budget = CpuBudget(os.fstat(job["file"]).st_size)
     decord.logging.set_level(decord.logging.QUIET)
     av.logging.set_level(av.logging.PANIC)
     with child.messages(lacks) as send:
+        shown = 0.0
         try:
             for message, payload in _messages(job):
                 send(message, payload)
+                if "time" in message:
+                    budget.extend(SECONDS_OF_FILM * min(message["time"] - shown, LONGEST_STEP_S))
+                    shown = message["time"]
         except Refused as error:
             send({"error": error.kind, "text": error.text})
         except MemoryError:
@@ -304,7 +347,7 @@ def main() -> None:
 
 
 def _messages(job: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bytes]]:
-    video = Video(f"/proc/self/fd/{job['file']}", job["threads"], job["max_seconds"])
+    video = Video(f"/proc/self/fd/{job['file']}", job["threads"], job["max_seconds"], job["max_pixels"])
     step_s = 0.0
     if job["kind"] == "frames":
         wanted, step_s = video.timeline.sample(job["step_s"], job["most"])

@@ -18,6 +18,7 @@ def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mappi
         entry.threads,
         settings.video.max_seconds,
         entry.parallel,
+        settings.limits.max_pixels,
     )
 
 

@@ -18,6 +18,7 @@ from deployments.runtime.errors import (
     NoFrames,
     PromptTooLong,
     VideoBroken,
+    VideoTooLarge,
     VideoTooLong,
 )
 from serve_app.http import errors
@@ -36,6 +37,7 @@ OUR_ERRORS: dict[type[ModelError], type[errors.PanoptesError]] = {
     VideoBroken: errors.InvalidVideo,
     NoFrames: errors.InvalidVideo,
     VideoTooLong: errors.VideoTooLarge,
+    VideoTooLarge: errors.VideoTooLarge,
 }
 
 Value = TypeVar("Value")

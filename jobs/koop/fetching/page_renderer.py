@@ -17,9 +17,11 @@ from PIL import Image
 
 from deployments.pictures.preprocessing import fit
 from deployments.sandbox import child
+from deployments.sandbox.budget import CpuBudget
 
 # Where PDFium looks for the fonts that a file names but does not contain.
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts", "/usr/share/X11/fonts")
+SECONDS_A_PAGE = 0.25  # of CPU time; a scanned page takes a third of it
 PNG_LEVEL = 3  # of zlib; higher levels make rendered pages hardly smaller
 
 Message = tuple[dict[str, Any], tuple[bytes, ...]]
@@ -31,8 +33,11 @@ def main() -> None:
     lacks = child.enter(job["memory_bytes"], job["cpu_s"], folders=FONTS)
     with child.messages(lacks) as send:
         try:
-            for message, payloads in _messages(sys.stdin.buffer.read(), job):
+            pdf = sys.stdin.buffer.read()
+            budget = CpuBudget(len(pdf))
+            for message, payloads in _messages(pdf, job):
                 send(message, *payloads)
+                budget.extend(SECONDS_A_PAGE if "page" in message else 0)
         except pypdfium2.PdfiumError as error:
             send({"error": str(error)})
         except MemoryError:

@@ -17,6 +17,7 @@ import numpy as np
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.foreign import foreign
 from deployments.sandbox import parent
+from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
 
 RENDERER = "jobs.koop.fetching.page_renderer"
@@ -81,7 +82,8 @@ async def pages(pdf: bytes, spec: PageSpec) -> AsyncGenerator[Page | Unread]:
         if total > number or total == 0:
             yield Unread(None, f"the PDF has {total} pages, of which the first {number} were looked at")
     except Crashed as crash:
-        yield Unread(None, f"the PDF cannot be read from page {number + 1} on: its renderer {crash}")
+        reason = "it takes too much CPU time for its size" if str(crash) == OUT_OF_TIME else f"its renderer {crash}"
+        yield Unread(None, f"the PDF cannot be read from page {number + 1} on: {reason}")
     finally:
         feeding.cancel()
         await asyncio.gather(feeding, return_exceptions=True)

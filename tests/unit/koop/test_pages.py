@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from jobs.koop.fetching import pages as module
 from jobs.koop.fetching.pages import Page, PageSpec, Unread, pages
+from testbed.hostile.pdfs import shadings
 
 SPEC = PageSpec(size=64, shortest_side=128, most=50)
 
@@ -143,3 +144,12 @@ async def test_a_reader_may_stop_on_the_way() -> None:
         break
     async with asyncio.timeout(10):
         await stream.aclose()
+
+
+async def test_a_page_that_takes_minutes_is_given_up() -> None:
+    """Twenty thousand gradients in half a megabyte."""
+    [unread] = await read(shadings(20_000))
+    assert isinstance(unread, Unread)
+    assert "takes too much CPU time for its size" in unread.error
+    [page] = await read(shadings(1))
+    assert isinstance(page, Page)

@@ -67,7 +67,7 @@ def test_the_budget_of_a_large_file_is_larger() -> None:
 
 
 def test_reading_a_file_ends_with_its_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "SECONDS", -1.0)
+    monkeypatch.setattr(budget, "SECONDS", 1e-9)
     with pytest.raises(OverBudget):
         MeteredFile(b"abc", Budget(3)).read()
     with pytest.raises(decoding.PictureTooCostly, match="save it again as a plain JPEG or PNG"):
