@@ -58,7 +58,7 @@ FREE: dict[str, Numbers] = {
     "set_tid_address": (218, 96), "rseq": (334, 293), "membarrier": (324, 283),
     "sched_yield": (24, 124), "sched_getaffinity": (204, 123), "getcpu": (309, 168),
     "clock_gettime": (228, 113), "clock_getres": (229, 114), "clock_nanosleep": (230, 115), "nanosleep": (35, 101),
-    "gettimeofday": (96, 169), "time": (201, None), "times": (100, 153), "getrusage": (98, 165),
+    "gettimeofday": (96, 169), "setitimer": (38, 103), "time": (201, None), "times": (100, 153), "getrusage": (98, 165),
     "getrandom": (318, 278), "uname": (63, 160), "sysinfo": (99, 179),
     "getpid": (39, 172), "gettid": (186, 178), "getuid": (102, 174), "geteuid": (107, 175),
     "getgid": (104, 176), "getegid": (108, 177), "arch_prctl": (158, None),
