@@ -116,4 +116,4 @@ def test_haproxy_s_own_ports_are_bound_to_loopback() -> None:
 
 
 def test_a_bare_serve_run_believes_no_forwarded_address_either() -> None:
-    assert read_config(SOURCE)["controller_options"]["runtime_env"]["env_vars"] == {"FORWARDED_ALLOW_IPS": ""}
+    assert read_config(SOURCE)["controller_options"]["runtime_env"]["env_vars"]["FORWARDED_ALLOW_IPS"] == ""
