@@ -30,6 +30,7 @@ from serve_app.listening import family, is_everywhere, listeners, table
 HOOK = "deployments.runtime.loopback.bind"
 PRIVATE = 0o077
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+REPORT_AFTER_S = 300.0
 RAY_TOKEN = Path("~/.ray/auth_token")
 
 
@@ -37,7 +38,10 @@ def main() -> int:
     """Run until it ends or is asked to end by a signal; returns the exit code of `serve run`."""
     parser = argparse.ArgumentParser(prog="python -m serve_app", description="Run a Serve config on this machine.")
     parser.add_argument("config", type=Path, help="a Serve config, as `python -m configs --write` writes it")
-    config = parser.parse_args().config
+    config: Path = parser.parse_args().config
+    if not config.is_file():
+        parser.error(f"there is no file {config}: `python -m configs --write {config}` writes one")
+    url = health_url(config)
     os.umask(PRIVATE)
     _keep_token()
     # In a session of its own it gets a terminal's Ctrl-C once, from here.
@@ -49,7 +53,7 @@ def main() -> int:
     for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
             signal.signal(number, stop)
-    threading.Thread(target=_report, args=(process, health_url(config)), daemon=True).start()
+    threading.Thread(target=_report, args=(process, url), daemon=True).start()
     return process.wait()
 
 
@@ -66,16 +70,18 @@ def environment() -> dict[str, str]:
 
 def health_url(config: Path) -> str:
     """Where the application of a Serve config says that it is ready."""
-    options = yaml.safe_load(config.read_text(encoding="utf-8"))["http_options"]
-    url = httpx.URL(scheme="http", host=options["host"], port=options["port"], path="/readyz")
-    return str(url.copy_with(host="localhost") if is_everywhere(options["host"]) else url)
+    options = yaml.safe_load(config.read_text(encoding="utf-8")).get("http_options", {})
+    host = options.get("host", "::")  # Serve's default is every interface
+    url = httpx.URL(scheme="http", host=host, port=options.get("port", 8000), path="/readyz")
+    return str(url.copy_with(host="localhost") if is_everywhere(host) else url)
 
 
 def _report(process: "subprocess.Popen[bytes]", url: str) -> None:
-    """Print the table of ports as soon as the application is ready."""
+    """Print the table of ports as soon as the application is ready, or after REPORT_AFTER_S at the latest."""
+    latest = time.monotonic() + REPORT_AFTER_S
     while process.poll() is None:
         time.sleep(0.5)
-        if _answers(url):
+        if _answers(url) or time.monotonic() > latest:
             print(table(listeners(family(process.pid))), file=sys.stderr, flush=True)
             return
 

@@ -1,6 +1,9 @@
 """serve_config.yaml is what Ray understands, and says everything on purpose."""
 
+from pathlib import Path
+
 import yaml
+from ray.serve._private import constants
 from ray.serve._private.constants import REPLICA_HEALTH_CHECK_UNHEALTHY_THRESHOLD as UNHEALTHY_AFTER
 from ray.serve._private.utils import call_function_from_import_path
 from ray.serve.schema import ServeDeploySchema
@@ -81,6 +84,15 @@ def test_it_answers_this_machine_alone_and_later_than_our_own_deadline() -> None
     settings = load_settings({})
     ours = max(settings.ingress.request_timeout_s, settings.video.timeout_s, settings.tagging.timeout_s)
     assert CONFIG["http_options"]["request_timeout_s"] > ours
+
+
+def test_the_environment_of_serve_s_own_processes_is_read_by_serve() -> None:
+    variables = CONFIG["controller_options"]["runtime_env"]["env_vars"]
+    source = Path(constants.__file__).read_text()
+    assert [name for name in variables if name.startswith("RAY_SERVE_") and f'"{name}"' not in source] == []
+    found = float(variables["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"]) * constants.PROXY_HEALTH_CHECK_UNHEALTHY_THRESHOLD
+    assert found <= 3
+    assert float(variables["RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S"]) > constants.PROXY_HEALTH_CHECK_TIMEOUT_S
 
 
 def test_its_arguments_are_settings() -> None:

@@ -72,3 +72,19 @@ def test_what_the_operator_sets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
 def test_readiness_is_asked_where_http_listens(config: Path, host: str, asked: str) -> None:
     config.write_text(f"http_options: {{host: {host}, port: 8123}}")
     assert health_url(config) == f"http://{asked}:8123/health"
+
+
+def test_readiness_is_asked_at_serve_s_defaults(config: Path) -> None:
+    config.write_text("applications: []")
+    assert health_url(config) == "http://localhost:8000/health"
+
+
+def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.yaml"
+    started = subprocess.run(
+        [sys.executable, "-m", "serve_app", str(missing)], cwd=PROJECT, check=False, capture_output=True, text=True
+    )
+    assert started.returncode == 2
+    assert started.stderr.splitlines()[-1].endswith(
+        f"there is no file {missing}: `python -m configs --write {missing}` writes one"
+    )
