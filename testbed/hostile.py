@@ -39,6 +39,12 @@ def filled(before: bytes, unit: bytes, after: bytes, megabytes: float) -> Callab
 
 def hostile_bodies() -> dict[str, Hostile]:
     """The bodies by name."""
+    mp4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"  # the start of a film, and nothing else
+
+    def large_video() -> bytes:
+        film = part("video", "a.mp4", mp4 + bytes(FORM_MB * ONE_MB))
+        return film + part("categories", "c.csv", b"a,b") + b"--x--\r\n"
+
     tags, batch, process, vectors = "/v1/tags", "/v1/analyze/batch", "/process", "/v1/cluster"
     data = b'{"image":{"data":"'
     row = b"[" + b"0.5," * 1000 + b"1],"
@@ -77,13 +83,11 @@ def hostile_bodies() -> dict[str, Hostile]:
             "/categorize", FORM, filled(b"", part("files", "a.png", bytes(ONE_MB)), b"--x--\r\n", FORM_MB)
         ),
         "line ends": Hostile("/image", FORM, filled(part("files", "a.png", b"")[:-2], b"\r\n-", b"", 100)),
-        "large video": Hostile("/video", FORM, lambda: part("video", "a.mp4", bytes(FORM_MB * ONE_MB)) + b"--x--\r\n"),
+        "large video": Hostile("/video", FORM, large_video),
     }
     for extension, unit in (("json", b'["a",'), ("csv", b"a,")):
-        categories = part("files", "a.png", b"x") + part(
-            "categories", f"c.{extension}", unit * (100 * ONE_MB // len(unit))
-        )
-        found[f"{extension} categories"] = Hostile("/categorize", FORM, lambda form=categories: form + b"--x--\r\n")
+        before = part("files", "a.png", b"x") + part("categories", f"c.{extension}", b"")[:-2]
+        found[f"{extension} categories"] = Hostile("/categorize", FORM, filled(before, unit, b"\r\n--x--\r\n", 100))
     return found
 
 

@@ -64,7 +64,7 @@ async def test_no_route_reads_its_body_in_another_way(path: str, monkeypatch: py
         monkeypatch.setattr(Request, way, refused)
     async with client() as api:
         for sent in ({"json": {"input": "a"}}, {"files": {"file": ("a.png", b"x")}}, {"data": {"a": "b"}}):
-            assert (await api.post(path, **sent)).status_code != 500  # type: ignore[arg-type]
+            assert (await api.post(path, **sent)).status_code != 500
 
 
 @pytest.mark.parametrize("path", JSON_ROUTES)
@@ -225,7 +225,7 @@ async def held_body(arrived: asyncio.Event, go: asyncio.Event, size: int) -> Asy
 
 async def test_all_bodies_together_are_bounded_and_a_refusal_comes_before_the_body_is_read() -> None:
     arrived, go = asyncio.Event(), asyncio.Event()
-    limits = {"max_image_mb": 3, "max_request_mb": 3, "max_batch_mb": 3, "max_bodies_mb": 4}
+    limits: dict[str, Any] = {"max_image_mb": 3, "max_request_mb": 3, "max_batch_mb": 3, "max_bodies_mb": 4}
     clip = ClipDouble()
     async with client(clip, **limits) as api:
         holding = api.post("/v1/embeddings", content=held_body(arrived, go, 3_000_000), headers=JSON)
@@ -253,7 +253,7 @@ async def chunks(chunk: bytes, count: int) -> AsyncIterator[bytes]:
 
 async def test_unannounced_bytes_over_the_common_bound_are_refused_as_they_arrive() -> None:
     arrived, go = asyncio.Event(), asyncio.Event()
-    limits = {"max_image_mb": 3, "max_request_mb": 3, "max_batch_mb": 3, "max_bodies_mb": 4}
+    limits: dict[str, Any] = {"max_image_mb": 3, "max_request_mb": 3, "max_batch_mb": 3, "max_bodies_mb": 4}
     async with client(**limits) as api:
         held = asyncio.create_task(api.post("/v1/embeddings", content=held_body(arrived, go, 3_000_000), headers=JSON))
         await arrived.wait()
