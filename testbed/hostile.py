@@ -3,7 +3,7 @@
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -138,11 +138,6 @@ class Witness:
 
 def send(host: str, port: int, one: Hostile, body: bytes) -> tuple[int, bytes]:
     """Send a request; the status and body of its answer, also when it comes before the body is sent."""
-
-    def pieces() -> Iterator[bytes]:
-        for start in range(0, len(body), 1 << 16):
-            yield body[start : start + (1 << 16)]
-
     connection = http.client.HTTPConnection(host, port, timeout=120)
     try:
         connection.putrequest("POST", one.route)
@@ -150,8 +145,8 @@ def send(host: str, port: int, one: Hostile, body: bytes) -> tuple[int, bytes]:
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
         try:
-            for piece in pieces():
-                connection.send(piece)
+            for start in range(0, len(body), 1 << 16):
+                connection.send(body[start : start + (1 << 16)])
         except (BrokenPipeError, ConnectionResetError):
             pass
         answer = connection.getresponse()
