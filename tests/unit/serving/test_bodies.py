@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from serve_app.inputs.bodies import JsonRoute
 from serve_app.schemas.common import decode_base64
 from testbed.images import encoded, two_halves
+from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import ClipDouble, client
 from tests.unit.serving.served import application
 
@@ -253,6 +255,26 @@ async def test_unannounced_bytes_over_the_common_bound_are_refused_as_they_arriv
         assert (await held).status_code == 200
         again = await api.post("/v1/embeddings", content=chunks(b" " * 100_000, 30), headers=JSON)
         assert again.status_code == 422
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "utf-16", "unicode_escape", "zlib", "x" * 5000])
+@pytest.mark.parametrize("path", ["/classify", "/categorize", "/api/images"])
+async def test_a_form_in_another_charset_is_refused(path: str, charset: str, tmp_path: Path) -> None:
+    """The name `+2AA-.png` is half of a character in UTF-7, which no answer can return."""
+    form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="+2AA-.png"\r\n\r\n\r\n--x--\r\n'
+    kind = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    async with client(**located(tmp_path)) as api:
+        answer = await api.post(path, content=form, headers=kind)
+    assert answer.status_code == 400
+    assert "send it in UTF-8" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/classify", "/categorize", "/api/images"])
+async def test_a_form_that_is_not_multipart_has_no_file(path: str, tmp_path: Path) -> None:
+    """Starlette would parse a form of ampersands on the event loop, for 22 s."""
+    async with client(**located(tmp_path)) as api:
+        answer = await api.post(path, data={"file": "a", "files": "b"})
+    assert answer.status_code in {400, 422}
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])
