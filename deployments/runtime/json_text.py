@@ -19,8 +19,9 @@ import numpy as np
 
 SMALL = 1 << 16  # bytes of a body that is parsed at once, whatever it holds: a few milliseconds
 MEDIUM = 4 << 20  # bytes of a body that is parsed at once if it has few values: a tenth of a second
+STEP = 1 << 17  # bytes of a string that are unescaped in one step: about a millisecond
 LONG = 1 << 12  # bytes of a string that is cut out
-SLICE = 1 << 20  # bytes that are looked at in one step; also the longest string that may hold more than ASCII
+SLICE = 1 << 20  # bytes that are recoded in one step; also the longest string that may hold more than ASCII
 MOST_OUTLINE = 8 << 20  # bytes beside the long strings
 MOST_VALUES = 200_000
 QUOTES_A_TURN = 2048  # about a millisecond
@@ -217,6 +218,8 @@ def _strings(body: bytearray, most_quotes: int) -> Iterator[tuple[int, int]]:
             quotes += 1
             if quotes > most_quotes:
                 break
+            if quotes % QUOTES_A_TURN == 0:
+                time.sleep(0)
         if closing < 0:
             raise InvalidJson("a string has no end", opening)
         if quotes > most_quotes:
@@ -251,7 +254,8 @@ def _read_string(body: bytearray, start: int, end: int) -> str:
         return _ascii(body, start, end)
     parts = []
     while start < end:
-        stop = _between_escapes(body, start, min(start + SLICE, end), end)
+        time.sleep(0)
+        stop = _between_escapes(body, start, min(start + STEP, end), end)
         parts.append(_unescaped(_ascii(body, start, stop)))
         start = stop
     if not all(part.isascii() for part in parts):
