@@ -3,7 +3,7 @@
 import http.client
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
@@ -39,6 +39,12 @@ def filled(before: bytes, unit: bytes, after: bytes, megabytes: float) -> Callab
 
 def hostile_bodies() -> dict[str, Hostile]:
     """The bodies by name."""
+    mp4 = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom"  # the start of a film, and nothing else
+
+    def large_video() -> bytes:
+        film = part("video", "a.mp4", mp4 + bytes(FORM_MB * ONE_MB))
+        return film + part("categories", "c.csv", b"a,b") + b"--x--\r\n"
+
     tags, batch, process, vectors = "/v1/tags", "/v1/analyze/batch", "/process", "/v1/cluster"
     data = b'{"image":{"data":"'
     row = b"[" + b"0.5," * 1000 + b"1],"
@@ -77,13 +83,11 @@ def hostile_bodies() -> dict[str, Hostile]:
             "/categorize", FORM, filled(b"", part("files", "a.png", bytes(ONE_MB)), b"--x--\r\n", FORM_MB)
         ),
         "line ends": Hostile("/image", FORM, filled(part("files", "a.png", b"")[:-2], b"\r\n-", b"", 100)),
-        "large video": Hostile("/video", FORM, lambda: part("video", "a.mp4", bytes(FORM_MB * ONE_MB)) + b"--x--\r\n"),
+        "large video": Hostile("/video", FORM, large_video),
     }
     for extension, unit in (("json", b'["a",'), ("csv", b"a,")):
-        categories = part("files", "a.png", b"x") + part(
-            "categories", f"c.{extension}", unit * (100 * ONE_MB // len(unit))
-        )
-        found[f"{extension} categories"] = Hostile("/categorize", FORM, lambda form=categories: form + b"--x--\r\n")
+        before = part("files", "a.png", b"x") + part("categories", f"c.{extension}", b"")[:-2]
+        found[f"{extension} categories"] = Hostile("/categorize", FORM, filled(before, unit, b"\r\n--x--\r\n", 100))
     return found
 
 
@@ -134,11 +138,6 @@ class Witness:
 
 def send(host: str, port: int, one: Hostile, body: bytes) -> tuple[int, bytes]:
     """Send a request; the status and body of its answer, also when it comes before the body is sent."""
-
-    def pieces() -> Iterator[bytes]:
-        for start in range(0, len(body), 1 << 16):
-            yield body[start : start + (1 << 16)]
-
     connection = http.client.HTTPConnection(host, port, timeout=120)
     try:
         connection.putrequest("POST", one.route)
@@ -146,8 +145,8 @@ def send(host: str, port: int, one: Hostile, body: bytes) -> tuple[int, bytes]:
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
         try:
-            for piece in pieces():
-                connection.send(piece)
+            for start in range(0, len(body), 1 << 16):
+                connection.send(body[start : start + (1 << 16)])
         except (BrokenPipeError, ConnectionResetError):
             pass
         answer = connection.getresponse()

@@ -11,7 +11,7 @@ import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +170,7 @@ class Clusterer:
     def _compute(self, job: "_Job") -> bytes:
         try:
             with self._metrics.batch(1):
-                return self._cluster(b"".join([memoryview(piece) for piece in job.pieces]), job.is_gone)
+                return self._cluster(b"".join(cast("tuple[bytes, ...]", job.pieces)), job.is_gone)
         except (InvalidClustering, Cancelled):
             raise
         except Exception as error:

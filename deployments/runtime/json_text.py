@@ -10,6 +10,7 @@ import json
 import math
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,13 @@ from typing import Any
 import numpy as np
 
 SMALL = 1 << 16  # bytes of a body that is parsed at once, whatever it holds: a few milliseconds
+MEDIUM = 4 << 20  # bytes of a body that is parsed at once if it has few values: a tenth of a second
+STEP = 1 << 17  # bytes of a string that are unescaped in one step: about a millisecond
 LONG = 1 << 12  # bytes of a string that is cut out
-SLICE = 1 << 20  # bytes that are looked at in one step; also the longest string that may hold more than ASCII
+SLICE = 1 << 20  # bytes that are recoded in one step; also the longest string that may hold more than ASCII
 MOST_OUTLINE = 8 << 20  # bytes beside the long strings
 MOST_VALUES = 200_000
+QUOTES_A_TURN = 2048  # about a millisecond
 QUOTES_A_VALUE = 5  # a key and a value have four, and some may be escaped
 MOST_DIGITS = 1000
 
@@ -58,13 +62,13 @@ def parse_json(
         JsonTooLarge: it is over one of the limits.
     """
     body = _as_utf8(body)
-    if len(body) <= SMALL:
+    if len(body) <= SMALL or (len(body) <= MEDIUM and _values(body) <= most_values):
         value = _load(body, _Numbers("", []))
     else:
         outline = _outline(body, most_values, most_outline)
         strings = [_read_string(body, *place) for place in outline.strings]
         value = _load(outline.text, _Numbers(outline.mark, strings))
-    if not half_characters and (b"\\ud" in body or b"\\uD" in body):
+    if not half_characters and _has_surrogates(body):
         _check_characters(value)
     return value
 
@@ -134,6 +138,12 @@ def _load(text: bytearray, numbers: _Numbers) -> Any:
         raise InvalidJson("the values are nested too deeply: send a flatter request") from None
 
 
+def _has_surrogates(body: bytearray) -> bool:
+    """Whether a body may have surrogates, looked for step by step: among backslashes the search is slow."""
+    starts = range(0, len(body), STEP)
+    return any(body.find(mark, at, at + STEP + 2) >= 0 for at in starts for mark in (b"\\ud", b"\\uD"))
+
+
 def _check_characters(value: object) -> None:
     """Raise InvalidJson for a text with a lone surrogate, which JSON can write as an escape."""
     waiting = [value]
@@ -180,9 +190,14 @@ def _outline(body: bytearray, most_values: int, most_bytes: int) -> _Outline:
             kept = position
     _check_room(len(text) + len(body) - kept, most_bytes)
     structure += body[position:]
-    if sum(map(structure.count, (b",", b"[", b"{"))) > most_values:
+    if _values(structure) > most_values:
         raise JsonTooLarge(f"The request has more than {most_values:,} values: send less at once.")
     return _Outline(text + body[kept:], mark, long)
+
+
+def _values(text: bytearray) -> int:
+    """About how many values a JSON text has; more if its strings have commas or brackets."""
+    return sum(map(text.count, (b",", b"[", b"{")))
 
 
 def _check_room(size: int, most: int) -> None:
@@ -197,8 +212,11 @@ def _strings(body: bytearray, most_quotes: int) -> Iterator[tuple[int, int]]:
         InvalidJson: the last string has no end.
         JsonTooLarge: the body has more quotes than that, the escaped ones included.
     """
-    opening, quotes = body.find(b'"'), 0
+    opening, quotes, turn = body.find(b'"'), 0, 0
     while opening >= 0:
+        if quotes > turn:
+            turn += QUOTES_A_TURN
+            time.sleep(0)  # lets a waiting thread run, which would else wait for 5 ms each time
         closing = body.find(b'"', opening + 1)
         quotes += 2
         while closing >= 0 and body[closing - 1] == BACKSLASH and _backslashes(body, opening + 1, closing) % 2:
@@ -206,6 +224,8 @@ def _strings(body: bytearray, most_quotes: int) -> Iterator[tuple[int, int]]:
             quotes += 1
             if quotes > most_quotes:
                 break
+            if quotes % QUOTES_A_TURN == 0:
+                time.sleep(0)
         if closing < 0:
             raise InvalidJson("a string has no end", opening)
         if quotes > most_quotes:
@@ -237,11 +257,12 @@ def _read_string(body: bytearray, start: int, end: int) -> str:
     if body.find(b"\\", start, end) < 0:
         if np.frombuffer(body, np.uint8, end - start, start).min() < ord(" "):
             raise InvalidJson("a string has a control character: send it escaped")
-        return _ascii(memoryview(body)[start:end])
+        return _ascii(body, start, end)
     parts = []
     while start < end:
-        stop = _between_escapes(body, start, min(start + SLICE, end), end)
-        parts.append(_unescaped(_ascii(memoryview(body)[start:stop])))
+        time.sleep(0)
+        stop = _between_escapes(body, start, min(start + STEP, end), end)
+        parts.append(_unescaped(_ascii(body, start, stop)))
         start = stop
     if not all(part.isascii() for part in parts):
         raise _not_ascii()
@@ -264,9 +285,10 @@ def _unescaped(text: str) -> str:
         raise InvalidJson(error.msg) from None
 
 
-def _ascii(data: memoryview) -> str:
+def _ascii(body: bytearray, start: int, end: int) -> str:
     try:
-        return str(data, "ascii")
+        with memoryview(body) as view, view[start:end] as part:
+            return str(part, "ascii")
     except UnicodeDecodeError:
         raise _not_ascii() from None
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -12,6 +13,10 @@ from deployments.runtime.foreign import foreign
 from serve_app.http.errors import InvalidRequest, OutOfSpace, TooLarge
 
 SPOOLED = 128 * 1024  # bytes of a file that is kept in memory
+# Of the names in a form. Others can give names that cannot be returned, such as halves of characters.
+CHARSETS = frozenset(
+    {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252"}
+)
 MOST_FIELDS = 10  # beside the files
 
 # A form with one `file`, for a route's `openapi_extra`.
@@ -46,9 +51,12 @@ async def open_form(request: Request, most_files: int) -> AsyncIterator[FormData
         TooLarge: it has more files than `most_files`.
         OutOfSpace: the disk is full.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
         yield FormData()
         return
+    if (charset := options.get(b"charset", b"utf-8").decode("latin-1").lower()) not in CHARSETS:
+        raise InvalidRequest(f"The form's charset is {charset[:100]!r}: send it in UTF-8.")
     async with aclosing(request.stream()) as stream:
         form = await _parsed(_Parser(request.headers, stream, max_files=most_files, max_fields=MOST_FIELDS), most_files)
     try:

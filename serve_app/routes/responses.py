@@ -14,6 +14,9 @@ def _errors(model: type[BaseModel], reasons: dict[int, str]) -> Responses:
     return {status: {"model": model, "description": reason} for status, reason in reasons.items()}
 
 
+COMPRESSED = "The body is compressed: send it without Content-Encoding."
+COMPRESSED_OR_NO_JSON = "The body is compressed, or the Content-Type is not that of JSON; the message says what to do."
+
 UPLOAD_ERRORS = _errors(
     ErrorBody,
     {
@@ -21,6 +24,7 @@ UPLOAD_ERRORS = _errors(
         401: "The API key is missing or wrong.",
         408: "The upload did not arrive in time.",
         413: "More bytes or pixels than are accepted.",
+        415: COMPRESSED_OR_NO_JSON,
         422: "A field is missing or of the wrong type.",
         429: "Too many requests; `Retry-After` says when.",
         500: "Something broke here; the answer carries the request id.",
@@ -50,6 +54,7 @@ CATEGORIZER_ERRORS = (
             400: "A file is missing, has the wrong extension, or is broken.",
             408: "The upload did not arrive in time.",
             413: "More bytes, pixels or files than are accepted.",
+            415: COMPRESSED,
             429: "Too many requests; `Retry-After` says when.",
             500: "Something broke here; `X-Request-ID` says which request.",
             503: "The model is overloaded, being replaced or switched off.",
@@ -75,6 +80,7 @@ CATALOGUE_UPLOAD_ERRORS = _errors(
         400: "No file uploaded. · Only JPEG and PNG files are allowed. · Broken or corrupted image file.",
         408: "The upload did not arrive in time.",
         413: "More bytes or pixels than are accepted.",
+        415: COMPRESSED,
         429: "Too many requests; `Retry-After` says when.",
         507: "The store or the database is full; nothing was stored.",
     },
@@ -88,6 +94,7 @@ TAGGER_ERRORS = _errors(
         401: "The API key is missing or wrong; `message` and `detail` are as on other routes.",
         408: "The upload did not arrive in time.",
         413: "More bytes or documents than are accepted.",
+        415: COMPRESSED,
         422: "A field is missing or of the wrong type.",
         429: "Too many requests; `Retry-After` says when.",
         500: "Something broke here; `X-Request-ID` says which request.",

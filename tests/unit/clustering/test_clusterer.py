@@ -205,7 +205,7 @@ def test_a_large_invalid_body_is_refused_in_little_memory() -> None:
 def test_an_unclosed_string_is_scanned_once() -> None:
     """Scanned again from each of its quotes, it would take half a minute."""
     started = time.perf_counter()
-    assert refused(b'{"' + b'\\"' * 150_000, most=1000)[0]["type"] == "too_long"
+    assert refused(b'{"' + b'\\"' * 150_000, most=1000)[0]["type"] == "json_invalid"
     assert time.perf_counter() - started < 5
 
 
