@@ -12,7 +12,7 @@ from deployments.runtime.spec import Deployed
 from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.bodies import BodyMiddleware
-from serve_app.http.described import describe_security
+from serve_app.http.described import describe_middleware
 from serve_app.http.methods import MethodMiddleware
 from serve_app.http.middleware import DeadlineMiddleware, RequestMiddleware
 from serve_app.http.origins import OriginMiddleware
@@ -53,7 +53,7 @@ def make_api(services: Services) -> FastAPI:
     api.state.services = services
     for room in (home, health, classifier, categorizer, analysis, tagger, catalogue, resources, pictures):
         api.include_router(room.router)
-    describe_security(api)
+    describe_middleware(api)
     errors.install(api)
     # The last one added is the outermost. A request passes method, host and origin, ids, key, rate limit, concurrency,
     # body size and deadline.

@@ -46,6 +46,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_waiting()
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # the parser takes what follows for the other protocol
@@ -54,6 +55,11 @@ class Connection(HttpToolsProtocol):
         if self._is_draining():
             self.cycle.more_body = False
             self._stop_waiting()
+            # What arrived has ended uvicorn's wait for the next request, which begins only now.
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
         super().on_message_complete()
 
     def _should_upgrade(self) -> bool:

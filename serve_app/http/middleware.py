@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 
@@ -10,6 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_app.http.errors import DeadlineExceeded, PanoptesError, UploadTimeout, internal_error, render, route_path
 from serve_app.http.metrics import cancelled_total
+
+# What is taken for an id: printable ASCII.
+REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 logger = logging.getLogger("ray.serve.panoptes.requests")
 
@@ -30,7 +34,8 @@ def until(share: float) -> float:
 
 def request_id(scope: Scope) -> str:
     """The id that Serve gave this request: the client's X-Request-ID or a new one. Serve returns and logs it."""
-    return Headers(scope=scope).get("x-request-id", "unknown")
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else "unknown"
 
 
 class RequestMiddleware:

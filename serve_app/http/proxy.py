@@ -4,7 +4,6 @@ RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names `middlewares` here, in `make ser
 """
 
 import logging
-import re
 import uuid
 
 from starlette.datastructures import MutableHeaders
@@ -21,12 +20,12 @@ from serve_app.http.errors import (
     no_such_path,
     render,
 )
+from serve_app.http.middleware import REQUEST_ID
 
 logger = logging.getLogger("ray.serve")
 
 # With these statuses Serve answers in plain text itself.
 SERVES_OWN_STATUSES = frozenset({404, 408, 429, 500, 503})
-REQUEST_ID = re.compile(r"[!-~]{1,128}")
 # By these headers a client could switch off Serve's deadline, or break Serve with a value that is not UTF-8.
 SERVES_OWN_HEADERS = frozenset(
     {"x_request_timeout_seconds", "x_request_disconnect_disabled", "serve_multiplexed_model_id", "x_session_id"}

@@ -52,6 +52,15 @@ async def test_an_unexpected_error_has_an_id_and_no_stack_trace() -> None:
     assert "Traceback" not in answer.text
 
 
+@pytest.mark.parametrize("identity", ["caf\u00e9".encode("latin-1"), "\u00e9".encode(), b"x" * 5000])
+async def test_an_id_that_is_not_short_ascii_is_not_repeated(identity: bytes) -> None:
+    clip = ClipDouble()
+    clip.fails = RuntimeError("exploded")
+    async with client(clip) as api:
+        answer = await api.post("/classify", files={"file": ("a.png", PNG)}, headers=[(b"x-request-id", identity)])
+    assert (answer.status_code, answer.json()["detail"]) == (500, {"request_id": "unknown"})
+
+
 async def test_a_deadline_is_504_and_cancels_the_work() -> None:
     cancelled = asyncio.Event()
 
@@ -81,6 +90,7 @@ async def test_a_slow_upload_is_408() -> None:
     async with client(request_timeout_s=0.3) as api:
         answer = await api.post("/v1/classify", content=dribble(), headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]) == (408, "upload_timeout")
+    assert answer.headers["Connection"] == "close"
 
 
 async def test_files_of_the_same_name_do_not_collide() -> None:

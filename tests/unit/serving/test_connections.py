@@ -29,7 +29,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """A server with short times, as Serve starts one."""
     monkeypatch.setattr(connections, "HEAD_SECONDS", SOON)
     monkeypatch.setattr(connections, "GRACE_SECONDS", 0.1)
-    config = uvicorn.Config(refuses, port=0, http=Connection, lifespan="off", log_config=None, timeout_keep_alive=60)
+    config = uvicorn.Config(refuses, port=0, http=Connection, lifespan="off", log_config=None, timeout_keep_alive=5)
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
     while not server.started:
@@ -102,6 +102,7 @@ async def test_a_body_that_arrives_after_its_answer_leaves_the_connection_open(p
         assert b"413" in await asyncio.wait_for(reader.readuntil(b"{}"), PATIENCE_S)
         writer.write(b"cd")
         await asyncio.sleep(2 * SOON)
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""  # idle
     writer.close()
 
 

@@ -78,14 +78,15 @@ async def test_its_own_page_and_clients_without_an_origin_can(headers: dict[str,
 async def test_behind_a_trusted_proxy_that_ends_tls_its_public_origin_is_ours() -> None:
     public = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "photos.example:8443"}
     own = {**public, "Origin": "https://photos.example:8443"}
-    for settings, headers, status in [
+    cases: list[tuple[dict[str, Any], dict[str, str], int]] = [
         ({"trusted_proxies": "127.0.0.1"}, own, 200),
         ({"trusted_proxies": "127.0.0.1"}, {**own, "Origin": EVIL}, 403),
         ({"trusted_proxies": "127.0.0.1"}, {**own, "Origin": "http://photos.example:8443"}, 403),
         ({"trusted_proxies": "127.0.0.1", "allowed_hosts": "photos.example"}, own, 200),
         ({"trusted_proxies": "127.0.0.1", "allowed_hosts": "other.example"}, own, 421),
         ({"trusted_proxies": "10.0.0.0/8"}, own, 403),
-    ]:
+    ]
+    for settings, headers, status in cases:
         async with client(**settings) as api:
             assert (await api.post("/classify", files=PNG, headers=headers)).status_code == status, (settings, headers)
 
@@ -201,7 +202,7 @@ async def test_the_preflight_of_a_named_origin_is_answered_before_the_key(route:
 
 @pytest.mark.parametrize("settings", [{}, {"cors_origins": FRIEND}])
 @pytest.mark.parametrize("origin", [EVIL, "null", "https://app.example", "http://app.example:8443"])
-async def test_the_preflight_of_any_other_origin_is_403(settings: dict[str, str], origin: str) -> None:
+async def test_the_preflight_of_any_other_origin_is_403(settings: dict[str, Any], origin: str) -> None:
     async with client(**settings) as api:
         answer = await api.options("/classify", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
     assert (answer.status_code, answer.json()["error"]) == (403, "foreign_origin")

@@ -104,7 +104,8 @@ async def test_a_failure_of_serve_itself_is_json_with_an_id() -> None:
 
 def test_serve_gets_both_parts_from_one_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
-    assert [one.cls for one in middlewares()] == [ProxyGuard]
+    (guard,) = middlewares()
+    assert "ProxyGuard" in repr(guard)
     config = uvicorn.Config(fine)
     config.load()
     assert config.http_protocol_class is Connection

@@ -99,7 +99,7 @@ def test_ipv6_is_counted_by_its_network(address: str, counted: str) -> None:
 
 
 async def test_the_rate_limit_counts_ipv6_by_its_network() -> None:
-    limits = {"rate_limit_enabled": True, "rate_limit_burst": 2, "trusted_proxies": "127.0.0.1"}
+    limits: dict[str, Any] = {"rate_limit_enabled": True, "rate_limit_burst": 2, "trusted_proxies": "127.0.0.1"}
     async with client(**limits) as api:
         for number, status in enumerate((200, 200, 429)):
             headers = {"X-Forwarded-For": f"2001:db8::{number}"}
