@@ -20,7 +20,7 @@ from tests.e2e.served import serving
 from tests.unit.serving.api import ClustererDouble, Doubles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from schemathesis import BaseSchema
 
@@ -42,9 +42,9 @@ class Clusters(ClustererDouble):
         super().__init__()
         self._replica = replica_class(Clusterer)(100, 1)
 
-    async def cluster(self, body: bytes) -> bytes:
+    async def cluster(self, chunks: "AsyncIterator[bytes]") -> bytes:
         try:
-            return bytes(await self._replica.cluster(body))
+            return bytes(await self._replica.cluster(*[chunk async for chunk in chunks]))
         except InvalidClustering as invalid:
             raise ours(invalid) from invalid
 
