@@ -153,8 +153,8 @@ def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...]
     """Open a file and read what its headers claim. Nothing is decoded yet."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
-    scans = scans_in(data) if data.startswith(b"\xff\xd8") else 0
-    if scans > MOST_SCANS:
+    scans = scans_in(data if data.startswith(b"\xff\xd8") else b"")
+    if len(scans) > MOST_SCANS:
         raise PictureBroken(f"The JPEG has more than {MOST_SCANS} scans: save it again as a baseline JPEG.")
     with _refusing(budget, "header"):
         if (announced := announced_size(data)) is not None:
