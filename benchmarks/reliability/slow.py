@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from benchmarks.reliability.hostile import watching
 from testbed.application import Application, only
+from testbed.hostile.bodies import Witness
 from testbed.processes import free_port
 
 ENVIRONMENT = only("blur") | {"WEIGHTS": "bundled", "REQUEST_TIMEOUT_S": "20", "ANALYZER_TIMEOUT_S": "15"}
@@ -40,10 +40,11 @@ class Kept:
 
 def slow() -> Iterator[Kept]:
     """Start an application and keep many connections of each kind to it."""
-    with Application(free_port(), ENVIRONMENT) as panoptes:
+    port = free_port()
+    with Application(port, ENVIRONMENT) as panoptes:
         (pid,) = panoptes.replicas("Ingress")
         for what, (first, drip) in KINDS.items():
-            with watching(panoptes.url, pid) as seen:
+            with Witness("127.0.0.1", port, pid) as others:
                 held = _hold(panoptes.url, first, drip)
             lines = frozenset(line for _, _, line in held if line)
             yield Kept(
@@ -51,7 +52,7 @@ def slow() -> Iterator[Kept]:
                 sum(closed for closed, _, _ in held),
                 max(one for _, one, _ in held),
                 lines,
-                1000 * max(seen.times),
+                1000 * others.slowest_s,
             )
 
 

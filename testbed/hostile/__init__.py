@@ -1,1 +1,1 @@
-"""Small files that cost their reader much time or memory. All are built in code."""
+"""Files and bodies that cost their reader much time or memory. All are built in code."""

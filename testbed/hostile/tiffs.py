@@ -36,7 +36,8 @@ def stripped(size: tuple[int, int], rows: int, compression: int, data: bytes, **
 def tiled(size: tuple[int, int], tile: tuple[int, int], compression: int, data: bytes, **more: int | Sequence[int]) -> bytes:  # fmt: skip
     """A TIFF all of whose tiles are the same `data`."""
     count = -(-size[0] // tile[0]) * -(-size[1] // tile[1])
-    where = {TILE_WIDTH: tile[0], TILE_LENGTH: tile[1], TILES: [8] * count, TILE_BYTES: [len(data)] * count}
+    where: dict[int, int | Sequence[int]] = {TILE_WIDTH: tile[0], TILE_LENGTH: tile[1]}
+    where |= {TILES: [8] * count, TILE_BYTES: [len(data)] * count}
     return _same(size, compression, data, where, more)
 
 

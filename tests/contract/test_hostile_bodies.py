@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.application import Application
-from testbed.hostile import Witness, hostile_bodies, send
+from testbed.hostile.bodies import Witness, hostile_bodies, send
 
 MOST_GROWTH = 300_000_000
 MOST_WAIT_S = 3.0  # a quarter of a second on an idle machine; all models run beside this one

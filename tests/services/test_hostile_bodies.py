@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.hostile import Witness, hostile_bodies, send
+from testbed.hostile.bodies import Witness, hostile_bodies, send
 from testbed.processes import fetch, free_port, within
 from tests.unit.serving import served
 

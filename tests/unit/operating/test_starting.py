@@ -71,12 +71,12 @@ def test_what_the_operator_sets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_readiness_is_asked_where_http_listens(config: Path, host: str, asked: str) -> None:
     config.write_text(f"http_options: {{host: {host}, port: 8123}}")
-    assert health_url(config) == f"http://{asked}:8123/health"
+    assert health_url(config) == f"http://{asked}:8123/readyz"
 
 
 def test_readiness_is_asked_at_serve_s_defaults(config: Path) -> None:
     config.write_text("applications: []")
-    assert health_url(config) == "http://localhost:8000/health"
+    assert health_url(config) == "http://localhost:8000/readyz"
 
 
 def test_a_config_that_is_not_there_is_named(tmp_path: Path) -> None:
