@@ -1,16 +1,16 @@
 """A page on another port of this machine, in a real browser: it can neither upload, delete nor read, unless it is named."""
 
 import base64
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
+from testbed.doubles.loopback import LoopbackServer, QuietHandler
+from testbed.processes import within
 from tests.e2e.served import Served, serving
 from tests.e2e.test_page import picture
 
@@ -49,24 +49,19 @@ const embedded = () => new Promise((told) => {
 """
 
 
-class _Page(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
+class _Page(QuietHandler):
+    def do_GET(self) -> None:  # noqa: N802 (the name that http.server calls)
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
 
-    def log_message(self, *_: Any) -> None:
-        """Stay silent."""
-
 
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
     """The origin of a page that is not ours."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with LoopbackServer("127.0.0.1", _Page) as server:
+        yield server.address
 
 
 @contextmanager
@@ -107,7 +102,7 @@ def test_a_form_of_a_foreign_page_uploads_nothing(
         )
         chromium.find_element("css selector", "input").send_keys(str(tmp_path / "foreign.png"))
         chromium.find_element("css selector", "button").click()
-        assert "CORS_ORIGINS" in chromium.find_element("css selector", "body").text
+        assert within(30, lambda: "CORS_ORIGINS" in chromium.page_source)
         assert [image["filename"] for image in here.get("/api/images").json()] == ["ours.png"]
 
 

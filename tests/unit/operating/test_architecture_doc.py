@@ -20,7 +20,7 @@ COMMAND = re.compile(r"python -m ([a-z_]+(?:\.[a-z_]+)*)")
 LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
 # An answer that names what is in a file: `path/file.py` (`Name`).
 SYMBOL = re.compile(r"`([\w./]+\.py)` \(`(\w+)`\)")
-QUESTIONS = 20
+QUESTIONS = 20  # at least
 
 
 def expanded(path: str) -> list[str]:
@@ -83,7 +83,7 @@ def test_a_path_that_is_not_there_is_found() -> None:
 def test_twenty_questions_are_answered_each_by_a_path() -> None:
     table = read(ARCHITECTURE).partition("## Where is …?")[2]
     rows = re.findall(r"^\| (.+\?) \| (.+) \|$", table, re.MULTILINE)
-    assert len({question for question, _ in rows}) == len(rows) == QUESTIONS
+    assert len({question for question, _ in rows}) == len(rows) >= QUESTIONS
     assert [question for question, answer in rows if not PATH.findall(answer)] == []
 
 
