@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import httpx
 
-from configs.project import PROJECT
+from configs.project import LOOPBACK_ONLY, PROJECT
 from testbed.processes import ProcessTree, StartError, free_port, process_title, within
 from testbed.starting import Started
 
@@ -194,6 +194,7 @@ class RayNodes(Started):
             "PYTHONPATH": os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": self._token,
+            LOOPBACK_ONLY: "1",  # Ray's default: a cluster that further nodes can join
             "PANOPTES_NODE": str(own),  # marks the node's processes
             **self._env,
         }

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import config as uvicorn_config
 
+from serve_app.http import paths
 from serve_app.http.errors import (
     Overloaded,
     PanoptesError,
@@ -34,6 +35,7 @@ SERVES_OWN_HEADERS = frozenset(
 
 def middlewares() -> list[Middleware]:
     """Bound the connections of this process's HTTP server, which Serve starts next, and guard its requests."""
+    paths.register()
     uvicorn_config.HTTP_PROTOCOLS["auto"] = "serve_app.http.connections:Connection"
     return [Middleware(ProxyGuard)]
 

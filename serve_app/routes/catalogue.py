@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from numpy.typing import NDArray
-from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse
 
@@ -17,6 +16,7 @@ from deployments.catalogue.records import Facts, Format, Image, Order, Stats, St
 from deployments.catalogue.store.base import THUMBNAIL_SIZES, ThumbnailSize
 from serve_app.features.catalogue_files import original_response, thumbnail_response
 from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
+from serve_app.http import paths
 from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest
 from serve_app.http.links import base_url, prefers_image
 from serve_app.inputs.forms import ONE_FILE, open_form
@@ -42,14 +42,7 @@ from serve_app.services import InjectedServices, Services, counted
 if TYPE_CHECKING:
     from deployments.catalogue.opened import OpenCatalogue
 
-
-class ImageId(IntegerConvertor):
-    """The number of an image, so that no other word of a path, such as `search`, is taken for one."""
-
-    regex = "-?[0-9]{1,40}"
-
-
-register_url_convertor("number", ImageId())
+paths.register()
 
 router = APIRouter(prefix="/api", tags=["Catalogue"], responses=CATALOGUE_ERRORS | KEY_ERRORS | QUERY_ERRORS)
 

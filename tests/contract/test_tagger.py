@@ -17,6 +17,7 @@ from testbed.application import Application
 from testbed.doubles.videos import audio_only, coloured, slideshow
 from testbed.images import encoded, png_header
 from testbed.paths import shared
+from testbed.processes import within
 from tests.contract.pictures import JPEG, UNUSUAL
 from training.clip.evaluation import labelled_scenes
 from training.scenes import fresh_arrangements
@@ -125,10 +126,9 @@ def test_fifty_documents_run_in_batches(api: httpx.Client) -> None:
 
     before = figures()
     body = process(api, [document(str(index), JPEG, "jpg") for index in range(50)])
-    after = figures()
     assert [one["id"] for one in body["data"]] == [str(index) for index in range(50)]
-    assert after[0] - before[0] == 50
-    assert after[1] - before[1] < 40
+    assert within(10, lambda: figures()[0] - before[0] == 50)  # a model's figures are up to a second old
+    assert figures()[1] - before[1] < 40
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"documents": []}', b'{"documents": [1], "num_labels": 0}'])
