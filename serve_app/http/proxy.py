@@ -3,7 +3,9 @@
 RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names `middlewares` here, in `make serve`, the Dockerfile and cluster.yaml.
 """
 
+import asyncio
 import logging
+import time
 import uuid
 
 from starlette.datastructures import MutableHeaders
@@ -11,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn import config as uvicorn_config
 
+from configs.settings import MEGABYTE
 from serve_app.http import paths
 from serve_app.http.errors import (
     Overloaded,
@@ -25,6 +28,7 @@ from serve_app.http.middleware import REQUEST_ID
 
 logger = logging.getLogger("ray.serve")
 
+FREE_BYTES, BYTES_A_SECOND = 16 * MEGABYTE, 120 * MEGABYTE
 # With these statuses Serve answers in plain text itself.
 SERVES_OWN_STATUSES = frozenset({404, 408, 429, 500, 503})
 # By these headers a client could switch off Serve's deadline, or break Serve with a value that is not UTF-8.
@@ -41,7 +45,7 @@ def middlewares() -> list[Middleware]:
 
 
 class ProxyGuard:
-    """The outermost layer: takes out headers that Serve cannot read, and puts Serve's own errors into our form."""
+    """The outermost layer: takes out headers that Serve cannot read, paces bodies, and rewords Serve's errors."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,13 +57,32 @@ class ProxyGuard:
         scope["headers"] = [*_readable(scope["headers"]), (b"x-request-id", identity := _identity(scope))]
         answer = _Answer(scope, receive, send, identity.decode())
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, PacedBody(receive), answer.send)
         except Exception:
             logger.exception("Serve failed on request %s", identity.decode())
             if answer.started:
                 raise
         if not answer.started:
             await answer.refuse(500)
+
+
+class PacedBody:
+    """Receives a body: its first FREE_BYTES at once, the rest at BYTES_A_SECOND, about what a gigabit network brings.
+
+    Serve hands on whatever has arrived, and without a bound. From a client on a faster network the ingress would get
+    hundreds of megabytes before it has parsed the first.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._started, self._received = time.monotonic(), 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        due_s = (self._received - FREE_BYTES) / BYTES_A_SECOND
+        await asyncio.sleep(max(0.0, self._started + due_s - time.monotonic()))
+        return message
 
 
 def _readable(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import uvicorn
 from ray.serve._private.http_util import RequestIdMiddleware, convert_object_to_asgi_messages
+from starlette.types import Message
 from uvicorn.config import HTTP_PROTOCOLS
 
+from configs.settings import MEGABYTE
 from serve_app.http.connections import Connection
-from serve_app.http.proxy import ProxyGuard, middlewares
+from serve_app.http.proxy import PacedBody, ProxyGuard, middlewares
 
 
 async def ask(inner: Any, *headers: tuple[bytes, bytes]) -> tuple[int, dict[str, str], Any, dict[bytes, bytes]]:
@@ -100,6 +102,26 @@ async def test_a_failure_of_serve_itself_is_json_with_an_id() -> None:
     for broken in (raises, says_nothing):
         status, headers, body, _ = await ask(broken)
         assert (status, body["detail"]) == (500, {"request_id": headers["x-request-id"]})
+
+
+@pytest.mark.parametrize(("megabytes", "seconds"), [(15, 0.0), (76, 0.5)])
+async def test_only_the_rest_of_a_large_body_is_paced(
+    megabytes: int, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[float]()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": bytes(MEGABYTE), "more_body": True}
+
+    async def sleep(wait_s: float) -> None:
+        waited.append(wait_s)
+
+    monkeypatch.setattr("serve_app.http.proxy.time.monotonic", lambda: 7.0)
+    monkeypatch.setattr("serve_app.http.proxy.asyncio.sleep", sleep)
+    paced = PacedBody(receive)
+    for _ in range(megabytes):
+        await paced()
+    assert max(waited) == pytest.approx(seconds)
 
 
 def test_serve_gets_both_parts_from_one_hook(monkeypatch: pytest.MonkeyPatch) -> None:
