@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, HTTPResponse
 from itertools import count
@@ -74,11 +75,9 @@ def attack(url: str, requests: int, seed: int) -> Fuzzed:
                 if fault:
                     seen.faults.append(f"request {number}: {fault}: {described(request)}")
 
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        for running in [pool.submit(client) for _ in range(CLIENTS)]:
+            running.result()
     seen.alive = send(url, Wrong("GET", "/health"))[0] == 200
     return seen
 

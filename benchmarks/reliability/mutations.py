@@ -123,20 +123,24 @@ def _odd_json(value: Any, rng: random.Random) -> Any:
     return value
 
 
+def _odd_value(rng: random.Random) -> Any:
+    return copy.deepcopy(rng.choice(ODD_VALUES))  # a later change must not change the list above
+
+
 def _changed(value: Any, rng: random.Random) -> Any:
     """Change one place: replace, remove, add or repeat a value."""
     if not isinstance(value, dict | list) or not value or rng.random() < 0.15:
-        return rng.choice(ODD_VALUES)
+        return _odd_value(rng)
     key: Any = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
     change = rng.random()
     if change < 0.45:
         value[key] = _changed(value[key], rng)
     elif change < 0.7:
-        value[key] = rng.choice(ODD_VALUES)
+        value[key] = _odd_value(rng)
     elif change < 0.8:
         del value[key]
     elif isinstance(value, dict):
-        value[rng.choice(("x", "__class__", "id", "url", "data", "image_id", "", "\ud83d"))] = rng.choice(ODD_VALUES)
+        value[rng.choice(("x", "__class__", "id", "url", "data", "image_id", "", "\ud83d"))] = _odd_value(rng)
     else:
         value.extend(value[:1] * rng.choice((1, 30, 3_000)))
     return value
