@@ -92,7 +92,7 @@ def test_the_environment_of_serve_s_own_processes_is_read_by_serve() -> None:
     assert [name for name in variables if name.startswith("RAY_SERVE_") and f'"{name}"' not in source] == []
     found = float(variables["RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S"]) * constants.PROXY_HEALTH_CHECK_UNHEALTHY_THRESHOLD
     assert found <= 3
-    assert float(variables["RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S"]) > constants.PROXY_HEALTH_CHECK_TIMEOUT_S
+    assert float(variables["RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S"]) > 10  # Serve's default
 
 
 def test_its_arguments_are_settings() -> None:
