@@ -70,8 +70,8 @@ def environment() -> dict[str, str]:
 
 def health_url(config: Path) -> str:
     """Where the application of a Serve config says that it is ready."""
-    options = yaml.safe_load(config.read_text(encoding="utf-8")).get("http_options", {})
-    host = options.get("host", "::")  # Serve's default is every interface
+    options = (yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("http_options") or {}
+    host = options.get("host") or "::"  # Serve's default is every interface
     url = httpx.URL(scheme="http", host=host, port=options.get("port", 8000), path="/readyz")
     return str(url.copy_with(host="localhost") if is_everywhere(host) else url)
 

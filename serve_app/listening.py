@@ -53,12 +53,22 @@ class Listener:
 
 def is_loopback(host: str) -> bool:
     """Whether nobody but this machine reaches a server at this address or name."""
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    ip = _address(host)
+    return host.lower() == "localhost" if ip is None else ip.is_loopback
 
 
 def is_everywhere(host: str) -> bool:
     """Whether a server at this address listens on every interface."""
-    return host != "localhost" and ipaddress.ip_address(host).is_unspecified
+    ip = _address(host)
+    return ip is not None and ip.is_unspecified
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is; None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def listeners(pids: Iterable[int]) -> list[Listener]:

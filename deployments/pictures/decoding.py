@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
-from deployments.pictures.costs import MOST_SCANS, announced_size, cost, largest_part, scans_in
+from deployments.pictures.costs import announced_size, cost, largest_part
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 
@@ -153,9 +153,6 @@ def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...]
     """Open a file and read what its headers claim. Nothing is decoded yet."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
-    scans = scans_in(data if data.startswith(b"\xff\xd8") else b"")
-    if len(scans) > MOST_SCANS:
-        raise PictureBroken(f"The JPEG has more than {MOST_SCANS} scans: save it again as a baseline JPEG.")
     with _refusing(budget, "header"):
         if (announced := announced_size(data)) is not None:
             _refuse_larger(*announced, max_pixels)
@@ -164,7 +161,7 @@ def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...]
         except UnidentifiedImageError:
             raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
         _refuse_larger(*image.size, max_pixels, largest_part(image))
-        seconds, reason = cost(image, data, scans)
+        seconds, reason = cost(image, data)
         if seconds > budget.seconds:
             raise PictureTooCostly(reason)
     return image

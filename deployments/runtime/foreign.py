@@ -11,8 +11,8 @@ MOST_READ = 2_000  # characters of a text that are searched, long enough for LON
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # Everything from here on is a stack trace: of Python, Ray, torch or another language.
 _TRACE = re.compile(
-    r"Traceback \(most recent call|^\s*File \"[^\"\n]*\", line \d|\bray::\w|\(pid=\d+, ip=|Exception raised from "
-    r"|^\s*frame #\d|^\s*at [\w$.<>]+\(|C\+\+ CapturedTraceback|\b[Ss]tack ?trace:",
+    r"Traceback \(most recent call|^[ \t]*File \"[^\"\n]*\", line \d|\bray::\w|\(pid=\d+, ip=|Exception raised from "
+    r"|^[ \t]*frame #\d|^[ \t]*at [\w$.<>]+\(|C\+\+ CapturedTraceback|\b[Ss]tack ?trace:",
     re.MULTILINE,
 )
 _CODE = r"(?:py[a-z]?|so[\d.]*|cc?|cpp|cuh?|h|hpp|rs|go|jsx?|ts|java)"
@@ -27,7 +27,8 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(bearer|basic|digest|apikey)\s+(?=[^\s\"']*[\d=_-])[^\s\"',;]+", r"\1 [key]"),
         (
             r"([\w-]{0,40}(?:api[-_ ]?key|token|secret|passw(?:or)?d|passphrase|\bpwd|authorization|credentials?"
-            r"|signature|cookie|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?)(?: provided| is| was)?[\"']?\s*[:=]\s*)"
+            r"|signature|cookie|private[-_ ]?key|access[-_ ]?key(?:[-_ ]?id)?)(?: provided| is| was)?"
+            r"\\?[\"']?\s*[:=]\s*\\?)"
             r"(?!\[|bearer \[|basic \[)(?:(?:bearer|basic|token)\s+)?(?:\"[^\"]*\"|'[^']*'|[^\s,;)}\]\"']+)",
             r"\1[key]",
         ),

@@ -90,7 +90,7 @@ async def _next(process: Process, largest: int) -> tuple[dict[str, Any], bytes]:
         if not 0 <= size <= largest:
             raise ValueError(size)
         return message, await process.stdout.readexactly(size)
-    except (ValueError, KeyError, TypeError, EOFError):
+    except (ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         if not process.stdout.at_eof():
             raise Crashed(INVALID) from None
         code = await process.wait()

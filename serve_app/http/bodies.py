@@ -11,6 +11,7 @@ LARGE_ROUTES = frozenset({"/categorize", "/image", "/video", "/v1/cluster"})
 BATCH_ROUTES = frozenset({"/v1/analyze/batch", "/process"})
 FORM_OVERHEAD = MEGABYTE
 RETRY_AFTER_S = 5
+MOST_DIGITS = 20  # of a Content-Length that are read; a longer one is over every limit
 
 
 class BodyMiddleware:
@@ -46,7 +47,7 @@ class BodyMiddleware:
         try:
             _check_encoding(headers)
             announced = headers.get("content-length", "0")
-            self._check(int(announced) if announced.isdecimal() else 0, limit)
+            self._check(int(announced[:MOST_DIGITS]) if announced.isdecimal() else 0, limit)
         except PanoptesError as error:
             await render(error, scope)(scope, receive, send)
             return
@@ -68,13 +69,13 @@ class BodyMiddleware:
     def _check(self, size: int, limit: int, held: int = 0) -> None:
         """Raise TooLarge or Overloaded for a body of this size, of which so much is held already."""
         if size > limit:
-            raise TooLarge(f"The request is larger than {limit / MEGABYTE:g} MB: send less at once.")
+            raise TooLarge(f"The request is larger than {limit / MEGABYTE:.0f} MB: send less at once.")
         if self._held - held + size > self._all:
             raise Overloaded("Other uploads take all the room for bodies here: try again.", retry_after_s=RETRY_AFTER_S)
 
 
 def _check_encoding(headers: Headers) -> None:
-    encoding = headers.get("content-encoding", "identity").strip().lower()
+    encoding = ", ".join(headers.getlist("content-encoding")).strip().lower()
     if encoding not in {"", "identity"}:
         raise UnsupportedMediaType(
             f"The body is compressed (Content-Encoding: {encoding[:100]}): send it as it is, without Content-Encoding."

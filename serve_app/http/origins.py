@@ -109,7 +109,7 @@ class OriginMiddleware:
         if not is_allowed_host(host_of(given[0]), self._hosts):
             raise _misdirected(host_of(given[0]))
         _, authority = addressed(scope, self._trusted)
-        # Without ALLOWED_HOSTS the word of a trusted proxy is enough.
+        # The name that a trusted proxy gives is looked up only where there are names to look it up among.
         if self._hosts and not is_allowed_host(host_of(authority), self._hosts):
             raise _misdirected(host_of(authority))
 
@@ -136,8 +136,10 @@ class OriginMiddleware:
         """The headers that say which pages may read an answer."""
         if not self._origins:
             return OWN_PAGES_ALONE
+        if not named:
+            return {"Vary": "Origin", **OWN_PAGES_ALONE}
         allowed = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
-        return {"Vary": "Origin", "X-Frame-Options": "DENY", **(allowed if named else {})}
+        return {"Vary": "Origin", "X-Frame-Options": "DENY", **allowed}
 
 
 def _misdirected(host: str) -> Misdirected:

@@ -1,6 +1,6 @@
 """What Serve's HTTP servers run around it: in its proxies, and behind HAProxy in the replicas of the ingress.
 
-RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names `middlewares` here, in `make serve`, the Dockerfile and cluster.yaml.
+RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH names `middlewares` here, in serve_config.yaml and cluster.yaml.
 """
 
 import asyncio

@@ -3,8 +3,7 @@
 import struct
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-BASELINE, PROGRESSIVE, LOSSLESS = 0xC0, 0xC2, 0xC3
-ARITHMETIC, ARITHMETIC_PROGRESSIVE = 0xC9, 0xCA
+BASELINE, PROGRESSIVE, ARITHMETIC_PROGRESSIVE = 0xC0, 0xC2, 0xCA
 LONGEST_RUN = 32767  # blocks that one code of a progressive scan ends
 
 
@@ -39,8 +38,12 @@ def scan(components: tuple[int, ...], start: int, end: int, approximation: int, 
 
 def head(marker: int, width: int, height: int, components: int = 1, sampling: int = 0x11) -> bytes:
     """Everything before the first scan: quantisation, frame and two Huffman tables."""
-    tables = segment(0xDB, b"\0" + b"\1" * 64) + huffman(0, 0, b"\0") + huffman(1, 0, b"\xe0\x00")
-    return SOI + tables + frame(marker, width, height, components, sampling)
+    return SOI + tables() + frame(marker, width, height, components, sampling)
+
+
+def tables() -> bytes:
+    """A quantisation table, and a Huffman table of each kind."""
+    return segment(0xDB, b"\0" + b"\1" * 64) + huffman(0, 0, b"\0") + huffman(1, 0, b"\xe0\x00")
 
 
 def many_scans(width: int, height: int, scans: int, marker: int = PROGRESSIVE, approximation: int = 0) -> bytes:
@@ -48,9 +51,20 @@ def many_scans(width: int, height: int, scans: int, marker: int = PROGRESSIVE, a
 
     `approximation` is 0x10 for scans that refine what is there.
     """
+    return head(marker, width, height) + _passes(width, height, scans, approximation) + EOI
+
+
+def many_scans_of_one_id(width: int, height: int, scans: int) -> bytes:
+    """The same of three components that share an id; the first one is sixteen times as large as the others."""
+    parts = b"\1\x44\0" + b"\1\x11\0" * 2
+    shared = segment(PROGRESSIVE, struct.pack(">BHHB", 8, height, width, 3) + parts)
+    return SOI + tables() + shared + _passes(width, height, scans, 0x10) + EOI
+
+
+def _passes(width: int, height: int, scans: int, approximation: int) -> bytes:
     blocks = -(-width // 8) * -(-height // 8)
     runs = bits(("0" + "1" * 14) * -(-blocks // LONGEST_RUN))
-    return head(marker, width, height) + scan((1,), 1, 63, approximation, runs) * scans + EOI
+    return scan((1,), 1, 63, approximation, runs) * scans
 
 
 def empty_scans(width: int, height: int, scans: int) -> bytes:

@@ -32,6 +32,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "jpeg of 100 refining scans": lambda: jpegs.many_scans(*LARGE, 100, approximation=0x10),
     "jpeg of 99 arithmetic scans": lambda: jpegs.many_scans(*LARGE, 99, jpegs.ARITHMETIC_PROGRESSIVE),
     "jpeg of 99 scans of three colours": lambda: jpegs.empty_scans(*LARGE, 99),
+    "jpeg of 99 scans of one id for three colours": lambda: jpegs.many_scans_of_one_id(*LARGE, 99),
     "jpeg without data": lambda: jpegs.one_scan(jpegs.BASELINE, *LARGE, 4),
     "jpeg of one incomplete scan": lambda: jpegs.one_scan(jpegs.PROGRESSIVE, *LARGE, 4, bytes(10_000)),
     "jpeg of empty segments": lambda: jpegs.SOI + _repeated(jpegs.segment(0xE5, b"")) + jpegs.one_scan(0xC0, 9, 9, 1),
@@ -52,6 +53,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "bmp of one line": lambda: bmp(99_000_000, 1, 4, RUN_LENGTH_4, b"\1\0\0\0"),
     "bmp of single pixels": lambda: bmp(*LARGE, 8, RUN_LENGTH_8, _repeated(b"\1\0")),
     "tiff of huge tiles": lambda: tiffs.tiled((1_000_000, 16), (16, 6_000_000), tiffs.DEFLATE, pngs.zeros(96_000_000)),
+    "tiff of shared LZMA strips": lambda: tiffs.stripped((3000, 30_000), 300, tiffs.LZMA, tiffs.dear_lzma(900_000)),
     "tiff of a tile that is not a number": lambda: tiffs.tiled((16, 16), (16, 16), 1, bytes(256), TILE_WIDTH=(1, 2)),
     "tiff of shared raw strips": lambda: tiffs.stripped((1600, 60_000), 1, tiffs.RAW, bytes(1600)),
     "tiff of 16 bits and four channels": lambda: tiffs.stripped(

@@ -1,5 +1,7 @@
 """Hostile TIFFs, written tag by tag."""
 
+import lzma
+import random
 import struct
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +9,7 @@ SHORT, LONG = 3, 4
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, STRIPS, SAMPLES = 256, 257, 258, 259, 262, 273, 277
 ROWS, STRIP_BYTES, PREDICTOR = 278, 279, 317
 TILE_WIDTH, TILE_LENGTH, TILES, TILE_BYTES, EXTRA, FORMAT = 322, 323, 324, 325, 338, 339
-RAW, JPEG, DEFLATE = 1, 7, 8
+RAW, JPEG, DEFLATE, LZMA = 1, 7, 8, 34925
 
 
 def tiff(tags: Mapping[int, int | Sequence[int]], data: bytes, kinds: Mapping[int, int] | None = None) -> bytes:
@@ -25,6 +27,11 @@ def tiff(tags: Mapping[int, int | Sequence[int]], data: bytes, kinds: Mapping[in
             place = packed.ljust(4, b"\0")
         entries += struct.pack("<HHI", tag, kind, len(values)) + place
     return b"II*\0" + struct.pack("<I", start) + data + struct.pack("<H", len(tags)) + entries + bytes(4) + rest
+
+
+def dear_lzma(size: int) -> bytes:
+    """So many bytes in LZMA, at which its decoder is slowest: noise of six bits."""
+    return lzma.compress(bytes(byte & 63 for byte in random.Random(1).randbytes(size)), preset=0)
 
 
 def stripped(size: tuple[int, int], rows: int, compression: int, data: bytes, **more: int | Sequence[int]) -> bytes:

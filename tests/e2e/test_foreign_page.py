@@ -36,6 +36,7 @@ const embedded = () => new Promise((told) => {
   const image = new Image();
   image.onload = () => told(`${image.naturalWidth} pixels`);
   image.onerror = () => told("not shown");
+  image.crossOrigin = "anonymous"; // asked as a read, so that a page may be named for it
   image.src = url + "api/images/1/file";
 });
 (async () => done({

@@ -67,6 +67,8 @@ def test_the_table_says_what_other_machines_reach() -> None:
         ("127.0.0.1", "127.0.0.1", False),
         ("127.0.0.1", "192.0.2.7", True),
         ("localhost", "192.0.2.7", True),
+        ("LOCALHOST", "192.0.2.7", True),
+        ("panoptes.lan", "192.0.2.7", False),
         ("::1", "2001:db8::7", True),
         ("0.0.0.0", "192.0.2.7", False),
     ],

@@ -51,6 +51,8 @@ for size in (0, 5):
         ('out.write(b"[]\\n" + b"x" * 99); out.flush(); time.sleep(60)', "sent an invalid message"),
         ('out.write(b"{\\"bytes\\": 6}\\n" + b"x" * 99); out.flush(); time.sleep(60)', "sent an invalid message"),
         ('out.write(b"{\\"bytes\\": -1}\\n" + b"x" * 99); out.flush(); time.sleep(60)', "sent an invalid message"),
+        ('out.write(b"[" * 60_000 + b"\\n"); out.flush(); time.sleep(60)', "sent an invalid message"),
+        ('out.write(b"{\\"bytes\\": 1e999}\\n"); out.flush(); time.sleep(60)', "sent an invalid message"),
         ('out.write(b"x" * 10_000_000)', "sent an invalid message"),
         ('out.write(b"{\\"bytes\\": 5}\\nxx"); out.flush(); os.kill(os.getpid(), 11)', "ended with SIGSEGV"),
         ("sys.exit(3)", "ended with 3"),

@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from mmap import mmap
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SecretStr
 
-from configs.settings import settings_from
+from configs.settings import Settings, settings_from
 from deployments.models.blur.answers import BlurMeasures
 from deployments.models.clip.answers import Classified, TextEmbeddings
 from deployments.models.clip.map_rule import decide
@@ -278,7 +280,18 @@ async def client(
     clip: ClipClient | None = None, models: Models | None = None, **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of an application with these settings; the rate limit is off unless they switch it on."""
-    chosen = settings_from({"rate_limit_enabled": False, **settings})
+    with TemporaryDirectory() as folder:  # never the catalogue of whoever runs the tests
+        own = {"database_url": SecretStr(f"sqlite:///{folder}/catalogue.db"), "store_url": folder}
+        async with _connected(
+            settings_from({"rate_limit_enabled": False, **own, **settings}), clip, models
+        ) as connected:
+            yield connected
+
+
+@asynccontextmanager
+async def _connected(
+    chosen: Settings, clip: ClipClient | None, models: Models | None
+) -> AsyncIterator[httpx.AsyncClient]:
     chosen_models = models or Doubles()
     if clip:
         assert isinstance(chosen_models, Doubles)

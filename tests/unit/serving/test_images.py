@@ -128,13 +128,6 @@ def test_a_tiff_with_a_huge_tile_is_refused_however_small_its_picture_is() -> No
         decode(b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory(tags), MAX_PIXELS)
 
 
-def test_a_jpeg_of_many_scans_is_refused() -> None:
-    data = encoded(two_halves(), "JPEG", progressive=True)
-    scans = b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x01" * 200
-    with pytest.raises(InvalidImage, match="scans"):
-        decode(data[:-2] + scans + b"\xff\xd9", MAX_PIXELS)
-
-
 def test_other_broken_exif_entries_do_not_fail_the_image() -> None:
     entries = struct.pack("<HHI4s", 0x0100, 2, 4, b"wid\0") + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + bytes(4)
