@@ -39,7 +39,7 @@ def request_id(scope: Scope) -> str:
 
 
 class RequestMiddleware:
-    """The outermost layer: the `X-Panoptes-Weights` header, and a 500 without a stack trace."""
+    """Around all that answers requests: the `X-Panoptes-Weights` header, and a 500 without a stack trace."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
