@@ -104,7 +104,11 @@ class Application(Started):
         """The environment variables with which a job joins its cluster."""
         # A cluster that `serve run` starts asks for this user's token by default. A process that joins by address
         # sends a token only when RAY_AUTH_MODE tells it to.
-        return {"RAY_ADDRESS": self.ray_address, "RAY_AUTH_MODE": self.environment().get("RAY_AUTH_MODE", "token")}
+        return {
+            "RAY_ADDRESS": self.ray_address,
+            "RAY_AUTH_MODE": self.environment().get("RAY_AUTH_MODE", "token"),
+            LOOPBACK_ONLY: self.environment().get(LOOPBACK_ONLY, "0"),
+        }
 
     @property
     def ray_address(self) -> str:

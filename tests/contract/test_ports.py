@@ -35,9 +35,10 @@ def test_what_listens_is_printed(panoptes: Application) -> None:
 
 
 def test_logs_and_sockets_are_their_owner_s(panoptes: Application) -> None:
-    files = [path for path in panoptes.ray_folder.rglob("*") if not path.is_symlink() and not path.is_dir()]
-    assert len(files) > 20
-    assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in files} == {0}
+    # A job writes its own logs beside these as whoever starts it wants.
+    ours = [path for path in panoptes.ray_folder.rglob("*") if path.is_socket() or path.match("logs/serve/*.log")]
+    assert len(ours) > 10
+    assert {path.name for path in ours if stat.S_IMODE(path.stat().st_mode) & 0o077} == set()
 
 
 def test_a_job_joins_it(panoptes: Application) -> None:
