@@ -27,7 +27,7 @@ import yaml
 from configs.project import LOOPBACK_ONLY
 from serve_app.listening import family, is_everywhere, listeners, table
 
-HOOK = "deployments.runtime.loopback.bind"
+HOOK = "deployments.machine.loopback.bind"
 PRIVATE = 0o077
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 REPORT_AFTER_S = 300.0

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from configs.settings import Settings
 from deployments.pictures.inputs import Fitted
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from serve_app.clients.clip import ClipClient
 from serve_app.clients.models import Models
 from serve_app.features.cataloguing import CatalogueDoor

@@ -25,6 +25,7 @@ from benchmarks.gpu.pictures import pictures
 from benchmarks.sections.descriptions import TOKENS
 from configs.registry import PretrainedEntry, read_entry
 from configs.settings import load_settings
+from deployments.machine.devices import Device, select
 from deployments.models.captioner.model import CaptionerModel
 from deployments.models.captioner.settings import CaptionerSettings
 from deployments.models.clip.model import ClipModel
@@ -32,7 +33,6 @@ from deployments.models.clip.settings import ClipEntry, ClipSettings
 from deployments.models.clip.weights import choose_clip
 from deployments.models.tagger.model import TaggerModel
 from deployments.models.tagger.settings import TaggerSettings
-from deployments.runtime.devices import Device, select
 from deployments.runtime.weights import Policy, choose_pretrained
 
 WARM_UP_PASSES = 3

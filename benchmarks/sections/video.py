@@ -23,11 +23,11 @@ from PIL import Image
 from benchmarks import cli, report
 from benchmarks.rivals.clip import THREADS, OpenClip
 from configs.registry import read_entry
+from deployments.machine.devices import select
 from deployments.models.clip.model import ClipModel
 from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import ImageSpec, fit
-from deployments.runtime.devices import select
 from deployments.video.deployment import Video
 from deployments.video.entry import VideoEntry
 from testbed.checkpoints import HF_HOME, make_clip

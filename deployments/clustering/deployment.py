@@ -24,11 +24,11 @@ from deployments.clustering.dbscan import Cancelled, Floats, dbscan, has_directi
 from deployments.clustering.spec import CLUSTERER
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import InvalidClustering, ModelFailed, Problem
-from deployments.runtime.json_text import InvalidJson, JsonTooLarge, parse_json
 from deployments.runtime.metrics import ModelMetrics
 from deployments.runtime.replica import end_process
-from deployments.runtime.requests import Real, RequestModel, Whole
 from deployments.runtime.worker import ModelStatus
+from deployments.wire.json_text import InvalidJson, JsonTooLarge, parse_json
+from deployments.wire.requests import Real, RequestModel, Whole
 
 logger = logging.getLogger("ray.serve.panoptes.clusterer")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from deployments.runtime.errors import WeightsNotFound
-from deployments.runtime.foreign import named
+from deployments.wire.foreign import named
 
 logger = logging.getLogger("ray.serve.panoptes.weights")
 

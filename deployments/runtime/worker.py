@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from configs import tracing
+from deployments.machine.patience import FairClock
 from deployments.runtime.batching import Batcher
 from deployments.runtime.errors import ModelFailed
-from deployments.runtime.patience import FairClock
 
 if TYPE_CHECKING:
     from deployments.runtime.tracing import BatchTracer

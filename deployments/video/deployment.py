@@ -21,12 +21,12 @@ from ray import serve
 
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelError, ModelFailed, NoFrames, VideoBroken, VideoTooLarge, VideoTooLong
-from deployments.runtime.foreign import foreign
 from deployments.runtime.worker import PROBE_AFTER_S, PROBE_TIMEOUT_S, ModelStatus
 from deployments.sandbox import parent
 from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
 from deployments.video.spec import VIDEO
+from deployments.wire.foreign import foreign
 
 logger = logging.getLogger("ray.serve.panoptes.video")
 

@@ -22,8 +22,8 @@ from configs.prompts import CATEGORIES, load_prompts
 from configs.settings import Settings, load_settings
 from deployments.models.clip.settings import ClipSettings
 from deployments.runtime.calls import in_object_store
-from deployments.runtime.foreign import named
 from deployments.specs import analyses as known_analyses
+from deployments.wire.foreign import named
 from jobs.analyze.analyses import DEFAULT
 from jobs.analyze.pictures import AnalysisInputs
 from jobs.analyze.plan import MANIFEST, REPORT, AnalysisPlan, Part, clear, complete, manifests_of, parts_of

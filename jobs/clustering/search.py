@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ray.exceptions import RayError
 
 from deployments.clustering.growth import Growth
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from jobs.clustering.rows import RowFound, SearchPlan, pack, unpack
 from jobs.clustering.workers import Pool
 from jobs.runtime.errors import JobRefused

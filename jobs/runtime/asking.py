@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from deployments.runtime.calls import CALL_ERRORS, JOBS, Call, CallPolicy, Failure, call, cause_of, failure_of
-from deployments.runtime.foreign import named
+from deployments.wire.foreign import named
 from jobs.runtime.errors import JobRefused
 
 # After this many calls in a row without an answer, the application counts as gone.

@@ -5,7 +5,7 @@ import logging
 import ray
 from ray.exceptions import AuthenticationError, RayError
 
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from jobs.runtime.errors import JobRefused
 
 START = "Start it with `make serve`, or `serve run serve_config.yaml`, and run this again when /readyz answers 200."

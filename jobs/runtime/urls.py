@@ -5,7 +5,7 @@ from typing import Any
 
 import fsspec
 
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from jobs.runtime.errors import JobRefused
 
 USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 
-from deployments.runtime.json_text import SMALL, InvalidJson, JsonTooLarge, parse_json
+from deployments.wire.json_text import SMALL, InvalidJson, JsonTooLarge, parse_json
 from serve_app.http.errors import NotJson, TooLarge, UnsupportedMediaType, invalid
 
 Model = TypeVar("Model")

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from deployments.runtime.json_text import InvalidJson, JsonTooLarge, parse_json
+from deployments.wire.json_text import InvalidJson, JsonTooLarge, parse_json
 from serve_app.http.errors import InvalidPrompt, InvalidRequest, TooLarge
 
 MOST_BYTES = 8 << 20  # of a file; MAX_CATEGORIES may be 10,000

@@ -9,7 +9,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from serve_app.http.errors import InvalidRequest, OutOfSpace, TooLarge
 
 SPOOLED = 128 * 1024  # bytes of a file that is kept in memory

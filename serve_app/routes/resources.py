@@ -12,9 +12,9 @@ from deployments.models.clip.settings import ClipSettings
 from deployments.models.clip.weights import ClipWeights
 from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.foreign import foreign
 from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
+from deployments.wire.foreign import foreign
 from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
 from serve_app.inputs.bodies import JsonRoute

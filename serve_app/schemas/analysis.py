@@ -14,8 +14,8 @@ from pydantic import (
 )
 
 from deployments.models.llm.assessment import LlmPhotoAnalysis
-from deployments.runtime.requests import RequestModel, Whole
 from deployments.specs import analyses
+from deployments.wire.requests import RequestModel, Whole
 from serve_app.schemas.answers import views
 from serve_app.schemas.common import ImageInput, plain_base64
 

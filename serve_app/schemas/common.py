@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from deployments.runtime.requests import RequestModel
+from deployments.wire.requests import RequestModel
 
 
 class ErrorBody(BaseModel):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from configs.prompts import check_template
-from deployments.runtime.requests import RequestModel, Whole
 from deployments.runtime.weights import Source
+from deployments.wire.requests import RequestModel, Whole
 from serve_app.schemas.common import ImageInput, Label
 
 MOST_LABELS = 10_000  # MAX_CATEGORIES may not be more

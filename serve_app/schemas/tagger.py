@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from deployments.models.tagger.spec import TAGS
-from deployments.runtime.requests import RequestModel
+from deployments.wire.requests import RequestModel
 from serve_app.schemas.answers.tags import MOST_LABELS
 
 DOCUMENT: dict[str, JsonValue] = {

@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from configs.registry import read_entry
+from deployments.machine.devices import select
 from deployments.models.clip import model as clip_model
 from deployments.models.clip.model import ClipModel
 from deployments.models.clip.settings import ClipEntry
 from deployments.models.clip.weights import choose_clip
 from deployments.pictures.preprocessing import fit
-from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
 from testbed.checkpoints import REPOSITORY, make_clip
 from testbed.paths import SAMPLES

@@ -20,7 +20,7 @@ from benchmarks.gpu.serving import config
 from benchmarks.gpu.typed import typed
 from benchmarks.sections.sizing import ASKED
 from configs.registry import read_entries
-from deployments.runtime.devices import select
+from deployments.machine.devices import select
 from testbed.load import Load
 
 CPU = torch.device("cpu")

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from configs.registry import PretrainedEntry, read_entry
+from deployments.machine.devices import select
 from deployments.models.captioner.model import CaptionerModel
 from deployments.models.detector.deployment import Detector
 from deployments.models.detector.model import DetectorModel
 from deployments.models.tagger.answers import best
 from deployments.models.tagger.deployment import Tagger
 from deployments.models.tagger.model import TaggerModel
-from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.packed import PackedLinear
 from deployments.runtime.pretrained.model import PretrainedModel

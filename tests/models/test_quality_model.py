@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from configs.registry import read_entry
+from deployments.machine.devices import select
 from deployments.models.quality.deployment import Quality
 from deployments.models.quality.model import QualityModel, _load_brisque
 from deployments.models.quality.nima import build_nima
 from deployments.models.quality.settings import QualityEntry
-from deployments.runtime.devices import select
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
 from deployments.runtime.weights import FileWeights, choose_file, torch_home
 from testbed.paths import shared

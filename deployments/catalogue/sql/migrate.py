@@ -17,8 +17,8 @@ from deployments.catalogue.sql.database import (
     prepare_sqlite,
     translated,
 )
-from deployments.runtime.foreign import foreign
 from deployments.storage.files import PRIVATE_FILE, make_folder
+from deployments.wire.foreign import foreign
 
 SCRIPTS = Path(__file__).parent / "migrations"
 # The key of this application's advisory lock in PostgreSQL, 64 bits.

@@ -7,8 +7,8 @@ import fsspec
 
 from deployments.catalogue.errors import StoreUnavailable
 from deployments.catalogue.store.base import TIMEOUT_S, UNANSWERED, Store
-from deployments.runtime.foreign import foreign
 from deployments.storage.folder import Folder
+from deployments.wire.foreign import foreign
 
 
 def open_store(url: str, options: Mapping[str, Any] | None = None, *, timeout_s: float = TIMEOUT_S) -> Store:

@@ -28,8 +28,8 @@ class Clip(ModelReplica[Pixels, Floats]):
     ) -> None:
         """Load and warm up; the embeddings of `served_texts`, the configured prompts, are ready before any request."""
         # The process that binds the application imports this module and must not wait for torch.
+        from deployments.machine.devices import assigned_gpu_fraction, select
         from deployments.models.clip.model import ClipModel
-        from deployments.runtime.devices import assigned_gpu_fraction, select
 
         self._model: ClipModel = ClipModel(weights, select(dtypes, threads, assigned_gpu_fraction()))
         super().__init__(self._model, max_batch)

@@ -10,15 +10,15 @@ import open_clip
 import torch
 from open_clip.pretrained import download_pretrained_from_hf
 
+from deployments.machine.devices import Device, keep_freed_memory
 from deployments.models.clip.answers import Floats
 from deployments.models.clip.weights import ClipWeights
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, PromptTooLong, WeightsNotFound
-from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.packed import pack
 from deployments.runtime.weights import cached_checkpoint
+from deployments.wire.foreign import foreign
 
 TEXT_BATCH = 16  # 16 texts have as many tokens as 25 images: they need no more memory than a batch of images
 LONGEST_TEXT = 2_000  # characters

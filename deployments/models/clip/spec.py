@@ -41,8 +41,8 @@ def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mappi
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "ClipModel":
+    from deployments.machine.devices import select
     from deployments.models.clip.model import ClipModel
-    from deployments.runtime.devices import select
 
     return ClipModel(cast("ClipWeights", weights[0]), select(_entry().dtype, 0, 0))
 

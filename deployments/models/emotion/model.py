@@ -11,9 +11,9 @@ from deployments.models.emotion.answers import Face
 from deployments.pictures.pixels import Pixels
 from deployments.runtime import verified
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
-from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights, deepface_home
+from deployments.wire.foreign import foreign
 
 SMALLEST_FACE = 24  # pixels: what the smallest window of OpenCV's cascades covers
 

@@ -23,7 +23,7 @@ from deployments.models.llm.assessment import (
 from deployments.models.llm.openai_client import CompletionClient
 from deployments.models.llm.settings import LLM_PROVIDERS
 from deployments.runtime.errors import LlmAnswerInvalid, LlmKeyMissing, LlmModelUnknown, LlmProviderFailed
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 
 logger = logging.getLogger("ray.serve.panoptes.llm")
 

@@ -21,8 +21,8 @@ class Quality(ModelReplica[Pixels, QualityMeasures]):
     ) -> None:
         """Load BRISQUE, the technical and the aesthetic NIMA, in this order, and warm up."""
         # The process that binds the application imports this module and must not wait for torch.
+        from deployments.machine.devices import assigned_gpu_fraction, select
         from deployments.models.quality.model import QualityModel
-        from deployments.runtime.devices import assigned_gpu_fraction, select
 
         super().__init__(QualityModel(*weights, select(dtypes, threads, assigned_gpu_fraction()), max_pixels))
 

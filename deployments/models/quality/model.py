@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from pyiqa.archs.brisque_arch import BRISQUE
 
+from deployments.machine.devices import Device, keep_freed_memory
 from deployments.models.quality.answers import QualityMeasures
 from deployments.models.quality.nima import build_nima
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
-from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import FileWeights
+from deployments.wire.foreign import foreign
 
 # In pixels. A smaller picture has no neighbourhoods left on BRISQUE's second scale.
 SMALLEST_SIDE = 16

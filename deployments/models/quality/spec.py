@@ -42,8 +42,8 @@ def _arguments(settings: Settings, weights: tuple[Weights, ...], deployed: Mappi
 
 
 def _load(settings: Settings, weights: tuple[Weights, ...]) -> "QualityModel":
+    from deployments.machine.devices import select
     from deployments.models.quality.model import QualityModel
-    from deployments.runtime.devices import select
 
     brisque, technical, aesthetic = (cast("FileWeights", one) for one in weights)
     device = select(_entry().dtype, 0, 0)

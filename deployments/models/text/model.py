@@ -19,9 +19,9 @@ from deployments.models.text.answers import Quadrilateral, TextLine
 from deployments.models.text.reading_order import down, in_reading_order
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
-from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.weights import PackagedWeights
+from deployments.wire.foreign import foreign
 
 PROOF = "Panoptes"
 SMALLEST_SIDE = 8  # pixels: a smaller picture has no legible text

@@ -12,13 +12,13 @@ from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 from transformers.utils.logging import disable_progress_bar
 
+from deployments.machine.devices import Device, keep_freed_memory
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.devices import Device, keep_freed_memory
 from deployments.runtime.errors import ModelFailed, WeightsNotFound
-from deployments.runtime.foreign import foreign
 from deployments.runtime.model import Model
 from deployments.runtime.packed import pack_linears
 from deployments.runtime.weights import PRETRAINED_FILES, PretrainedWeights, cached_checkpoint
+from deployments.wire.foreign import foreign
 
 Result = TypeVar("Result")
 Value = TypeVar("Value")

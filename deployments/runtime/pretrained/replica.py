@@ -9,7 +9,7 @@ from deployments.pictures.pixels import Pixels
 from deployments.runtime.replica import ModelReplica
 
 if TYPE_CHECKING:
-    from deployments.runtime.devices import Device
+    from deployments.machine.devices import Device
     from deployments.runtime.pretrained.model import PretrainedModel
 
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ class PretrainedReplica(ModelReplica[Any, Result], Generic[Result]):
     ) -> None:
         """Load the model on this replica's device."""
         # The process that binds the application imports this module and must not wait for torch.
-        from deployments.runtime.devices import assigned_gpu_fraction, select
+        from deployments.machine.devices import assigned_gpu_fraction, select
 
         device = select(dtypes, threads, assigned_gpu_fraction())
         self._model = load(device)

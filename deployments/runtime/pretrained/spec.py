@@ -44,7 +44,7 @@ def pretrained_spec(
         return chosen[0], entry().dtype, threads, own.max_batch, *options(own)
 
     def load(settings: Settings, chosen: tuple[Weights, ...]) -> Any:
-        from deployments.runtime.devices import select
+        from deployments.machine.devices import select
 
         model = getattr(import_module(f"{package}.model"), f"{name}Model")
         return model(cast("PretrainedWeights", chosen[0]), select(entry().dtype, 0, 0), *options(settings.of(group)))

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from deployments.pictures.pixels import Pixels
-from deployments.runtime.foreign import foreign
 from deployments.sandbox import parent
 from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
+from deployments.wire.foreign import foreign
 
 RENDERER = "jobs.koop.fetching.page_renderer"
 

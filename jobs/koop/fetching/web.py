@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 
 from deployments.catalogue.clock import Clock, utc_now
-from deployments.runtime.foreign import foreign, named
+from deployments.wire.foreign import foreign, named
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, InvalidXml, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.fetching.pace import Pace
 from jobs.koop.search.endpoints import Endpoints

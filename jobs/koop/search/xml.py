@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree
 
-from deployments.runtime.foreign import foreign
+from deployments.wire.foreign import foreign
 from jobs.koop.errors import InvalidXml
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from configs.settings import Settings
-from deployments.runtime.requests import RequestModel
+from deployments.wire.requests import RequestModel
 from serve_app.schemas.common import ImageInput
 
 IMAGE_EXAMPLE: JsonValue = {"url": "https://example.com/coffee.jpg", "image_id": "p1"}

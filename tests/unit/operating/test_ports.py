@@ -8,7 +8,7 @@ import pytest
 from ray.serve._private.haproxy_templates import HAPROXY_CONFIG_TEMPLATE
 
 from configs.serving import SOURCE, read_config
-from deployments.runtime import loopback
+from deployments.machine import loopback
 from serve_app.listening import Listener, family, listeners, process_name, table
 from serve_app.running import warning
 

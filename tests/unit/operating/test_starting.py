@@ -56,7 +56,7 @@ def test_serve_is_private_and_ends_when_it_is_asked_to(tmp_path: Path, config: P
 def test_each_worker_keeps_its_servers_on_loopback(config: Path) -> None:
     serve, run, option, hook, path = command(config)
     assert (Path(serve).name, run, option, path) == ("serve", "run", "--runtime-env-json", str(config))
-    assert json.loads(hook) == {"worker_process_setup_hook": "deployments.runtime.loopback.bind"}
+    assert json.loads(hook) == {"worker_process_setup_hook": "deployments.machine.loopback.bind"}
 
 
 def test_what_the_operator_sets_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from configs.project import PROJECT
-from deployments.runtime.foreign import LONGEST, foreign
+from deployments.wire.foreign import LONGEST, foreign
 
 KEY = "Zx81kQ-22_mmP0aa"
 SECRETS = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deployments.runtime.json_text import LONG, MOST_OUTLINE, MOST_VALUES, SLICE, InvalidJson, JsonTooLarge, parse_json
+from deployments.wire.json_text import LONG, MOST_OUTLINE, MOST_VALUES, SLICE, InvalidJson, JsonTooLarge, parse_json
 
 TEXT = 'a"b\\c/d\u20acé😀\n' * 3000  # over LONG, with escapes
 FILE = "QUJD/+" * (SLICE // 2)  # over SLICE, as base64

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from deployments.machine.patience import LEAST_SHARE, FairClock
 from deployments.runtime import worker as at_work
 from deployments.runtime.errors import ModelFailed
-from deployments.runtime.patience import LEAST_SHARE, FairClock
 from deployments.runtime.worker import Worker
 
 
@@ -141,7 +141,7 @@ class Machine:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.now, self.waited = folder, 1000.0, {"1": 5.0, "2": 7.0}
-        monkeypatch.setattr("deployments.runtime.patience.monotonic", lambda: self.now)
+        monkeypatch.setattr("deployments.machine.patience.monotonic", lambda: self.now)
         self.write()
 
     def write(self) -> None:
@@ -179,7 +179,7 @@ def test_a_process_that_never_gets_a_core_is_found_in_the_end(machine: Machine) 
 
 def test_all_time_counts_where_the_kernel_does_not_say_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5.0
-    monkeypatch.setattr("deployments.runtime.patience.monotonic", lambda: now)
+    monkeypatch.setattr("deployments.machine.patience.monotonic", lambda: now)
     clock = FairClock(tmp_path / "missing")
     now = 9.0
     assert clock.seconds() == 4.0

@@ -1,0 +1,1 @@
+"""What the machine gives a process: its device, its addresses, its time."""
