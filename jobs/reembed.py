@@ -21,9 +21,10 @@ from deployments.catalogue.opened import CatalogueOpener, OpenCatalogue
 from deployments.catalogue.spec import catalogue_config
 from deployments.catalogue.store.base import original_key
 from deployments.models.clip.weights import ClipWeights
-from deployments.pictures.decoding import PictureRefused, decode
+from deployments.pictures.decoding import decode
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
+from deployments.pictures.refusals import PictureRefused
 from jobs.runtime.asking import ModelCaller, NoAnswer
 from jobs.runtime.errors import JobRefused, command_line
 from jobs.runtime.running import APPLICATION, connect

@@ -26,7 +26,7 @@ from deployments.catalogue.opened import CatalogueOpener, OpenCatalogue
 from deployments.catalogue.preparing import CatalogueInputs, Prepared, prepare
 from deployments.catalogue.records import Backlog, Lease, Result
 from deployments.catalogue.store.base import original_key, thumbnail_key
-from deployments.pictures.decoding import PictureRefused
+from deployments.pictures.refusals import PictureRefused
 
 logger = logging.getLogger("ray.serve.panoptes.catalogue")
 

@@ -1,12 +1,6 @@
 """Decodes files to upright RGB pictures of limited size, for the ingress and the catalogue's worker.
 
-A file is judged by its bytes alone, never by its name or content type. Errors:
-
-PictureRefused
-├── PictureEmpty       the file is empty
-├── PictureBroken      the file cannot be decoded
-├── PictureTooLarge    the picture has more pixels than are accepted
-└── PictureTooCostly   decoding takes more CPU time than a file of its size may
+A file is judged by its bytes alone, never by its name or content type.
 """
 
 from collections.abc import Iterator
@@ -16,20 +10,24 @@ from threading import Event
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
+from deployments.pictures.formats import FORMATS, SUPPORTED
+from deployments.pictures.modes import to_rgb
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
-SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF and WebP"
+from deployments.pictures.refusals import (
+    PictureBroken,
+    PictureEmpty,
+    PictureRefused,
+    PictureTooCostly,
+    PictureTooLarge,
+)
 
 # Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
 LONGEST_SIDE = 1_000_000
-STRETCHED_PIXELS = 1 << 20  # at a time
 
 # The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
@@ -45,26 +43,6 @@ SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
 # Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None
-
-
-class PictureRefused(Exception):
-    """Base of the errors; the message says what to send instead."""
-
-
-class PictureEmpty(PictureRefused):
-    """The file is empty."""
-
-
-class PictureBroken(PictureRefused):
-    """The file is not a picture, or is broken."""
-
-
-class PictureTooLarge(PictureRefused):
-    """The picture has more pixels than are accepted; none were allocated."""
-
-
-class PictureTooCostly(PictureRefused):
-    """Decoding takes more CPU time than a file of its size may; see `deployments.pictures.budget`."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +95,7 @@ def decode_picture(
         budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
-        rgb = _to_rgb(image, budget)
+        rgb = to_rgb(image, budget)
         budget.check()
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
@@ -210,35 +188,3 @@ def _orientation(exif: Image.Exif) -> int:
         return int(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # as above
         return 1
-
-
-def _to_rgb(image: Image.Image, budget: Budget) -> Image.Image:
-    if image.mode in {"RGB", "L", "CMYK", "YCbCr", "LAB", "1"} and "transparency" not in image.info:
-        return image.convert("RGB")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in {"I", "F"}:
-        return _stretch(image, budget)
-    rgba = image.convert("RGBA")
-    budget.check()
-    background = Image.new("RGB", rgba.size, "white")
-    background.paste(rgba, mask=rgba.getchannel("A"))
-    return background
-
-
-def _stretch(image: Image.Image, budget: Budget) -> Image.Image:
-    """Scale the range of the values to 0–255, because 32-bit integer and float images have no fixed range."""
-    whole = np.asarray(image)
-    step = max(1, STRETCHED_PIXELS // image.width)
-    blocks = [slice(row, row + step) for row in range(0, image.height, step)]
-
-    def finite(block: slice) -> NDArray[np.float32]:
-        budget.check()
-        return np.nan_to_num(whole[block].astype(np.float32), copy=False, posinf=0, neginf=0)
-
-    ends = [(values.min(), values.max()) for values in map(finite, blocks)]
-    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
-    grey = np.empty(whole.shape, np.uint8)
-    for block in blocks:
-        grey[block] = (finite(block) - low) * (255 / (high - low) if high > low else 0)
-    return Image.fromarray(grey).convert("RGB")

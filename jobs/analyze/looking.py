@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deployments.pictures.decoding import PictureRefused
 from deployments.pictures.pixels import Pixels
+from deployments.pictures.refusals import PictureRefused
 from deployments.specs import analyses
 from jobs.analyze.analyses import Values, columns_of
 from jobs.analyze.pictures import CLIP, AnalysisInputs, Ready, describe, prepare

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from deployments.pictures import decoding
+from deployments.pictures import decoding, refusals
 from deployments.pictures.inputs import PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
@@ -50,11 +50,11 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except decoding.PictureEmpty as error:
+    except refusals.PictureEmpty as error:
         raise EmptyFile(str(error)) from error
-    except (decoding.PictureTooLarge, decoding.PictureTooCostly) as error:
+    except (refusals.PictureTooLarge, refusals.PictureTooCostly) as error:
         raise ImageTooLarge(str(error)) from error
-    except decoding.PictureRefused as error:
+    except refusals.PictureRefused as error:
         raise InvalidImage(str(error)) from error
 
 

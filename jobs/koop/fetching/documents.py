@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
-from deployments.pictures.decoding import FORMATS
+from deployments.pictures.formats import FORMATS
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.fetching.web import Answer, Unusable, Web, read_xml
 from jobs.koop.search.endpoints import Endpoints

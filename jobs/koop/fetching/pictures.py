@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from deployments.pictures.decoding import PictureRefused, decode_picture
+from deployments.pictures.decoding import decode_picture
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
+from deployments.pictures.refusals import PictureRefused
 from jobs.koop.fetching.documents import FetchedFile
 from jobs.koop.fetching.pages import PageSpec, Unread, pages
 from jobs.koop.options import Options

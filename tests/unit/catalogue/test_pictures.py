@@ -11,7 +11,8 @@ from PIL.TiffImagePlugin import IFDRational
 from deployments.catalogue.exif import MOST_TEXT, Json, read_exif
 from deployments.catalogue.sql.texts import clean_name, printable
 from deployments.catalogue.thumbnails import thumbnails
-from deployments.pictures.decoding import PictureRefused, decode_picture
+from deployments.pictures.decoding import decode_picture
+from deployments.pictures.refusals import PictureRefused
 
 KINDS = ("JPEG", "PNG")
 TOLD = "ignore::UserWarning:PIL"  # Pillow warns of EXIF that it cannot read, and goes on

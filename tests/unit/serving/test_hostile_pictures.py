@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployments.pictures import budget, decoding
+from deployments.pictures import budget, decoding, modes, refusals
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.inputs import Fitted, Whole
 from serve_app.http.errors import ImageTooLarge, PanoptesError
@@ -30,7 +30,7 @@ def test_no_small_file_takes_more_than_three_seconds_of_a_core(name: str) -> Non
     started = time.thread_time()
     try:
         decoding.decode_picture(data, MAX_PIXELS)
-    except decoding.PictureRefused as refused:
+    except refusals.PictureRefused as refused:
         says = str(refused)
     else:
         says = "decoded: fine"
@@ -75,7 +75,7 @@ def test_reading_a_file_ends_with_its_budget(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(budget, "SECONDS", 1e-9)
     with pytest.raises(OverBudget):
         MeteredFile(b"abc", Budget(3)).read()
-    with pytest.raises(decoding.PictureTooCostly, match="save it again as a plain JPEG or PNG"):
+    with pytest.raises(refusals.PictureTooCostly, match="save it again as a plain JPEG or PNG"):
         decoding.decode(encoded(Image.new("RGB", (9, 9)), "PNG"), MAX_PIXELS)
 
 
@@ -110,7 +110,7 @@ async def test_a_queued_picture_that_was_cancelled_is_never_decoded(monkeypatch:
     def slowly(data: bytes, *_arguments: object) -> decoding.DecodedPicture:
         decoded.append(data)
         free.wait(10)
-        raise decoding.PictureBroken("no: send another")
+        raise refusals.PictureBroken("no: send another")
 
     monkeypatch.setattr(decoding, "decode_picture", slowly)
     first, second = (asyncio.create_task(decoder.inputs(data, Whole())) for data in (b"first", b"second"))
@@ -128,7 +128,7 @@ async def test_a_queued_picture_that_was_cancelled_is_never_decoded(monkeypatch:
 
 
 def test_float_pictures_are_stretched_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "STRETCHED_PIXELS", 16)
+    monkeypatch.setattr(modes, "STRETCHED_PIXELS", 16)
     buffer = io.BytesIO()
     Image.fromarray(np.linspace(-3, 7, 64, dtype=np.float32).reshape(8, 8)).save(buffer, "TIFF")
     image = decode(buffer.getvalue(), MAX_PIXELS)
