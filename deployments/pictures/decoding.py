@@ -28,6 +28,9 @@ from deployments.pictures.refusals import (
     too_large,
 )
 
+# The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
+WHOLE_PIXELS = 100_000_000
+
 # The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,7 +80,8 @@ def decode_picture(
         data: the bytes of the file.
         max_pixels: larger images are refused before their pixels are allocated.
         shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
-            quarter or an eighth of its size, but never below twice this.
+            quarter or an eighth of its size, but never below twice this. Without it, every pixel is decoded, but of a
+            JPEG of more than 100 megapixels every second one on each side.
         abandoned: set by another thread when nobody waits for the picture any more; decoding then ends soon.
 
     Raises:
@@ -90,6 +94,8 @@ def decode_picture(
     with _refusing(budget, "pixels"):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        elif width * height > WHOLE_PIXELS:
+            image.draft("RGB", (width // 2, height // 2))
         image.load()
         budget.check()
         exif = _exif(image)

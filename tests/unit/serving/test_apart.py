@@ -20,7 +20,7 @@ from testbed.images import GREEN, RED, encoded, two_halves
 
 pillow_heif.register_heif_opener()
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 150_000_000
 OPTIONS: dict[str, dict[str, Any]] = {
     "HEIF": {"quality": -1, "chroma": 444, "matrix_coefficients": 0},
     "AVIF": {"quality": 100, "subsampling": "4:4:4", "speed": 10},
