@@ -67,8 +67,10 @@ async def read_upload(request: Request, services: InjectedServices) -> AsyncIter
     """The `file` of a multipart form."""
     async with open_form(request, 1, {"file": {"files", "image", "images"}}) as form:
         file = form.one("file")
-        if file is None or form.problem:
-            raise InvalidRequest(NO_FILE if file is None else form.problem)
+        if file is None:
+            raise InvalidRequest(NO_FILE)
+        if form.problem:
+            raise InvalidRequest(form.problem)
         services.check_size(file.size or 0)
         yield file
 

@@ -205,7 +205,8 @@ async def _categories(form: Form, services: Services) -> list[str]:
 
 
 def _extension(file: UploadFile) -> str:
-    return (file.filename or "").rpartition(".")[2].strip().lower()
+    _, dot, extension = (file.filename or "").rpartition(".")
+    return extension.strip().lower() if dot else ""
 
 
 def _unique_names(files: list[UploadFile]) -> list[str]:
