@@ -4,13 +4,18 @@ import re
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
-from email.message import Message
+from urllib.parse import unquote_to_bytes
 
 # Of the names in a form. Others can give names that cannot be returned, such as halves of characters.
 CHARSETS = frozenset(
     {"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "latin1", "windows-1252", "cp1252"}
 )
 
+# A value in quotation marks ends where another parameter begins: not every client escapes those in the name.
+_PARAMETER = re.compile(
+    rb';\s*+(?P<key>[^\s=;"]++)\s*+=\s*+(?:"(?P<quoted>(?:\\.|[^"\\])*+)"(?=\s*+(?:;|\Z))|(?P<plain>[^;]*+))', re.DOTALL
+)
+_BACKSLASHED = re.compile(rb'\\(["\\])')
 _ENCODED_WORDS = re.compile(r"\s*+(?:=\?[^?\s]++\?[bq]\?[^?]*+\?=\s*+)++", re.IGNORECASE)
 _FOLDER_OF_WINDOWS = re.compile(r"^(?:[a-z]:[\\/]|\\)(?:.*[\\/])?", re.IGNORECASE | re.DOTALL)
 ESCAPES = {"%22": '"', "%0D": "\r", "%0A": "\n"}  # all that browsers escape, by the HTML standard
@@ -31,22 +36,35 @@ def read_disposition(header: bytes, charset: str) -> Disposition:
     with backslashes, in encoded words (`=?utf-8?B?…?=`), or extended (`filename*=UTF-8''…`), which is preferred.
     Of a path of Windows the last part is taken; other paths are kept, since they tell files apart.
     """
-    message = Message()
-    message["Content-Disposition"] = header.decode("latin-1")
     plain, extended = dict[str, str](), dict[str, str]()
-    for key, value in message.get_params([], "Content-Disposition")[1:]:
-        if not isinstance(value, tuple):
-            plain[key] = _unescaped(_decoded(value.encode("latin-1"), charset))
+    for found in _PARAMETER.finditer(header):
+        key, value = found["key"].lower().decode("latin-1"), _unquoted(found)
+        if not key.endswith("*"):
+            plain[key] = _unescaped(_decoded(value, charset))
             continue
-        own = (value[0] or "utf-8").lower()
-        text = _decoded(value[2].encode("latin-1"), own)
+        key, (own, text) = key[:-1], _extended(value)
         if own in CHARSETS and text:
-            extended[key] = text
+            extended[key] = _decoded(text, own)
         else:
-            plain.setdefault(key, text)
+            plain.setdefault(key, _decoded(text, charset))
     named = plain | extended
     file = named.get("filename")
     return Disposition(named.get("name"), None if file is None else _FOLDER_OF_WINDOWS.sub("", file))
+
+
+def _unquoted(found: re.Match[bytes]) -> bytes:
+    value: bytes = found["plain"].strip() if found["quoted"] is None else found["quoted"]
+    if value[:1] == value[-1:] == b'"' and len(value) > 1:  # with quotation marks in the name, not escaped
+        value = value[1:-1]
+    return _BACKSLASHED.sub(rb"\1", value)
+
+
+def _extended(value: bytes) -> tuple[str, bytes]:
+    """The charset and the bytes of an extended value, which may lack the charset."""
+    charset, *language_and_text = value.split(b"'", 2)
+    if len(language_and_text) != 2:
+        return "utf-8", unquote_to_bytes(value)
+    return charset.decode("latin-1").lower(), unquote_to_bytes(language_and_text[1])
 
 
 def _unescaped(name: str) -> str:

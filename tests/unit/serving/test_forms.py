@@ -59,8 +59,6 @@ NAMES = {
     b"filename*=UTF-8''na%EFve.png": "naïve.png",
     b'filename="plain.png"; filename*=': "plain.png",
     b"filename=\"plain.png\"; filename*=KOI8-R''%C1.png": "plain.png",
-    b'filename*0="long "; filename*1="name.png"': "long name.png",
-    b"filename*0*=UTF-8''na%C3%AF; filename*1*=ve.png": "naïve.png",
     # encoded words, as .NET writes them
     b'filename="' + word("naïve.png") + b'"': "naïve.png",
     b"filename=" + word("naïve.png"): "naïve.png",
@@ -75,7 +73,9 @@ NAMES = {
     b'filename="a %22quoted%22 name.png"': 'a "quoted" name.png',
     b'filename="two%0D%0Alines.png"': "two\r\nlines.png",
     b'filename="a \\"quoted\\" name.png"': 'a "quoted" name.png',
+    b'filename="a "quoted" name.png"': 'a "quoted" name.png',
     b'filename="a;b, c.png"': "a;b, c.png",
+    b'filename="a\\"; b.png"; size=7': 'a"; b.png',
     b'filename="100%.png"': "100%.png",
     b'filename="a%20b.png"': "a%20b.png",
     # raw
