@@ -22,6 +22,8 @@ BEGINNINGS = (
     b"OggS",
     b"\0\0\x01\xba",  # MPEG program stream: MPG, VOB
 )
+# Of pictures, whose rows may look like packets.
+PICTURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II", b"MM")
 # Transport streams: the bytes of a packet, with a time before it (M2TS) or checksums behind it.
 PACKETS = (188, 192, 204)
 SYNC, PACKETS_SEEN = 0x47, 5
@@ -35,6 +37,8 @@ def is_video(data: bytes | mmap) -> bool:
         return head[4:8] != b"ftyp" or head[8:12] not in PICTURE_BRANDS
     if head.startswith(b"RIFF"):
         return head[8:11] == b"AVI"
+    if head.startswith(PICTURES):
+        return False
     return head.startswith(BEGINNINGS) or any(_has_packets(head, size) for size in PACKETS)
 
 

@@ -1,18 +1,21 @@
 """Documents of /process: what they say of their file in all its spellings, hits of Elasticsearch, what is a video."""
 
 import base64
+from collections.abc import AsyncGenerator
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from deployments.video.containers import HEAD, is_video
-from serve_app.features.tagging import UNSUITABLE
+from deployments.video.deployment import FrameBatch, Video
 from serve_app.http.errors import InvalidVideo
 from serve_app.inputs.documents import PICTURES, VIDEOS, WRONG_TYPE
 from testbed.images import encoded
 from testbed.paths import shared
-from tests.unit.serving.api import Doubles, client
+from testbed.replicas import replica_class
+from tests.unit.serving.api import Doubles, VideoDouble, client
 
 PNG = encoded(Image.new("RGB", (40, 30), "teal"), "PNG")
 TEXT = base64.b64encode(PNG).decode()
@@ -27,16 +30,21 @@ async def process(*documents: Any, models: Doubles | None = None) -> dict[str, A
     return answer.json()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", sorted(PICTURES | VIDEOS))
-async def test_every_type_is_taken_in_any_spelling_and_the_bytes_decide(kind: str) -> None:
+async def test_every_type_is_taken_in_any_spelling_and_the_bytes_decide() -> None:
     video = base64.b64encode(MP4).decode()
     documents = [
-        {"id": 1, "source": {"content": TEXT, "file_type": kind.upper()}},
-        {"id": 2, "source": {"content": video, "file_type": f" .{kind} "}},
-        {"id": 3, "source": {"content": TEXT, "file_name": f"A b.{kind.title()}"}},
+        {"id": f"{kind} {number}", "source": source}
+        for kind in sorted(PICTURES | VIDEOS)
+        for number, source in enumerate(
+            [
+                {"content": TEXT, "file_type": kind.upper()},
+                {"content": video, "file_type": f" .{kind} "},
+                {"content": TEXT, "file_name": f"A b.{kind.title()}"},
+            ]
+        )
     ]
     answer = await process(*documents)
-    assert (answer["number_documents_treated"], answer["list_id_not_treated"]) == (3, [])
+    assert (answer["number_documents_treated"], answer["list_id_not_treated"]) == (len(documents), [])
 
 
 @pytest.mark.parametrize(
@@ -128,6 +136,12 @@ def _packets(size: int, before: int, number: int = 20, start: int = 0) -> bytes:
     return (packet * number)[start:]
 
 
+def _stripes(mode: str, width: int) -> Image.Image:
+    """A picture whose rows are the same, with the byte that begins a packet of a transport stream and others."""
+    row = np.resize(np.array([0x47, 0x10, 0x20, 0x30], np.uint8), width * len(mode)).reshape(1, width, -1)
+    return Image.fromarray(np.repeat(row, 40, axis=0).squeeze(), mode)
+
+
 VIDEO_FILES = {
     **{f"ftyp {brand}": _ftyp(brand.encode()) for brand in ("isom", "mp42", "M4V ", "qt  ", "3gp5", "dash", "f4v ")},
     "segment": _box(b"styp", b"msdh" + bytes(4)) + bytes(50),
@@ -161,6 +175,11 @@ OTHER_FILES = {
     "PNG": PNG,
     "GIF": encoded(Image.new("L", (9, 9)), "GIF"),
     "grey BMP of sync bytes": encoded(Image.new("RGB", (64, 64), (0x47, 0x47, 0x47)), "BMP"),
+    **{
+        f"{kind} with rows as long as packets, {mode} {width}": encoded(_stripes(mode, width), kind, **options)
+        for kind, options in (("BMP", {}), ("TIFF", {}), ("PNG", {"compress_level": 0}))
+        for mode, width in (("L", 187), ("L", 188), ("L", 192), ("L", 204), ("RGB", 64), ("RGB", 68), ("RGBA", 47))
+    },
     "empty": b"",
     "text": b"this is text, whatever its name says " * 50,
     "letters": b"G" * 5000,
@@ -182,25 +201,23 @@ def test_pictures_and_all_else_are_no_films(data: bytes) -> None:
 CATEGORIES = ("categories", ("c.json", b'["a", "b"]'))
 
 
-@pytest.mark.parametrize("data", (VIDEO_FILES | OTHER_FILES).values(), ids=VIDEO_FILES | OTHER_FILES)
-async def test_process_and_video_judge_alike(data: bytes) -> None:
+async def test_process_and_video_judge_alike() -> None:
     """The reader is asked for a film, and for nothing else."""
-    models = Doubles()
-    models.video.fails = InvalidVideo("the reader was asked")
-    asked = list[str]()
+    models, asked = Doubles(), list[str]()
+    models.video.fails = InvalidVideo("It cannot be read.")
 
     async def note() -> None:
-        asked.append("video")
+        asked.append("the reader")
 
     models.video.before = note
-    document = {"id": "a", "source": {"content": base64.b64encode(data).decode()}}
-    answer = await process(document, models=models)
-    by_process = list(asked)
     async with client(models=models) as api:
-        await api.post("/video", files=[("video", ("a.mp4", data)), CATEGORIES])
-    expected = ["video"] if is_video(data) else []
-    assert (by_process, asked[len(by_process) :]) == (expected, expected)
-    assert (answer["list_id_not_treated"] == [{"a": UNSUITABLE}]) or not is_video(data)
+        for name, data in (VIDEO_FILES | OTHER_FILES).items():
+            document = {"id": "a", "source": {"content": base64.b64encode(data).decode()}}
+            await api.post("/process", json={"documents": [document]})
+            by_process = len(asked)
+            await api.post("/video", files=[("video", ("a.mp4", data)), CATEGORIES])
+            assert (by_process, len(asked)) == ((1, 2) if name in VIDEO_FILES else (0, 0)), name
+            asked.clear()
 
 
 CASES = [
@@ -219,6 +236,30 @@ CASES = [
 @pytest.mark.parametrize("name", CASES)
 def test_the_films_of_the_cases_are_films(name: str) -> None:
     assert is_video(shared(f"cases/video/{name}").read_bytes())
+
+
+class Reading(VideoDouble):
+    """The real reader, without Ray."""
+
+    async def frames(self, video: Any, *arguments: Any, **options: Any) -> AsyncGenerator[FrameBatch]:
+        async for batch in replica_class(Video)(1, 600).frames(video, *arguments, **options):
+            yield batch
+
+    async def frame_jpegs(self, video: Any, *arguments: Any, **options: Any) -> list[bytes]:
+        found: list[bytes] = await replica_class(Video)(1, 600).frame_jpegs(video, *arguments, **options)
+        return found
+
+
+async def test_a_segment_of_a_film_is_read_by_both_routes() -> None:
+    data = shared("cases/video/styp.mp4").read_bytes()
+    models = Doubles()
+    models.replace(Reading())
+    document = {"_id": "a", "_source": {"content": base64.b64encode(data).decode(), "fs": {"uri": "file:///a.mp4"}}}
+    answer = await process(document, models=models)
+    assert (answer["number_documents_treated"], answer["list_id_not_treated"]) == (1, [])
+    async with client(models=models) as api:
+        found = await api.post("/video", files=[("video", ("a.mp4", data)), CATEGORIES])
+    assert (found.status_code, list(found.json())) == (201, ["a", "b"])
 
 
 @pytest.mark.parametrize("name", ["house.heic", "x.avif"])
