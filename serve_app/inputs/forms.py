@@ -149,10 +149,9 @@ async def _by_field(parts: FormData, fields: Fields) -> Form:
     files: dict[str, list[UploadFile]] = {name: [] for name in fields}
     texts, problem = set[str](), None
     for name, part in parts.multi_items():
-        # A browser sends a file input that was left empty as a file without a name.
-        if not isinstance(part, UploadFile) or not (part.filename or part.size):
+        if not _may_be_a_file(part):
             continue
-        if (known := _field(name, fields)) is None:
+        if not isinstance(part, UploadFile) or (known := _field(name, fields)) is None:
             taken = " and ".join(f'"{one}"' for one in fields)
             problem = problem or f'The part "{name[:LONGEST_NAME]}" is not taken here: send {taken}.'
         elif not part.filename and await _is_text(part):
@@ -160,6 +159,11 @@ async def _by_field(parts: FormData, fields: Fields) -> Form:
         else:
             files[known].append(part)
     return Form(files, texts, problem)
+
+
+def _may_be_a_file(part: UploadFile | str) -> bool:
+    """Whether a part is not just a fact beside the files, nor an input that was left empty in a browser."""
+    return "\0" in part if isinstance(part, str) else bool(part.filename or part.size)
 
 
 def _field(name: str, fields: Fields) -> str | None:

@@ -30,6 +30,10 @@ IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
 CATEGORY_EXTENSIONS = ["csv", "json"]
 VIDEO_EXTENSIONS = {"mp4"}  # a set, as it is written in the error
 
+CATEGORIES = {"category", "labels"}
+PICTURE_FIELDS: Fields = {"files": {"file", "image", "images"}, "categories": CATEGORIES}
+VIDEO_FIELDS: Fields = {"video": {"videos", "file", "files"}, "categories": CATEGORIES}
+
 FILES_SCHEMA = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "png, jpg or jpeg."}
 CATEGORIES_SCHEMA = {
     "type": "string",
@@ -45,11 +49,6 @@ def _form(required: list[str]) -> dict[str, Any]:
     files = {"video": VIDEO_SCHEMA} if "video" in required else {"files": FILES_SCHEMA}
     schema = {"type": "object", "required": required, "properties": files | {"categories": CATEGORIES_SCHEMA}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-CATEGORIES = {"category", "labels"}
-PICTURE_FIELDS: Fields = {"files": {"file", "image", "images"}, "categories": CATEGORIES}
-VIDEO_FIELDS: Fields = {"video": {"videos", "file", "files"}, "categories": CATEGORIES}
 
 
 async def read_pictures(request: Request, services: InjectedServices) -> AsyncIterator[Form]:

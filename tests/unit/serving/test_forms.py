@@ -194,6 +194,7 @@ PHOTO = b'name="photo"; filename="p.png"'
         ),
         ("/classify", [(b'name="image"', PNG, b"Content-Type: image/png")], 422, 'The part "image" is not taken here'),
         ("/api/images", [(b'name="file"; filename="a.png"', PNG), (PHOTO, PNG)], 400, 'The part "photo" is not taken'),
+        ("/categorize", [(b'name="photo"', PNG), CATEGORIES], 400, 'The part "photo" is not taken'),
         # texts
         ("/categorize", [(b'name="files"', b"a.png"), CATEGORIES], 400, 'The part "files" holds a text, not a file'),
         (
