@@ -1,5 +1,7 @@
 """The formats that are read, by Pillow's names, and the plugins that read those which Pillow itself does not."""
 
+from dataclasses import dataclass
+
 import pillow_heif
 from pillow_jxl import JpegXLImagePlugin
 
@@ -9,3 +11,63 @@ SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 # Of a HEIF file only the picture itself is read. A decoder keeps to the thread that calls it, whose time is bounded.
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 JpegXLImagePlugin.DECODE_THREADS = 0
+
+# The brands at the start of a file of the HEIF family (ISO/IEC 23008-12, AV1 Image File Format).
+AVIF_BRANDS = {b"avif", b"avis"}
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+# Of a picture in any coding: the brands that follow tell which.
+STILL_BRANDS = {b"mif1", b"mif2", b"msf1", b"miaf"}
+MOST_BRANDS = 64
+
+JPEG2000_STARTS = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+
+
+def kind_apart(data: bytes) -> str | None:
+    """The format of a file that is decoded apart, by its first bytes; None for all others."""
+    if data.startswith(JXL_STARTS):
+        return "JXL"
+    if data.startswith(JPEG2000_STARTS):
+        return "JPEG2000"
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4], "big"), 16 + 4 * MOST_BRANDS)
+    first, *others = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
+    brands = [first] if first not in STILL_BRANDS else others
+    if not AVIF_BRANDS.isdisjoint(brands):
+        return "AVIF"
+    return "HEIF" if first in STILL_BRANDS or not HEIF_BRANDS.isdisjoint(brands) else None
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What files of a format are called.
+
+    Attributes:
+        name: in answers and tables.
+        pillow: Pillow's name of the format.
+        media_type: such as `image/heic`.
+        suffixes: in lower case, the usual one first.
+    """
+
+    name: str
+    pillow: str
+    media_type: str
+    suffixes: tuple[str, ...]
+
+
+FILES = (
+    FileFormat("JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif")),
+    FileFormat("PNG", "PNG", "image/png", (".png",)),
+    FileFormat("GIF", "GIF", "image/gif", (".gif",)),
+    FileFormat("BMP", "BMP", "image/bmp", (".bmp",)),
+    FileFormat("TIFF", "TIFF", "image/tiff", (".tif", ".tiff")),
+    FileFormat("WEBP", "WEBP", "image/webp", (".webp",)),
+    FileFormat("AVIF", "AVIF", "image/avif", (".avif",)),
+    FileFormat("HEIC", "HEIF", "image/heic", (".heic", ".heif", ".hif")),
+    FileFormat("JPEG2000", "JPEG2000", "image/jp2", (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc")),
+    FileFormat("JXL", "JXL", "image/jxl", (".jxl",)),
+)
+BY_NAME = {one.name: one for one in FILES}
+BY_PILLOW = {one.pillow: one for one in FILES} | {"MPO": BY_NAME["JPEG"]}  # an MPO is a JPEG followed by others
+SUFFIXES = tuple(suffix for one in FILES for suffix in one.suffixes)

@@ -104,7 +104,7 @@ async def test_a_deleted_image_leaves_nothing(house: House) -> None:
     for key in keys_of(image.sha256)[1:]:
         await house.store.put(key, b"small")
     await house.catalogue.delete(image.id)
-    assert [await house.store.size(key) for key in keys_of(image.sha256)] == [None] * 3
+    assert [await house.store.size(key) for key in keys_of(image.sha256)] == [None] * 4
     async with house.database.reading() as session:
         for table in ("images", "blobs", "vectors"):
             assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608
