@@ -5,6 +5,7 @@ import struct
 import zlib
 from typing import Any
 
+import pillow_heif
 from PIL import Image
 
 RED, GREEN = (204, 51, 0), (0, 153, 51)  # in the palette of GIF, so that nothing is dithered
@@ -21,6 +22,13 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     """The file of an image in the format `kind`, as Pillow names it; `options` are those of `Image.save`."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def heic(image: Image.Image, **options: Any) -> bytes:
+    """The HEIC of an image; `options` are those of `pillow_heif.HeifFile.save`."""
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **options)
     return buffer.getvalue()
 
 

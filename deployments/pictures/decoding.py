@@ -95,6 +95,8 @@ def decode_picture(
         budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
+        if image.format == "AVIF":
+            exif.pop(ExifTags.Base.Orientation, None)  # it was of the picture itself, not of EXIF
         rgb = to_rgb(image, budget)
         budget.check()
         upright = rgb if turn is None else rgb.transpose(turn)
