@@ -1,16 +1,16 @@
-"""The formats that are read, by Pillow's names, and the plugins that read those which Pillow itself does not."""
+"""The formats that are read, by Pillow's names, and which of them are decoded apart from this process."""
 
 from dataclasses import dataclass
 
-import pillow_heif
-from pillow_jxl import JpegXLImagePlugin
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "JXL")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
-# Of a HEIF file only the picture itself is read. A decoder keeps to the thread that calls it, whose time is bounded.
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-JpegXLImagePlugin.DECODE_THREADS = 0
+# Their decoders read piece by piece and are stopped between two pieces, or what they do is counted before they start.
+HERE = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+# Their decoders cannot be stopped, and one keeps all other threads of its process from running: see `apart.py`.
+APART = ("AVIF", "HEIF", "JPEG2000", "JXL")
+FORMATS = HERE + APART
+
+NAMES = {"AVIF": "AVIF picture", "HEIF": "HEIC picture", "JPEG2000": "JPEG 2000 picture", "JXL": "JPEG XL picture"}
 
 # The brands at the start of a file of the HEIF family (ISO/IEC 23008-12, AV1 Image File Format).
 AVIF_BRANDS = {b"avif", b"avis"}
