@@ -8,6 +8,8 @@ from typing import Any
 import pillow_heif
 from PIL import Image
 
+from deployments.pictures.formats import FILES
+
 RED, GREEN = (204, 51, 0), (0, 153, 51)  # in the palette of GIF, so that nothing is dithered
 
 
@@ -30,6 +32,13 @@ def heic(image: Image.Image, **options: Any) -> bytes:
     buffer = io.BytesIO()
     pillow_heif.from_pillow(image).save(buffer, **options)
     return buffer.getvalue()
+
+
+def in_every_format(image: Image.Image) -> dict[str, bytes]:
+    """The files of an image in every format that is read, by the names of the formats."""
+    import pillow_jxl  # noqa: F401 - it registers itself
+
+    return {one.name: heic(image) if one.name == "HEIC" else encoded(image, one.pillow) for one in FILES}
 
 
 def png_header(width: int, height: int) -> bytes:
