@@ -75,7 +75,7 @@ def test_a_phone_s_picture_is_kept_and_shown_as_a_jpeg(catalogued: Catalogued, c
         ({"file": ("a.png", encoded(Image.new("RGB", (4, 4)), "GIF"))}, 400, "Only JPEG and PNG files are allowed."),
         ({"file": ("a.jpg", JPEG[: len(JPEG) // 2])}, 400, "Broken or corrupted image file."),
         ({"file": ("a.png", b"")}, 400, "Broken or corrupted image file."),
-        ({"file": ("a.png", png_header(20_000, 5_001))}, 413, None),
+        ({"file": ("a.png", png_header(20_000, 7_501))}, 413, None),
     ],
 )
 def test_bad_uploads_leave_nothing(
