@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import uuid
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -226,6 +227,21 @@ async def test_a_query_overrules_the_accept_header(api: httpx.AsyncClient) -> No
 async def test_the_jpeg_of_a_jpeg_is_the_file_itself(api: httpx.AsyncClient) -> None:
     image_id = await uploaded(api, MPO)
     assert (await api.get(f"/api/images/{image_id}/file?as=jpeg")).content == MPO
+
+
+async def test_a_picture_that_is_longer_than_a_jpeg_can_be_is_scaled(api: httpx.AsyncClient) -> None:
+    image_id = await uploaded(api, encoded(Image.new("L", (70_000, 2), 128), "PNG"))
+    jpeg = await api.get(f"/api/images/{image_id}/file?as=jpeg")
+    assert picture(jpeg.content).size == (65_500, 2)
+
+
+async def test_the_jpeg_is_kept_in_a_store_elsewhere(tmp_path: Path) -> None:
+    async with client(**located(tmp_path, store_url=f"memory://{uuid.uuid4().hex}")) as api:
+        image_id = await uploaded(api, HEIC)
+        first, again = [await api.get(f"/api/images/{image_id}/file?as=jpeg") for _ in range(2)]
+    assert first.content == again.content
+    assert first.headers["Content-Length"] == str(len(first.content))
+    assert_halves(picture(first.content))
 
 
 async def test_transparency_lies_on_white_in_the_jpeg(api: httpx.AsyncClient) -> None:
