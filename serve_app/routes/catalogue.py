@@ -251,8 +251,8 @@ async def original(
     """Return the bytes that were uploaded, with an ETag.
 
     A browser that does not show their format gets an upright JPEG of the full size: one whose `Accept` names
-    `text/html` or formats of pictures, but not this one. `?as=original` and `?as=jpeg` overrule `Accept`. In place of
-    a JPEG or a PNG, `Accept` gets nothing else, and the JPEG of a JPEG is the file itself.
+    `text/html` or formats of pictures, but not this one. `?as=original` and `?as=jpeg` overrule `Accept`. A
+    JPEG always comes as it was uploaded, and so does a PNG unless a JPEG is asked for by `?as=jpeg`.
     """
     async with services.catalogue.open() as house:
         found = await house.catalogue.get(image_id)
