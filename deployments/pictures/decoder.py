@@ -17,6 +17,7 @@ import pillow_heif
 from PIL import (
     AvifImagePlugin,
     Image,
+    ImageOps,
     Jpeg2KImagePlugin,  # noqa: F401 - it registers itself
 )
 from pillow_jxl import JpegXLImagePlugin
@@ -57,8 +58,10 @@ def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], d
         return {"error": "large", "size": size}, {}
     image: Any = Image.open(BytesIO(data), formats=(kind,))
     image.load()
+    if kind == "AVIF":
+        ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file says itself
     # A JPEG that was packed into a JPEG XL keeps its EXIF; of all others, the picture itself says how it is turned.
-    upright = kind == "HEIF" or (kind == "JXL" and not image.jpeg)
+    upright = kind in {"HEIF", "AVIF"} or (kind == "JXL" and not image.jpeg)
     icc, exif, nclx = (image.info.get(name) for name in ("icc_profile", "exif", "nclx_profile"))
     plain = image.convert(PLAIN[image.mode]) if image.mode in PLAIN else image
     message = {"mode": plain.mode, "size": plain.size, "upright": upright, "nclx": nclx}

@@ -100,8 +100,6 @@ def decode_picture(
         budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
-        if image.format == "AVIF":
-            exif.pop(ExifTags.Base.Orientation, None)  # it was of the picture itself, not of EXIF
         rgb = to_rgb(image, budget)
         budget.check()
         upright = rgb if turn is None else rgb.transpose(turn)
@@ -111,20 +109,14 @@ def decode_picture(
 
 
 def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
-    """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`.
-
-    They are those in the header, before EXIF turns the picture upright. A HEIC's and an AVIF's are upright: that they
-    are turned is part of the picture, although Pillow gives it as EXIF for an AVIF.
-    """
+    """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
     budget = Budget(len(data), abandoned)
     image = _open(data, max_pixels, budget, (kind,))
-    width, height = image.size
+    size = image.size
     with _refusing(budget, "pixels"):
         image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
         image.load()
-    if kind == "AVIF" and UPRIGHT.get(_orientation(_exif(image))) in SIDEWAYS:
-        return height, width
-    return width, height
+    return size
 
 
 def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
