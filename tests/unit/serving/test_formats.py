@@ -25,6 +25,7 @@ async def test_every_route_reads_it(name: str) -> None:
     assert (tags["width_px"], tags["height_px"]) == (80, 60)
     red, green, blue = (value / embedded["embedding"][3] - 1 for value in embedded["embedding"][:3])
     assert (red, green, blue) == pytest.approx(TEAL, abs=4)
+    assert {len(shape) for shape in models.tagger.seen} == {3}, "/process takes it for a film"
     [question] = models.llm.questions
     with Image.open(io.BytesIO(question.jpeg)) as sent:
         assert (sent.format, sent.size) == ("JPEG", (80, 60))
