@@ -57,11 +57,11 @@ def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], d
     if size[0] * size[1] > max_pixels:
         return {"error": "large", "size": size}, {}
     image: Any = Image.open(BytesIO(data), formats=(kind,))
-    image.load()
     if kind == "AVIF":
-        ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file says itself
+        ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file itself says
+    image.load()
     # A JPEG that was packed into a JPEG XL keeps its EXIF; of all others, the picture itself says how it is turned.
-    upright = kind in {"HEIF", "AVIF"} or (kind == "JXL" and not image.jpeg)
+    upright = kind == "HEIF" or (kind == "JXL" and not image.jpeg)
     icc, exif, nclx = (image.info.get(name) for name in ("icc_profile", "exif", "nclx_profile"))
     plain = image.convert(PLAIN[image.mode]) if image.mode in PLAIN else image
     message = {"mode": plain.mode, "size": plain.size, "upright": upright, "nclx": nclx}

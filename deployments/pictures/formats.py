@@ -4,46 +4,11 @@ from dataclasses import dataclass
 
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
-
-@dataclass(frozen=True)
-class FileFormat:
-    """What files of a format are called.
-
-    Attributes:
-        name: in answers and tables.
-        pillow: Pillow's name of the format.
-        media_type: such as `image/heic`.
-        suffixes: in lower case, the usual one first.
-        apart: it is decoded in a process of its own, because its decoder cannot be stopped, and one keeps all
-            other threads of its process from running; see `apart.py`. Decoders of the other formats read piece by
-            piece and are stopped between two pieces, or what they do is counted before they start.
-    """
-
-    name: str
-    pillow: str
-    media_type: str
-    suffixes: tuple[str, ...]
-    apart: bool = False
-
-
-FILES = (
-    FileFormat("JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif")),
-    FileFormat("PNG", "PNG", "image/png", (".png",)),
-    FileFormat("GIF", "GIF", "image/gif", (".gif",)),
-    FileFormat("BMP", "BMP", "image/bmp", (".bmp",)),
-    FileFormat("TIFF", "TIFF", "image/tiff", (".tif", ".tiff")),
-    FileFormat("WEBP", "WEBP", "image/webp", (".webp",)),
-    FileFormat("AVIF", "AVIF", "image/avif", (".avif",), apart=True),
-    FileFormat("HEIC", "HEIF", "image/heic", (".heic", ".heif", ".hif"), apart=True),
-    FileFormat("JPEG2000", "JPEG2000", "image/jp2", (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc"), apart=True),
-    FileFormat("JXL", "JXL", "image/jxl", (".jxl",), apart=True),
-)
-HERE = tuple(one.pillow for one in FILES if not one.apart)
-APART = tuple(one.pillow for one in FILES if one.apart)
+# Their decoders read piece by piece and are stopped between two pieces, or what they do is counted before they start.
+HERE = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+# Their decoders cannot be stopped, and one keeps all other threads of its process from running: see `apart.py`.
+APART = ("AVIF", "HEIF", "JPEG2000", "JXL")
 FORMATS = HERE + APART
-BY_NAME = {one.name: one for one in FILES}
-BY_PILLOW = {one.pillow: one for one in FILES} | {"MPO": BY_NAME["JPEG"]}  # an MPO is a JPEG followed by others
-SUFFIXES = tuple(suffix for one in FILES for suffix in one.suffixes)
 
 NAMES = {"AVIF": "AVIF picture", "HEIF": "HEIC picture", "JPEG2000": "JPEG 2000 picture", "JXL": "JPEG XL picture"}
 
@@ -72,3 +37,37 @@ def kind_apart(data: bytes) -> str | None:
     if not AVIF_BRANDS.isdisjoint(brands):
         return "AVIF"
     return "HEIF" if first in STILL_BRANDS or not HEIF_BRANDS.isdisjoint(brands) else None
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What files of a format are called.
+
+    Attributes:
+        name: in answers and tables.
+        pillow: Pillow's name of the format.
+        media_type: such as `image/heic`.
+        suffixes: in lower case, the usual one first.
+    """
+
+    name: str
+    pillow: str
+    media_type: str
+    suffixes: tuple[str, ...]
+
+
+FILES = (
+    FileFormat("JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif")),
+    FileFormat("PNG", "PNG", "image/png", (".png",)),
+    FileFormat("GIF", "GIF", "image/gif", (".gif",)),
+    FileFormat("BMP", "BMP", "image/bmp", (".bmp",)),
+    FileFormat("TIFF", "TIFF", "image/tiff", (".tif", ".tiff")),
+    FileFormat("WEBP", "WEBP", "image/webp", (".webp",)),
+    FileFormat("AVIF", "AVIF", "image/avif", (".avif",)),
+    FileFormat("HEIC", "HEIF", "image/heic", (".heic", ".heif", ".hif")),
+    FileFormat("JPEG2000", "JPEG2000", "image/jp2", (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc")),
+    FileFormat("JXL", "JXL", "image/jxl", (".jxl",)),
+)
+BY_NAME = {one.name: one for one in FILES}
+BY_PILLOW = {one.pillow: one for one in FILES} | {"MPO": BY_NAME["JPEG"]}  # an MPO is a JPEG followed by others
+SUFFIXES = tuple(suffix for one in FILES for suffix in one.suffixes)
