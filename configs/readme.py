@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from configs.settings import SettingsError, settings_from, variables
-
-NO_VALUE = {"()": "", "None": "", "**********": ""}
+from configs.settings.example import written
 
 
 def settings_table() -> list[str]:
@@ -40,5 +39,5 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    text = str(value).lower() if isinstance(value, bool) else NO_VALUE.get(str(value), str(value))
+    text = written(value)
     return f"`{text}`" if text else ""

@@ -12,6 +12,9 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+CATALOGUE_FORMATS = ("jpeg", "png", "webp", "heic", "avif")
+OTHER_NAMES = {"jpg": "jpeg", "jpe": "jpeg", "jfif": "jpeg", "heif": "heic", "hif": "heic"}
+
 DATABASES = frozenset({"sqlite", "postgresql", "postgres"})
 PASSWORD = re.compile("://[^/]*:[^/]*@")
 HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
@@ -68,6 +71,15 @@ def _origins(value: tuple[str, ...]) -> tuple[str, ...]:
     return origins
 
 
+def _formats(value: tuple[str, ...]) -> tuple[str, ...]:
+    """The formats as CATALOGUE_FORMATS names them, each once: `JPG`, `.jpg` and `image/jpeg` are `jpeg`."""
+    names = [name.lower().removeprefix("image/").removeprefix(".") for name in value]
+    formats = tuple(dict.fromkeys(OTHER_NAMES.get(name, name) for name in names))
+    if not formats or not set(formats) <= set(CATALOGUE_FORMATS):
+        raise ValueError(f"must be some of {', '.join(CATALOGUE_FORMATS)}, with commas between them")
+    return formats
+
+
 def _sendable(value: SecretStr) -> SecretStr:
     if not all("!" <= character <= "~" for character in value.get_secret_value()):
         raise ValueError("must be printable ASCII without spaces, as a header can carry it")
@@ -102,6 +114,7 @@ Networks = Annotated[Names, AfterValidator(_networks)]
 Hosts = Annotated[Names, AfterValidator(_hosts)]
 HostNames = Annotated[Names, AfterValidator(_host_names)]
 Origins = Annotated[Names, AfterValidator(_origins)]
+CatalogueFormats = Annotated[Names, AfterValidator(_formats)]
 
 StoreUrl = Annotated[str, AfterValidator(_store)]
 

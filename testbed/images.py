@@ -5,7 +5,10 @@ import struct
 import zlib
 from typing import Any
 
+import pillow_heif
 from PIL import Image
+
+from deployments.pictures.formats import FILES
 
 RED, GREEN = (204, 51, 0), (0, 153, 51)  # in the palette of GIF, so that nothing is dithered
 
@@ -22,6 +25,20 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def heic(image: Image.Image, **options: Any) -> bytes:
+    """The HEIC of an image; `options` are those of `pillow_heif.HeifFile.save`."""
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def in_every_format(image: Image.Image) -> dict[str, bytes]:
+    """The files of an image in every format that is read, by the names of the formats."""
+    import pillow_jxl  # noqa: F401 - it registers itself
+
+    return {one.name: heic(image) if one.name == "HEIC" else encoded(image, one.pillow) for one in FILES}
 
 
 def png_header(width: int, height: int) -> bytes:

@@ -9,7 +9,19 @@ from pydantic import Field, SecretStr, model_validator
 
 from configs.project import PROJECT
 from configs.settings.base import MEGABYTE, Group
-from configs.types import DatabaseUrl, HostNames, Hosts, Key, Network, Networks, Origins, RedisUrl, StoreUrl
+from configs.types import (
+    CATALOGUE_FORMATS,
+    CatalogueFormats,
+    DatabaseUrl,
+    HostNames,
+    Hosts,
+    Key,
+    Network,
+    Networks,
+    Origins,
+    RedisUrl,
+    StoreUrl,
+)
 
 
 class Service(Group):
@@ -168,6 +180,11 @@ class Catalogue(Group):
         le=60,
         alias="CATALOGUER_POLL_S",
         description="Seconds between a worker's checks for uploads when nothing wakes it.",
+    )
+    formats: CatalogueFormats = Field(
+        CATALOGUE_FORMATS,
+        alias="CATALOGUE_FORMATS",
+        description="Formats of uploads, with commas: some of jpeg, png, webp, heic and avif.",
     )
     exif_gps: bool = Field(
         False, alias="EXIF_GPS", description="On: the metadata of an image include where it was taken."

@@ -13,7 +13,7 @@ from deployments.catalogue.records import Facts, Image, Order, Page, Stats, Stat
 from deployments.catalogue.sql.database import Database
 from deployments.catalogue.sql.tables import ImageRow
 from deployments.catalogue.sql.texts import clean_name
-from deployments.catalogue.store.base import Store
+from deployments.catalogue.store.base import Store, jpeg_key
 from deployments.catalogue.store.content import Content
 from deployments.models.tagger.answers import Tag
 
@@ -26,7 +26,7 @@ class Catalogue:
     """The images. All operations may raise CatalogueUnavailable, and those that touch files StoreUnavailable."""
 
     def __init__(self, database: Database, store: Store, clock: Clock = utc_now) -> None:
-        self._database, self._clock = database, clock
+        self._database, self._store, self._clock = database, store, clock
         self._content = Content(database, store)
 
     async def add(self, filename: str | None, data: bytes, facts: Facts) -> Image:
@@ -67,6 +67,20 @@ class Catalogue:
                 await self.delete(row.id)
             raise
         return _image(row)
+
+    async def keep_jpeg(self, image: Image, jpeg: bytes) -> None:
+        """Store the JPEG that is shown where the image's file cannot be. It is removed with the file.
+
+        Raises:
+            ImageNotFound: the image has been deleted meanwhile.
+            StoreFull: there is no room.
+        """
+        await self._store.put(jpeg_key(image.sha256), jpeg)
+        try:
+            await self.get(image.id)
+        except ImageNotFound:
+            await self._content.collect(image.sha256)
+            raise
 
     async def get(self, image_id: int) -> Image:
         """The image with this id.

@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 from deployments.models.tagger.answers import Tag
 
 Status = Literal["processing", "processed", "failed"]
-Format = Literal["JPEG", "PNG"]
 Order = Literal["oldest", "newest"]
 Exif = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The format and size of an uploaded file by its header: in pixels as stored, before EXIF turns them upright."""
+    """The format of an uploaded file, by its name in `deployments.pictures.formats`, and its size in pixels.
 
-    format: Format
+    The size is that of the header, before EXIF turns the picture upright; that of a HEIC or an AVIF is upright.
+    """
+
+    format: str
     width: int
     height: int
 

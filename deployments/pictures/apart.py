@@ -5,6 +5,7 @@ A file that makes its decoder crash, hang or take too much memory ends only that
 """
 
 import math
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any
 
@@ -69,8 +70,9 @@ def _image(message: dict[str, Any], payload: memoryview, kind: str) -> Image.Ima
     image.format = kind
     image.info = {"icc_profile": bytes(icc), "exif": bytes(exif), "nclx": nclx}
     image.info = {name: value for name, value in image.info.items() if value}
-    if upright and ORIENTATION in (found := image.getexif()):
-        del found[ORIENTATION]
+    if upright:
+        with suppress(Exception):  # a valid picture may have broken EXIF
+            image.getexif().pop(ORIENTATION, None)
     return image
 
 

@@ -17,6 +17,7 @@ import pillow_heif
 from PIL import (
     AvifImagePlugin,
     Image,
+    ImageOps,
     Jpeg2KImagePlugin,  # noqa: F401 - it registers itself
 )
 from pillow_jxl import JpegXLImagePlugin
@@ -56,6 +57,8 @@ def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], d
     if size[0] * size[1] > max_pixels:
         return {"error": "large", "size": size}, {}
     image: Any = Image.open(BytesIO(data), formats=(kind,))
+    if kind == "AVIF":
+        ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file itself says
     image.load()
     # A JPEG that was packed into a JPEG XL keeps its EXIF; of all others, the picture itself says how it is turned.
     upright = kind == "HEIF" or (kind == "JXL" and not image.jpeg)

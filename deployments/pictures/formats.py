@@ -1,5 +1,7 @@
 """The formats that are read, by Pillow's names, and which of them are decoded apart from this process."""
 
+from dataclasses import dataclass
+
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
 # Their decoders read piece by piece and are stopped between two pieces, or what they do is counted before they start.
@@ -35,3 +37,37 @@ def kind_apart(data: bytes) -> str | None:
     if not AVIF_BRANDS.isdisjoint(brands):
         return "AVIF"
     return "HEIF" if first in STILL_BRANDS or not HEIF_BRANDS.isdisjoint(brands) else None
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What files of a format are called.
+
+    Attributes:
+        name: in answers and tables.
+        pillow: Pillow's name of the format.
+        media_type: such as `image/heic`.
+        suffixes: in lower case, the usual one first.
+    """
+
+    name: str
+    pillow: str
+    media_type: str
+    suffixes: tuple[str, ...]
+
+
+FILES = (
+    FileFormat("JPEG", "JPEG", "image/jpeg", (".jpg", ".jpeg", ".jpe", ".jfif")),
+    FileFormat("PNG", "PNG", "image/png", (".png",)),
+    FileFormat("GIF", "GIF", "image/gif", (".gif",)),
+    FileFormat("BMP", "BMP", "image/bmp", (".bmp",)),
+    FileFormat("TIFF", "TIFF", "image/tiff", (".tif", ".tiff")),
+    FileFormat("WEBP", "WEBP", "image/webp", (".webp",)),
+    FileFormat("AVIF", "AVIF", "image/avif", (".avif",)),
+    FileFormat("HEIC", "HEIF", "image/heic", (".heic", ".heif", ".hif")),
+    FileFormat("JPEG2000", "JPEG2000", "image/jp2", (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc")),
+    FileFormat("JXL", "JXL", "image/jxl", (".jxl",)),
+)
+BY_NAME = {one.name: one for one in FILES}
+BY_PILLOW = {one.pillow: one for one in FILES} | {"MPO": BY_NAME["JPEG"]}  # an MPO is a JPEG followed by others
+SUFFIXES = tuple(suffix for one in FILES for suffix in one.suffixes)

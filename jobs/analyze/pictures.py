@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from deployments.pictures.decoding import decode_picture
+from deployments.pictures.formats import BY_PILLOW
 from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 from deployments.specs import analyses
@@ -57,11 +58,10 @@ def prepare(data: bytes, wanted: AnalysisInputs) -> Ready:
     """Decode a file once, a JPEG no larger than needed; PictureRefused when it cannot be decoded."""
     picture = decode_picture(data, wanted.max_pixels, wanted.shortest_side)
     width, height = picture.size
-    kind = "JPEG" if picture.format == "MPO" else picture.format
     # Models with the same input share one array.
     inputs = {one: one.of(picture.image) for one in set(wanted.others.values())}
     return Ready(
-        {**describe(data), "width": width, "height": height, "format": kind},
+        {**describe(data), "width": width, "height": height, "format": BY_PILLOW[picture.format].name},
         Fitted(wanted.clip_size).of(picture.image) if wanted.clip else None,
         {name: inputs[one] for name, one in wanted.others.items()},
     )

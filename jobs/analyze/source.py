@@ -4,10 +4,9 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from deployments.pictures.formats import SUFFIXES
 from jobs.runtime.errors import JobRefused
 from jobs.runtime.urls import open_url, public_url, refused
-
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, order=True)

@@ -9,11 +9,19 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from deployments.catalogue.errors import ContentMissing
 from deployments.catalogue.records import Image
-from deployments.catalogue.store.base import MISSING, Store, ThumbnailSize, original_key, thumbnail_key
+from deployments.catalogue.store.base import MISSING, Store, ThumbnailSize, jpeg_key, original_key, thumbnail_key
+from deployments.pictures.formats import BY_NAME
 from serve_app.http.links import has_current
+from serve_app.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from deployments.catalogue.opened import OpenCatalogue
+
+# Every browser shows these, and hardly one names them in its Accept header.
+SHOWN_BY_ALL = {"JPEG", "PNG"}
+LONGEST_JPEG = 65_500  # pixels on a side that libjpeg writes
 
 # Ids are never reused and files never change: clients may cache them, shared proxies may not.
 CACHED = "private, max-age=3600"
@@ -23,15 +31,34 @@ HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "def
 
 async def original_response(request: Request, store: Store, image: Image) -> Response:
     """The uploaded file, or 304; ContentMissing when the store has lost it."""
-    headers = {"Content-Disposition": f"inline; filename*=UTF-8''{quote(image.filename, safe='')}"}
-    kind = f"image/{image.facts.format.lower()}"
+    kind = BY_NAME[image.facts.format].media_type
+    headers = _named(image.filename)
     return await _response(request, store, original_key(image.sha256), f'"{image.sha256}"', kind, headers)
+
+
+async def jpeg_response(request: Request, services: Services, opened: "OpenCatalogue", image: Image) -> Response:
+    """The picture of an uploaded file as an upright JPEG of its full size, or 304; as `original_response`.
+
+    It is made when it is first asked for, and kept.
+    """
+    key, etag = jpeg_key(image.sha256), f'"{image.sha256}-jpeg"'
+    if not has_current(request, etag) and await opened.store.size(key) is None:
+        async with services.pictures:
+            data = await opened.store.get(original_key(image.sha256))
+            jpeg = await services.decoder.jpeg(data, LONGEST_JPEG)
+        await opened.catalogue.keep_jpeg(image, jpeg)
+    headers = _named(f"{image.filename.rpartition('.')[0] or image.filename}.jpg")
+    return await _response(request, opened.store, key, etag, "image/jpeg", headers)
 
 
 async def thumbnail_response(request: Request, store: Store, image: Image, size: ThumbnailSize) -> Response:
     """A thumbnail, or 304; as `original_response`."""
     etag = f'"{image.sha256}-{size}"'
     return await _response(request, store, thumbnail_key(image.sha256, size), etag, "image/jpeg", {})
+
+
+def _named(filename: str) -> dict[str, str]:
+    return {"Content-Disposition": f"inline; filename*=UTF-8''{quote(filename, safe='')}"}
 
 
 async def _response(

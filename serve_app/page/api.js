@@ -54,7 +54,12 @@ function problem(status, body, retryAfter) {
 }
 
 const at = (id) => `api/images/${encodeURIComponent(String(id))}`;
-export const addressOf = { file: (id) => `${at(id)}/file`, thumbnail: (id, size) => `${at(id)}/thumbnails/${size}/file` };
+export const addressOf = {
+  // The upload, or a JPEG of it for a browser that does not show its format.
+  picture: (id) => `${at(id)}/file`,
+  original: (id) => `${at(id)}/file?as=original`,
+  thumbnail: (id, size) => `${at(id)}/thumbnails/${size}/file`,
+};
 
 export async function list({ limit = 24, cursor = null, ...filters } = {}) {
   const query = new URLSearchParams({ limit, ...filters });
@@ -124,7 +129,11 @@ export async function analyse(base64) {
   return (await ask("v1/analyze", { method: "POST", body, headers: { "Content-Type": "application/json" } })).json();
 }
 
-export const fileOf = async (id) => (await ask(addressOf.file(id), { headers: { Accept: "image/*" } })).blob();
+// As an <img> asks: the formats beside JPEG and PNG that every browser of today shows.
+const SHOWN = "image/avif,image/webp,image/*;q=0.8";
+
+const blobAt = async (address) => (await ask(address, { headers: { Accept: SHOWN } })).blob();
+export const originalOf = (id) => blobAt(addressOf.original(id));
 
 // Shows a picture. If there is a key, the picture is fetched by script, because <img> cannot send the key.
 export async function show(image, address) {
@@ -135,7 +144,7 @@ export async function show(image, address) {
   }
   image.dataset.wanted = address;
   try {
-    const url = URL.createObjectURL(await (await ask(address, { headers: { Accept: "image/*" } })).blob());
+    const url = URL.createObjectURL(await blobAt(address));
     if (image.dataset.wanted !== address) return URL.revokeObjectURL(url);
     image.src = url;
   } catch {

@@ -85,7 +85,7 @@ document.addEventListener("drop", (event) => {
   if (!byId("catalogue").hidden) uploads.dropped(event.dataTransfer).catch((error) => notice(error.message));
 });
 document.addEventListener("paste", (event) => {
-  const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+  const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/") || uploads.isPicture(file));
   if (files.length && !byId("catalogue").hidden) uploads.add(files);
 });
 

@@ -5,12 +5,14 @@ which are served without a build step.
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 from starlette.responses import HTMLResponse, Response
 
+from deployments.pictures.formats import BY_NAME, FILES, FileFormat
 from deployments.runtime.weights import Weights
 
 FOLDER = Path(__file__).parent
@@ -86,14 +88,29 @@ def _page(title: str, body: str) -> HTMLResponse:
     return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
 
-def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
-    """The page at `/`: the catalogue, a form for /classify, and lists of the served weights and the routes."""
+def home_page(weights: list[Weights], routes: dict[str, str], formats: Iterable[str]) -> HTMLResponse:
+    """The page at `/`: the catalogue, a form for /classify, and lists of the served weights and the routes.
+
+    Args:
+        weights: those that are served.
+        routes: what each route does.
+        formats: those of uploads to the catalogue, as CATALOGUE_FORMATS names them.
+    """
+    uploads = [BY_NAME[name.upper()] for name in formats]
     statements = "".join(f"<li><b>{escape(model.name)}</b> {escape(model.statement)}</li>" for model in weights)
     rows = "".join(
         f"<tr><td><code>{escape(route)}</code></td><td>{escape(what)}</td></tr>" for route, what in routes.items()
     )
     none = "<li>Every model is switched off here.</li>"
-    page = HOME.replace("<!-- weights -->", statements or none).replace("<!-- routes -->", rows)
+    page = HOME
+    for place, text in {
+        "[uploads]": _accepted(uploads),
+        "[pictures]": f"image/*,{_accepted(FILES)}",
+        "<!-- formats -->": _listed([one.name for one in uploads]),
+        "<!-- weights -->": statements or none,
+        "<!-- routes -->": rows,
+    }.items():
+        page = page.replace(place, text)
     headers = {
         "Content-Security-Policy": HOME_POLICY,
         "Cache-Control": REVALIDATE,
@@ -102,6 +119,16 @@ def home_page(weights: list[Weights], routes: dict[str, str]) -> HTMLResponse:
         "Vary": "Accept",
     }
     return HTMLResponse(page, headers=headers)
+
+
+def _accepted(formats: Iterable[FileFormat]) -> str:
+    """What a field for files accepts: types and suffixes, because browsers know no type of the newer formats."""
+    return ",".join(",".join([one.media_type, *one.suffixes]) for one in formats)
+
+
+def _listed(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def form_page(route: str, title: str, *, categories_required: bool) -> HTMLResponse:

@@ -9,7 +9,6 @@ const MOST_TRIES = 8;
 const LONGEST_WAIT_S = 60;
 // Failures that may pass, so that a retry makes sense. Other statuses refuse the file itself.
 const AGAIN = (status) => status === 0 || status === 401 || status === 408 || status === 429 || status >= 500;
-const PICTURE = /\.(jpe?g|png)$/i;
 
 const rows = [];
 const queue = [];
@@ -27,14 +26,20 @@ export function add(files) {
   summarise();
 }
 
+// Browsers tell no type of the newer formats, such as HEIC, so the name counts.
+export function isPicture({ name, type }) {
+  const accepted = byId("files").accept.split(",");
+  return accepted.includes(type) || accepted.some((each) => each.startsWith(".") && name.toLowerCase().endsWith(each));
+}
+
 // Adds only the pictures of a folder, and says how many other files were left out.
 export function addFolder(files) {
-  const pictures = files.filter((file) => PICTURE.test(file.name) && !file.name.startsWith("."));
+  const pictures = files.filter((file) => isPicture(file) && !file.name.startsWith("."));
   add(pictures);
   const others = files.length - pictures.length;
   if (others) {
     byId("uploads").hidden = false;
-    const text = `${count(others, "file")} in the folder ${others === 1 ? "is" : "are"} not JPEG or PNG and stayed out.`;
+    const text = `${count(others, "file")} in the folder ${others === 1 ? "has" : "have"} another format and stayed out.`;
     byId("uploads-list").append(element("li", { className: "hint", textContent: text }));
     announce(text);
   }

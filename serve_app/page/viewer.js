@@ -1,6 +1,6 @@
 // The dialog that shows one picture with everything that is known about it.
 
-import { addressOf, analyse, details, fileOf, hide, remove, show, storedKey } from "./api.js";
+import { addressOf, analyse, details, originalOf, hide, remove, show, storedKey } from "./api.js";
 import { announce, byId, bytes, count, describe, element, plain } from "./dom.js";
 import { drop, focusImage, order } from "./gallery.js";
 
@@ -54,8 +54,8 @@ function fill({ status, data, reason }) {
   part("image").alt = data.caption ?? data.filename;
   part("image").hidden = false;
   part("image").dataset.fallback = addressOf.thumbnail(shown, "medium");
-  show(part("image"), addressOf.file(shown));
-  part("original").href = addressOf.file(shown);
+  show(part("image"), addressOf.picture(shown));
+  part("original").href = addressOf.original(shown);
   part("tags").replaceChildren(...data.tags.map(({ label, probability }) =>
     element("li", { textContent: `${label} ${Math.round(100 * probability)} %` })));
   describe(part("facts"), [
@@ -128,7 +128,7 @@ async function askModels() {
   off(part("analyse"), true);
   state.textContent = "Looking …";
   try {
-    const { result } = await analyse(await base64(await fileOf(id)));
+    const { result } = await analyse(await base64(await originalOf(id)));
     if (shown !== id) return;
     part("analyses").replaceChildren();
     for (const [name, title] of Object.entries(MORE)) if (result[name]) addAnalysis(title, name, result[name]);
@@ -164,7 +164,7 @@ async function openOriginal(event) {
   // A link cannot send the key, so the file is fetched by script and offered as a download.
   event.preventDefault();
   try {
-    const url = URL.createObjectURL(await fileOf(shown));
+    const url = URL.createObjectURL(await originalOf(shown));
     element("a", { href: url, download: part("title").textContent || "picture" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
   } catch (error) { tell(error.message); }
@@ -173,7 +173,7 @@ async function openOriginal(event) {
 async function moreLikeThis() {
   const id = shown;
   try {
-    const blob = await fileOf(id);
+    const blob = await originalOf(id);
     dialog.close();
     events.like(new File([blob], part("title").textContent, { type: blob.type }));
   } catch (error) { tell(error.message); }

@@ -1,8 +1,9 @@
 """Family E: uploads to the catalogue, what was found in them, and search by words or by an image."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -11,17 +12,20 @@ from numpy.typing import NDArray
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse
 
+from configs.types import CATALOGUE_FORMATS
 from deployments.catalogue.errors import StoreUnavailable
-from deployments.catalogue.records import Facts, Format, Image, Order, Stats, Status
+from deployments.catalogue.records import Facts, Image, Order, Stats, Status
 from deployments.catalogue.store.base import THUMBNAIL_SIZES, ThumbnailSize
-from serve_app.features.catalogue_files import original_response, thumbnail_response
+from deployments.pictures.formats import BY_NAME, BY_PILLOW, kind_apart
+from serve_app.features.catalogue_files import SHOWN_BY_ALL, jpeg_response, original_response, thumbnail_response
 from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
 from serve_app.http import paths
 from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest
-from serve_app.http.links import base_url, prefers_image
+from serve_app.http.links import base_url, prefers_image, shows
 from serve_app.inputs.forms import ONE_FILE, open_form
 from serve_app.routes.responses import (
     CATALOGUE_ERRORS,
+    CATALOGUE_JPEG_ERRORS,
     CATALOGUE_SEARCH_ERRORS,
     CATALOGUE_UPLOAD_ERRORS,
     KEY_ERRORS,
@@ -53,10 +57,11 @@ WRONG_SIZE = "Invalid thumbnail size. Choose 'small' or 'medium'."
 NOT_READY = "No thumbnails yet: the image is still being processed."
 
 LISTED = [{"id": 1, "filename": "house.jpg", "status": "processed"}]
-MAGIC: dict[bytes, Format] = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG"}
+# How files begin, by Pillow's names of their formats; a HEIC or AVIF says so in more than one way.
+MAGIC = {"JPEG": rb"\xff\xd8\xff", "PNG": rb"\x89PNG\r\n\x1a\n", "WEBP": rb"RIFF[\0-\xff]{4}WEBP"}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 PICTURE: Responses = {200: {"content": {"image/jpeg": BINARY}}}
-ORIGINAL: Responses = {200: {"content": {"image/jpeg": BINARY, "image/png": BINARY}}}
+ORIGINAL: Responses = {200: {"content": {BY_NAME[name.upper()].media_type: BINARY for name in CATALOGUE_FORMATS}}}
 UNCHANGED: Responses = {304: {"description": "The client's `If-None-Match` names this file."}}
 FAILED: Responses = {
     400: {"model": ImageDetails, "description": PROCESSING_FAILURE + ": the same body, with the `reason`."}
@@ -75,6 +80,9 @@ async def read_upload(request: Request, services: InjectedServices) -> AsyncIter
         yield file
 
 
+Representation = Annotated[
+    Literal["original", "jpeg"] | None, Query(alias="as", description="What to return whatever `Accept` says.")
+]
 Upload = Annotated[UploadFile, Depends(read_upload)]
 
 
@@ -100,7 +108,10 @@ AskedSize = Annotated[ThumbnailSize, Depends(check_size)]
     openapi_extra=ONE_FILE,
 )
 async def upload(file: Upload, services: InjectedServices) -> Accepted:
-    """Store a JPEG or PNG, which is recognised by its bytes. It is processed in the background after the answer."""
+    """Store an image of one of CATALOGUE_FORMATS, which is recognised by its bytes, not its name.
+
+    It is processed in the background after the answer.
+    """
     async with counted("/api/images"), services.catalogue.open() as house, services.uploads:
         data = await file.read()
         facts = await _facts(services, data)
@@ -111,14 +122,15 @@ async def upload(file: Upload, services: InjectedServices) -> Accepted:
 
 async def _facts(services: Services, data: bytes) -> Facts:
     """Decode an upload to its end, and return its format, width and height."""
-    kind = next((name for magic, name in MAGIC.items() if data.startswith(magic)), None)
-    if kind is None:
+    allowed = {BY_NAME[name.upper()].pillow for name in services.settings.catalogue.formats}
+    kind = next((kind for kind, magic in MAGIC.items() if re.match(magic, data)), None) or kind_apart(data)
+    if kind not in allowed:
         raise InvalidRequest(WRONG_TYPE if data else BROKEN)
     try:
         width, height = await services.decoder.check(data, kind)
     except InvalidImage as error:
         raise InvalidRequest(BROKEN) from error
-    return Facts(kind, width, height)
+    return Facts(BY_PILLOW[kind].name, width, height)
 
 
 @router.get("/images", summary="List the images", responses=answers(LISTED))
@@ -231,14 +243,30 @@ async def delete(image_id: int, services: InjectedServices) -> None:
 
 @router.get(
     "/images/{image_id:number}/file",
-    summary="The uploaded file",
+    summary="The uploaded file, or a JPEG of it",
     response_class=Response,
-    responses=ORIGINAL | UNCHANGED,
+    responses=ORIGINAL | UNCHANGED | CATALOGUE_JPEG_ERRORS,
 )
-async def original(image_id: int, request: Request, services: InjectedServices) -> Response:
-    """Return the bytes that were uploaded, with an ETag."""
+async def original(
+    image_id: int, request: Request, services: InjectedServices, representation: Representation = None
+) -> Response:
+    """Return the bytes that were uploaded, with an ETag.
+
+    A browser that does not show their format gets an upright JPEG of the full size: one whose `Accept` names
+    `text/html` or formats of pictures, but not this one. `?as=original` and `?as=jpeg` overrule `Accept`. A
+    JPEG always comes as it was uploaded, and so does a PNG unless a JPEG is asked for by `?as=jpeg`.
+    """
     async with services.catalogue.open() as house:
-        return await original_response(request, house.store, await house.catalogue.get(image_id))
+        found = await house.catalogue.get(image_id)
+        kind = BY_NAME[found.facts.format]
+        shown = kind.name in SHOWN_BY_ALL or shows(request.headers.get("accept", ""), kind.media_type)
+        wanted = representation or ("original" if shown else "jpeg")
+        if wanted == "jpeg" and kind.name != "JPEG":
+            response = await jpeg_response(request, services, house, found)
+        else:
+            response = await original_response(request, house.store, found)
+    response.headers["Vary"] = "Accept"
+    return response
 
 
 @router.get(

@@ -35,7 +35,7 @@ async def home(request: Request, services: InjectedServices) -> Response:
             "routes": routes,
         }
         return JSONResponse(facts, headers={"Vary": "Accept"})
-    return home_page(weights, routes)
+    return home_page(weights, routes, services.settings.catalogue.formats)
 
 
 @router.get("/page/{name}", include_in_schema=False)

@@ -85,6 +85,13 @@ CATALOGUE_UPLOAD_ERRORS = _errors(
         507: "The store or the database is full; nothing was stored.",
     },
 )
+CATALOGUE_JPEG_ERRORS = _errors(
+    TextError,
+    {
+        413: "The image has more pixels than are accepted now.",
+        507: "The store is full: the JPEG cannot be kept.",
+    },
+)
 CATALOGUE_SEARCH_ERRORS: Responses = {429: CATALOGUE_UPLOAD_ERRORS[429]}
 
 TAGGER_ERRORS = _errors(

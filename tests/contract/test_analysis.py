@@ -91,7 +91,7 @@ def test_a_file_that_is_not_an_image_is_an_error_in_its_result(api: httpx.Client
 
 
 def test_limits(api: httpx.Client) -> None:
-    bomb = api.post("/v1/analyze", json={"image": inline(png_header(20_000, 5_001))})
+    bomb = api.post("/v1/analyze", json={"image": inline(png_header(20_000, 7_501))})
     large = api.post("/v1/analyze", json={"image": inline(b"\xff\xd8\xff" + bytes(60_000_000))})
     assert (bomb.status_code, bomb.json()["error"]) == (413, "image_too_large")
     assert (large.status_code, large.json()["error"]) == (413, "payload_too_large")
@@ -113,7 +113,7 @@ def test_by_url(api: httpx.Client, image_server: ImageServer) -> None:
 
 
 def test_a_batch_keeps_its_order_and_each_error_stays_with_its_image(api: httpx.Client) -> None:
-    images = [inline(JPEG, "a"), inline(b"no image", "b"), inline(png_header(20_000, 5_001), "c"), inline(JPEG, "d")]
+    images = [inline(JPEG, "a"), inline(b"no image", "b"), inline(png_header(20_000, 7_501), "c"), inline(JPEG, "d")]
     answer = api.post("/v1/analyze/batch", json={"images": images} | ALL)
     body = answer.json()
     assert (answer.status_code, body["total"], body["succeeded"], body["failed"]) == (200, 4, 2, 2)

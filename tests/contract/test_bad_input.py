@@ -33,7 +33,7 @@ def post(api: httpx.Client, data: bytes, name: str = "a.jpg") -> httpx.Response:
         (b"", 400, "empty_file"),
         (b"this is text, whatever its name says", 400, "invalid_image"),
         (JPEG[: len(JPEG) // 2], 400, "invalid_image"),
-        (png_header(20_000, 5_001), 413, "image_too_large"),
+        (png_header(20_000, 7_501), 413, "image_too_large"),
         (png_header(100, 100), 400, "invalid_image"),
         (b"<html><img src=x></html>", 400, "invalid_image"),
     ],

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from testbed.images import encoded, png_header
+from testbed.images import encoded, heic, png_header
 from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG
@@ -43,6 +43,30 @@ def test_an_upload_is_processed_shown_found_and_deleted(catalogued: Catalogued, 
     assert statistics(catalogue) == before
 
 
+def test_a_phone_s_picture_is_kept_and_shown_as_a_jpeg(catalogued: Catalogued, catalogue: httpx.Client) -> None:
+    photo = Image.open(io.BytesIO(JPEG))
+    data = heic(photo)
+    image_id = upload(catalogue, data, "IMG_0001.HEIC")
+    body = finished(catalogue, image_id)
+    metadata = body["data"]["metadata"]
+    assert (body["status"], metadata["format"], metadata["size_bytes"]) == ("processed", "HEIC", len(data))
+    assert (metadata["width"], metadata["height"]) == photo.size
+    assert body["data"]["caption"]
+    assert len(body["data"]["tags"]) == catalogued.tags
+    assert Image.open(io.BytesIO(catalogue.get(body["thumbnails"]["medium"]).content)).format == "JPEG"
+    path = f"/api/images/{image_id}/file"
+    original = catalogue.get(path)
+    assert (original.content, original.headers["Content-Type"]) == (data, "image/heic")
+    for _ in range(2):
+        shown = Image.open(
+            io.BytesIO(catalogue.get(path, headers={"Accept": "image/avif,image/webp,*/*;q=0.8"}).content)
+        )
+        assert (shown.format, shown.size) == ("JPEG", photo.size)
+    like = catalogue.post("/api/images/search?k=1", files={"file": ("photo.jpg", JPEG)}).json()["results"]
+    assert like[0]["score"] > 0.97
+    assert catalogue.delete(f"/api/images/{image_id}").status_code == 204
+
+
 @pytest.mark.parametrize(
     ("files", "status", "message"),
     [
@@ -51,7 +75,7 @@ def test_an_upload_is_processed_shown_found_and_deleted(catalogued: Catalogued, 
         ({"file": ("a.png", encoded(Image.new("RGB", (4, 4)), "GIF"))}, 400, "Only JPEG and PNG files are allowed."),
         ({"file": ("a.jpg", JPEG[: len(JPEG) // 2])}, 400, "Broken or corrupted image file."),
         ({"file": ("a.png", b"")}, 400, "Broken or corrupted image file."),
-        ({"file": ("a.png", png_header(20_000, 5_001))}, 413, None),
+        ({"file": ("a.png", png_header(20_000, 7_501))}, 413, None),
     ],
 )
 def test_bad_uploads_leave_nothing(

@@ -107,7 +107,7 @@ def test_bad_documents_and_unusual_ones_beside_each_other(api: httpx.Client) -> 
         document("empty", b""),
         document("half", JPEG[: len(JPEG) // 2]),
         document("type", JPEG, "pdf"),
-        document("bomb", png_header(20_000, 5_001)),
+        document("bomb", png_header(20_000, 7_501)),
         {"id": "bare"},
     ]
     body = process(api, [*bad, *good])

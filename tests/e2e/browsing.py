@@ -81,21 +81,22 @@ class Page:
                 return passed
         raise AssertionError(f"Tab never comes to {wanted}: {passed}")
 
-    def drop(self, *files: tuple[str, bytes]) -> None:
-        """Drop files with any name, also names that a disk cannot hold."""
+    def drop(self, *files: tuple[str, bytes], media_type: str = "image/png") -> None:
+        """Drop files with any name, also names that a disk cannot hold; of a HEIC a browser tells no media type."""
         carried = [[name, base64.b64encode(data).decode()] for name, data in files]
         self.run(
             """
             const transfer = new DataTransfer();
             for (const [name, data] of JSON.parse(arguments[0])) {
               const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
-              transfer.items.add(new File([bytes], name, { type: "image/png" }));
+              transfer.items.add(new File([bytes], name, { type: arguments[1] }));
             }
             for (const type of ["dragenter", "dragover", "drop"]) {
               document.body.dispatchEvent(new DragEvent(type, { dataTransfer: transfer, bubbles: true, cancelable: true }));
             }
             """,
             json.dumps(carried),
+            media_type,
         )
 
     def processed(self, number: int) -> None:

@@ -10,6 +10,8 @@ from PIL import ExifTags, Image
 from pydantic import SecretStr
 
 from serve_app.clients.models import Models
+from testbed.images import GREEN, RED, encoded, heic, two_halves
+from testbed.paths import shared
 from tests.e2e.browsing import Page
 from tests.e2e.served import Captions, serving
 
@@ -69,7 +71,7 @@ def test_a_picture_from_upload_to_deletion(page: Page, tmp_path: Path) -> None:
     assert page.text("#viewer-caption") == "a cup on a table"
     assert page.text("#viewer-tags").split("\n") == ["cup 75 %", "table 25 %"]
     assert "400 × 300 pixels" in page.text("#viewer-facts")
-    assert page.run("return document.querySelector('#viewer-original').href").endswith("/file")
+    assert page.run("return document.querySelector('#viewer-original').href").endswith("/file?as=original")
     page.click("#viewer-analyse")
     page.until(lambda: "happy" in page.text("#viewer-analyses"))
     assert "Sharpness" in page.text("#viewer-analyses")
@@ -112,10 +114,84 @@ def test_of_a_folder_only_the_pictures_are_taken(page: Page, tmp_path: Path) -> 
     (folder / "beach").mkdir(parents=True)
     (folder / "red.png").write_bytes(picture("red"))
     (folder / "beach" / "blue.JPG").write_bytes(picture("blue", "JPEG"))
+    (folder / "beach" / "green.HEIC").write_bytes(heic(Image.new("RGB", (400, 300), "green")))
     (folder / "notes.txt").write_text("sunny")
     page.type("#folder", str(folder))
-    page.until(lambda: "1 file in the folder is not JPEG or PNG and stayed out." in page.text("#uploads-list"))
-    page.processed(2)
+    page.until(lambda: "1 file in the folder has another format and stayed out." in page.text("#uploads-list"))
+    page.processed(3)
+
+
+# What an <img> holds: its size, and the mean colour of a half of its pixels.
+SHOWN = """
+const [image, done] = [document.querySelector(arguments[0]), arguments[arguments.length - 1]];
+image.decode().then(() => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(image, 0, 0);
+  const mean = (left) => {
+    const { data } = context.getImageData(left, 0, canvas.width / 3, canvas.height);
+    return [0, 1, 2].map((channel) => {
+      let sum = 0;
+      for (let at = channel; at < data.length; at += 4) sum += data[at];
+      return Math.round(sum / (data.length / 4));
+    });
+  };
+  done({ size: [canvas.width, canvas.height], left: mean(0), right: mean(Math.ceil(canvas.width * 2 / 3)) });
+}, (error) => done({ error: String(error) }));
+"""
+
+
+@pytest.mark.parametrize("key", ["", "secret"])
+@pytest.mark.parametrize("kind", ["HEIC", "AVIF"])
+def test_a_phone_s_picture_is_shown(chromium: "Chrome", folder: Path, key: str, kind: str) -> None:
+    """With and without a key, because the pictures are fetched by script where there is one."""
+    upright = two_halves().resize((600, 400), Image.Resampling.NEAREST)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[ExifTags.Base.Make] = 8, "Phones & Co"
+    stored = upright.transpose(Image.Transpose.ROTATE_270)
+    data = heic(stored, exif=exif.tobytes()) if kind == "HEIC" else encoded(stored, "AVIF", exif=exif)
+    with serving(folder, api_key=SecretStr(key)) as served:
+        page = Page(chromium, served).open()
+        if key:
+            page.until(lambda: page.focused() == "key-field")
+            page.type("#key-field", f"{key}\n")
+        page.until(lambda: "No pictures yet" in page.text("#empty"))
+        page.drop((f"IMG_0001.{kind}", data), media_type="")
+        page.processed(1)
+        assert_halves(page, ".card img", [300, 200])
+        page.click(".card")
+        page.until(lambda: page.text("#viewer-title") == f"IMG_0001.{kind}")
+        assert_halves(page, "#viewer-image", [600, 400])
+        assert "600 × 400 pixels" in page.text("#viewer-facts")
+        assert f"{kind}, " in page.text("#viewer-facts")
+        page.click("#viewer-exif summary")
+        page.until(lambda: "Phones & Co" in page.text("#viewer-exif-list"))
+        assert page.run("return document.querySelector('#viewer-original').href").endswith("/file?as=original")
+        page.click("#viewer-analyse")
+        page.until(lambda: "happy" in page.text("#viewer-analyses"))
+        page.click("#viewer-like")
+        page.until(lambda: page.count(".score") == 1)
+        page.assert_nothing_executed()
+        page.run("sessionStorage.clear()")
+
+
+def assert_halves(page: Page, selector: str, size: list[int]) -> None:
+    """The picture is there, upright: its left half is red, its right half green."""
+    page.until(lambda: page.run("return document.querySelector(arguments[0])?.complete", selector))
+    page.until(lambda: "error" not in page.browser.execute_async_script(SHOWN, selector))
+    shown = page.browser.execute_async_script(SHOWN, selector)
+    assert shown["size"] == size
+    for side, colour in (("left", RED), ("right", GREEN)):
+        assert shown[side] == pytest.approx(colour, abs=8)
+
+
+def test_a_heic_of_the_cases_is_shown(page: Page) -> None:
+    page.drop(("house.heic", shared("cases/images/house.heic").read_bytes()), media_type="")
+    page.processed(1)
+    page.until(lambda: page.run("return document.querySelector('.card img').naturalWidth") == 275)
+    page.click(".card")
+    page.until(lambda: page.run("return document.querySelector('#viewer-image').naturalWidth") == 275)
+    assert "HEIC, 12.5 kB" in page.text("#viewer-facts")
 
 
 def test_a_failed_picture_says_why(chromium: "Chrome", folder: Path) -> None:

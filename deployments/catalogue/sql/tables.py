@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from deployments.catalogue.records import Format, Status
+from deployments.catalogue.records import Status
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -78,7 +78,7 @@ class ImageRow(Base):
     status: Mapped[Status] = mapped_column(String(16))
     sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"), index=True)
     size_bytes: Mapped[int]
-    format: Mapped[Format] = mapped_column(String(8))
+    format: Mapped[str] = mapped_column(String(8))
     width: Mapped[int]
     height: Mapped[int]
     exif: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -36,9 +36,14 @@ def thumbnail_key(sha256: str, size: ThumbnailSize) -> str:
     return f"thumbnails/{sha256[:2]}/{sha256[2:4]}/{sha256}-{size}.jpg"
 
 
+def jpeg_key(sha256: str) -> str:
+    """The key of the JPEG that is shown where that file cannot be."""
+    return f"jpegs/{sha256[:2]}/{sha256[2:4]}/{sha256}.jpg"
+
+
 def keys_of(sha256: str) -> tuple[str, ...]:
     """All keys that belong to an uploaded file, its own first."""
-    return (original_key(sha256), *(thumbnail_key(sha256, size) for size in THUMBNAIL_SIZES))
+    return (original_key(sha256), jpeg_key(sha256), *(thumbnail_key(sha256, size) for size in THUMBNAIL_SIZES))
 
 
 class Store:

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from PIL import Image
 
-from deployments.pictures.formats import FORMATS
+from deployments.pictures.formats import HERE, kind_apart
 from jobs.koop.errors import BodyTooLarge, FetchFailed, HostRefused, NotFound, RedirectLoop, StatusRefused
 from jobs.koop.fetching.web import Answer, Unusable, Web, read_xml
 from jobs.koop.search.endpoints import Endpoints
@@ -118,8 +118,10 @@ def kind_of(data: bytes) -> Kind | None:
     """The kind of a file by its first bytes; None if it is neither a PDF nor an image that can be opened."""
     if PDF_MAGIC in data[:PDF_MAGIC_WITHIN]:
         return "pdf"
+    if kind_apart(data):
+        return "image"
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS):
+        with Image.open(io.BytesIO(data), formats=HERE):
             return "image"
     except Exception:  # Pillow's parsers raise whatever a malformed header makes them raise
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
+from deployments.pictures.formats import BY_PILLOW
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
 from deployments.pictures.refusals import PictureRefused
@@ -15,7 +16,6 @@ from jobs.koop.fetching.documents import FetchedFile
 from jobs.koop.fetching.pages import PageSpec, Unread, pages
 from jobs.koop.options import Options
 
-SUFFIXES = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}  # for other formats, the name in lower case
 SEEN_QUALITY = 75
 
 
@@ -63,5 +63,5 @@ def _image(data: bytes, size: int, max_pixels: int) -> PublishedPicture | Unread
         decoded = decode_picture(data, max_pixels, size)
     except PictureRefused as error:
         return Unread(None, str(error))
-    suffix = SUFFIXES.get(decoded.format, decoded.format.lower())
+    suffix = BY_PILLOW[decoded.format].suffixes[0].removeprefix(".")
     return PublishedPicture(None, fit(decoded.image, size), data, suffix, *decoded.size)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deployments.catalogue.errors import ContentMissing, ImageNotFound, InvalidCursor, StoreFull
 from deployments.catalogue.records import Facts, Result
-from deployments.catalogue.store.base import keys_of, original_key, thumbnail_key
+from deployments.catalogue.store.base import jpeg_key, keys_of, original_key, thumbnail_key
 from deployments.catalogue.store.content import Content
 from deployments.models.tagger.answers import Tag
 from tests.services.catalogue.opened import FACTS, House, opened, sha256
@@ -104,7 +104,7 @@ async def test_a_deleted_image_leaves_nothing(house: House) -> None:
     for key in keys_of(image.sha256)[1:]:
         await house.store.put(key, b"small")
     await house.catalogue.delete(image.id)
-    assert [await house.store.size(key) for key in keys_of(image.sha256)] == [None] * 3
+    assert [await house.store.size(key) for key in keys_of(image.sha256)] == [None] * 4
     async with house.database.reading() as session:
         for table in ("images", "blobs", "vectors"):
             assert await session.scalar(text(f"SELECT count(*) FROM {table}")) == 0  # noqa: S608
@@ -281,4 +281,19 @@ async def test_a_thumbnail_that_comes_too_late_is_removed(house: House) -> None:
     key = thumbnail_key(sha256(b"gone"), "small")
     await house.store.put(key, b"small")
     await content.collect(sha256(b"gone"))
+    assert await house.store.size(key) is None
+
+
+async def test_a_jpeg_is_kept_with_its_file_and_removed_with_the_last_image_that_has_it(house: House) -> None:
+    first, second = await house.add(), await house.add()
+    key = jpeg_key(first.sha256)
+    await house.catalogue.keep_jpeg(first, b"shown")
+    await house.catalogue.delete(first.id)
+    with pytest.raises(ImageNotFound):
+        await house.catalogue.keep_jpeg(first, b"shown")
+    assert await house.store.get(key) == b"shown"
+    await house.catalogue.delete(second.id)
+    assert await house.store.size(key) is None
+    with pytest.raises(ImageNotFound):
+        await house.catalogue.keep_jpeg(second, b"shown too late")
     assert await house.store.size(key) is None

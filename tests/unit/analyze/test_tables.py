@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from deployments.pictures.formats import FILES
 from jobs.analyze.plan import parts_of
 from jobs.analyze.source import Source, signature
+from jobs.analyze.summary import SAMPLES
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import handles
-from testbed.images import encoded
+from testbed.images import encoded, in_every_format
 from tests.unit.analyze.run import EVERYTHING, analyze, other_weights, picture, rows
 
 
@@ -50,6 +52,25 @@ def test_every_analysis_has_its_columns(photos: Path, tmp_path: Path) -> None:
         "probability_maps": pytest.approx(0, abs=1e-3), "probability_aerial_satellite": pytest.approx(1, abs=1e-3),
         "probability_miscellaneous": pytest.approx(0, abs=1e-3), "classification_weights": "test/clip", "classification_bundled": True,
     }  # fmt: skip
+
+
+def test_every_format_is_found_analysed_and_shown(tmp_path: Path) -> None:
+    files = in_every_format(Image.new("RGB", (40, 30), (250, 0, 0)))
+    expected = dict[str, str]()
+    (tmp_path / "in").mkdir()
+    for one in FILES:
+        for suffix in one.suffixes:
+            name = f"{one.name} {suffix[1:]}{suffix.upper()}"
+            (tmp_path / "in" / name).write_bytes(files[one.name])
+            expected[name] = one.name
+    assert analyze(tmp_path / "in", tmp_path / "out", "embedding,caption") == 0
+    found = rows(tmp_path / "out")
+    assert {row["path"]: row["format"] for row in found} == expected
+    for row in found:
+        assert (row["error"], row["width"], row["height"], row["caption"]) == (None, 40, 30, "40 by 30"), row["path"]
+        assert row["embedding"][:3] == pytest.approx((250, 0, 0), abs=6), row["path"]
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert report.count("data:image/jpeg;base64,") == SAMPLES
 
 
 def test_a_broken_file_fails_alone(photos: Path, tmp_path: Path) -> None:

@@ -7,11 +7,15 @@ import httpx
 import pytest
 from PIL import Image
 
+from deployments.pictures.formats import BY_NAME
 from jobs.koop.fetching.documents import Documents, FetchedFile, Lost, image_names
+from jobs.koop.fetching.pictures import PublishedPicture, pictures
 from jobs.koop.fetching.web import Limits
+from jobs.koop.options import Options
 from jobs.koop.search.endpoints import Endpoints
 from jobs.koop.search.records import Record
 from jobs.koop.search.xml import parse
+from testbed.images import in_every_format
 from tests.unit.koop.recorded import record, recorded, web
 
 PAGE = b"<!DOCTYPE html><html><body>Pagina niet gevonden</body></html>"
@@ -115,6 +119,18 @@ async def test_an_attachment_that_is_a_picture() -> None:
     (found,) = await files(answers, attached("kaart.jpg|exb-2023-7"))
     assert isinstance(found, FetchedFile)
     assert found.kind == "image"
+
+
+@pytest.mark.parametrize(("name", "data"), in_every_format(Image.new("RGB", (40, 30), "teal")).items())
+async def test_a_picture_of_every_format_is_read_and_kept_under_its_suffix(name: str, data: bytes) -> None:
+    suffix = BY_NAME[name].suffixes[0]
+    answers = {XML_URL: ok(body(), "application/xml"), f"{ATTACHED}{suffix}": ok(data)}
+    (found,) = await files(answers, attached(f"kaart{suffix}|exb-2023-7"))
+    assert isinstance(found, FetchedFile)
+    (picture,) = [each async for each in pictures(found, 32, Options())]
+    assert isinstance(picture, PublishedPicture)
+    assert (f".{picture.suffix}", picture.data, picture.width, picture.height) == (suffix, data, 40, 30)
+    assert picture.pixels.reshape(-1, 3).mean(axis=0) == pytest.approx((0, 128, 128), abs=4)
 
 
 async def test_missing_documents_are_reported() -> None:

@@ -50,6 +50,9 @@ def no_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ("STORE_URL", "sftp://me:a-secret@host/pictures"),
         ("STORE_URL", "simplecache::sftp://:a-secret@host/pictures"),
         ("MAX_ATTEMPTS", "0"),
+        ("CATALOGUE_FORMATS", "jpeg,gif"),
+        ("CATALOGUE_FORMATS", "jpeg;png"),
+        ("CATALOGUE_FORMATS", ","),
     ],
 )
 def test_impossible_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -124,15 +127,30 @@ def test_the_check_command_exits_2_with_one_line(monkeypatch: pytest.MonkeyPatch
     assert "top-secret" not in accepted.stdout
 
 
+@pytest.mark.parametrize(
+    ("value", "formats"),
+    [
+        ("", ("jpeg", "png", "webp", "heic", "avif")),
+        ("JPG, png", ("jpeg", "png")),
+        (".heic,HEIF,image/heic", ("heic",)),
+        ("Image/WebP,jfif,jpeg", ("webp", "jpeg")),
+    ],
+)
+def test_formats_may_be_written_as_users_know_them(
+    monkeypatch: pytest.MonkeyPatch, value: str, formats: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CATALOGUE_FORMATS", value)
+    assert load_settings().catalogue.formats == formats
+
+
 def test_example_file_lists_every_setting_with_its_default() -> None:
     example = (PROJECT / ".env.example").read_text()
     lines = dict(line.lstrip("# ").split("=", 1) for line in example.splitlines() if "=" in line.split(" ")[-1])
     defaults = settings_from({}).flat()
     assert set(lines) == defaults.keys()
     for name, default in defaults.items():
-        shown = {"True": "true", "False": "false", "()": "", "None": "", "**********": ""}.get(
-            str(default), str(default)
-        )
+        text = ",".join(default) if isinstance(default, tuple) else str(default)
+        shown = {"True": "true", "False": "false", "None": "", "**********": ""}.get(text, text)
         assert lines[name] == shown, name
 
 

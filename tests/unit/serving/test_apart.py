@@ -9,14 +9,14 @@ import numpy as np
 import pillow_heif
 import pillow_jxl  # noqa: F401 - it registers itself
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from deployments.pictures import apart
 from deployments.pictures.decoding import UPRIGHT, decode_picture
 from deployments.pictures.formats import APART, NAMES, kind_apart
 from deployments.pictures.jxl_size import jxl_size
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly, PictureTooLarge
-from testbed.images import GREEN, RED, encoded, two_halves
+from testbed.images import GREEN, RED, encoded, heic, two_halves
 
 pillow_heif.register_heif_opener()
 
@@ -60,6 +60,18 @@ def test_a_file_that_is_cut_off_is_refused_by_its_name(kind: str) -> None:
     data = written(gradient(300, 200), kind)
     with pytest.raises(PictureBroken, match=NAMES[kind]):
         decode_picture(data[: len(data) // 2], MAX_PIXELS)
+
+
+@pytest.mark.parametrize("broken", [b"??\0*\0\0\0\x08", b"MM\0*\x7f\xff\xff\xff", bytes(8)])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+def test_broken_exif_costs_no_picture(broken: bytes) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Orientation] = "Phones & Co", 6
+    good = b"MM\0*\0\0\0\x08"
+    data = heic(two_halves(), exif=exif.tobytes())
+    assert data.count(good) == 1
+    decoded = decode_picture(data.replace(good, broken), MAX_PIXELS)
+    assert decoded.size == decoded.image.size == (40, 60)
 
 
 @pytest.mark.parametrize("kind", APART)
