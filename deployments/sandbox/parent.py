@@ -30,7 +30,15 @@ logger = logging.getLogger("ray.serve.panoptes.sandbox")
 
 
 class Crashed(Exception):
-    """A process crashed, hung or sent an invalid message; the text completes the sentence "its reader …"."""
+    """A process crashed, hung or sent an invalid message; the text completes the sentence "its reader …".
+
+    Attributes:
+        exited: whether it ended by itself, as Python does after an error of its own code, and not by a signal.
+    """
+
+    def __init__(self, text: str, *, exited: bool = False) -> None:
+        super().__init__(text)
+        self.exited = exited
 
 
 async def start(
@@ -94,7 +102,7 @@ async def _next(process: Process, largest: int) -> tuple[dict[str, Any], bytes]:
         if not process.stdout.at_eof():
             raise Crashed(INVALID) from None
         code = await process.wait()
-        raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+        raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}", exited=code >= 0) from None
 
 
 def _report(lacks: Any) -> None:
