@@ -68,6 +68,16 @@ def picture(frame: Any) -> Image.Image:
     return white
 
 
+def is_plain(frame: Any) -> bool:
+    """Whether the colours of a frame are those that a reader gives that takes all it is not told for BT.601."""
+    ordinary = int(frame.color_trc) not in HDR and int(frame.color_primaries) not in GAMUTS
+    return frame.format.name == "yuv420p" and ordinary and (int(frame.colorspace) in KNOWN or not _is_hd(frame))
+
+
+def _is_hd(frame: Any) -> bool:
+    return bool(frame.width >= HD_WIDTH or frame.height > SD_HEIGHT)
+
+
 def _complete(frame: Any) -> None:
     """Tag a frame of luma and chroma with the matrix that its RGB was made with, if it does not say so."""
     if frame.format.is_rgb or int(frame.colorspace) in KNOWN:
@@ -75,7 +85,7 @@ def _complete(frame: Any) -> None:
     if int(frame.color_trc) in HDR or int(frame.colorspace) == BT2020_CL:
         frame.colorspace = BT2020_NCL
     else:
-        frame.colorspace = BT709 if frame.width >= HD_WIDTH or frame.height > SD_HEIGHT else SMPTE170M
+        frame.colorspace = BT709 if _is_hd(frame) else SMPTE170M
 
 
 def to_bt709(values: NDArray[np.uint16], transfer: int, primaries: int) -> Pixels:

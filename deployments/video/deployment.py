@@ -1,7 +1,7 @@
 """The deployment that samples frames from videos. Each video is read by `deployments.video.reader` in its own process.
 
-FFmpeg is native code that parses untrusted files, and decord, where it is used, contains one of 2018. A video that makes
-them crash, hang or take too much memory ends only its own process and its own request; the replica keeps running.
+FFmpeg is native code that parses untrusted files, and decord, where it is used, contains one of 2018. A video that
+makes them crash, hang or take too much memory ends only its own process and its own request; the replica keeps running.
 """
 
 import asyncio

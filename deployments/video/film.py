@@ -11,9 +11,11 @@ from itertools import chain
 from typing import Any
 
 import av
+import numpy as np
 from av.stream import Disposition
 from PIL import Image
 
+from deployments.video import by_decord
 from deployments.video.colour import picture
 from deployments.video.shape import shown_width, turn
 from deployments.video.sizes import keeps_size
@@ -53,7 +55,7 @@ class Video:
     """
 
     def __init__(self, path: str, threads: int, max_seconds: float, max_pixels: int, by: str = "auto") -> None:
-        """Open the file and read the times of its frames.
+        """Open the file and read the times of its frames; `by` is the setting VIDEO_READER.
 
         Raises:
             Refused: it has nothing to decode, is longer than `max_seconds`, or has frames of more than `max_pixels`.
@@ -66,9 +68,13 @@ class Video:
         # AVI stores no presentation times, only the order of the frames: their times follow from counting them.
         self._counted = self._file.format.name == "avi" and not self._context.codec.intra_only
         alpha = self._stream.metadata.get("alpha_mode") == "1" and self._context.name in DECODERS_OF_ALPHA
-        self._one_size = True
-        self.timeline = self._scan(max_seconds, sizes=alpha)
+        decord = by == "decord" and self._context.name == "h264" and self._aspect in (None, 0, 1)
+        decord = decord and any(name in self._file.format.name.split(",") for name in by_decord.FORMATS)
+        # Decoders that keep no limit get frames of one size, and decord no key frames but those that are IDR.
+        self._one_size = self._anew = True
+        self.timeline = self._scan(max_seconds, closely=alpha or decord)
         self._alpha = alpha and self._one_size
+        self._decord = decord and self._one_size and self._anew
         self._jumps = not self._counted
         self._skips = self._context.name in SAYS_UNREFERRED and not self._counted
 
@@ -80,14 +86,30 @@ class Video:
         Raises:
             Refused: a frame has more than `max_pixels`.
         """
-        self.reader = "pyav"
         left, jumps = deque(self.timeline.nearest(wanted)), self._jumps
-        yield from self._pass(left)
+        if self._decord and self._first_is_plain():
+            yield from self._by_decord(left)
+        self.reader = self.reader or "pyav"
+        if left:
+            yield from self._pass(left)
         if left and jumps:  # a key frame was none, or a frame is not where its time is
             self._jumps = False
             yield from self._pass(left)
         if left:
             self.complete = False
+
+    def _first_is_plain(self) -> bool:
+        frame = next((frame for _, frame in self._decoded(deque([0]))), None)
+        return frame is not None and by_decord.shows(frame)
+
+    def _by_decord(self, wanted: deque[int]) -> Iterator[tuple[float, Image.Image]]:
+        """Decode with decord as far as it can, and remove what was found from the left of `wanted`."""
+        ticks = self.timeline.ticks
+        numbers = deque(np.searchsorted(ticks, wanted).tolist())
+        for number, image in by_decord.frames(self._path, self._threads, self.timeline.times, numbers):
+            self.reader = "decord"
+            wanted.popleft()
+            yield float(self.timeline.times[number]), image
 
     def _open(self) -> None:
         """Open the file at its beginning."""
@@ -135,8 +157,8 @@ class Video:
             text = f"The video lasts {seconds:.0f} s, at most {max_seconds:g} s are accepted: cut it"
             raise Refused("VideoTooLong", text)
 
-    def _scan(self, max_seconds: float, sizes: bool) -> Timeline:
-        """Read the times of all packets without decoding them, and with `sizes` whether they change the frames' size."""
+    def _scan(self, max_seconds: float, closely: bool) -> Timeline:
+        """Read the times of all packets without decoding them; with `closely`, what else they say of their frames."""
         stamps: list[Stamp] = []
         base = self._stream.time_base
         for number, packet in enumerate(self._packets()):
@@ -145,7 +167,8 @@ class Video:
             elif not packet.is_discard:
                 length = max(packet.duration or 0, 0)
                 stamps.append(Stamp(number, packet.pts, packet.dts, length, packet.is_keyframe))
-                self._one_size = self._one_size and (not sizes or self._keeps_size(packet))
+                if closely:
+                    self._look_into(packet)
                 if packet.pts is not None and stamps[0].pts is not None:
                     self._refuse_longer(float((packet.pts - stamps[0].pts) * base), max_seconds)
         # So does H.264 in an MPEG program stream, most of whose packets say nothing.
@@ -160,11 +183,13 @@ class Video:
             self.complete = False
         return timeline
 
-    def _keeps_size(self, packet: Any) -> bool:
-        size = (self._context.width, self._context.height)
-        return not packet.has_sidedata("new_extradata") and keeps_size(
-            self._context.name, self._context.extradata or b"", size, bytes(packet)
+    def _look_into(self, packet: Any) -> None:
+        data, header, context = bytes(packet), self._context.extradata or b"", self._context
+        same = not packet.has_sidedata("new_extradata") and keeps_size(
+            context.name, header, (context.width, context.height), data
         )
+        self._one_size = self._one_size and same
+        self._anew = self._anew and (not packet.is_keyframe or by_decord.begins_anew(header, data))
 
     def _packets(self) -> Iterator[Any]:
         try:

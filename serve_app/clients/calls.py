@@ -68,10 +68,9 @@ def count_retry(deployment: str) -> None:
 
 def ours(error: Exception) -> Exception:
     """Translate an error of CALL_ERRORS for the client; a bug of ours is returned unchanged."""
-    if type(error) is AioRpcError and failure_of(error) is not Failure.ENDED:
-        return error  # such as a message above gRPC's limit
     cause = cause_of(error)
-    if isinstance(cause, ReaderFailed):
+    large = type(error) is AioRpcError and failure_of(error) is not Failure.ENDED  # a message above gRPC's limit
+    if large or isinstance(cause, ReaderFailed):
         return error
     if isinstance(cause, BackPressureError):
         return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)

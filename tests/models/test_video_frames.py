@@ -23,9 +23,9 @@ from testbed.replicas import replica_class
 
 pytestmark = pytest.mark.skipif(FFMPEG is None, reason="ffmpeg is not installed: `apt-get install ffmpeg`")
 
-X264 = "-c:v libx264 -preset veryfast -g 25"
+X264 = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 25"
 OPEN = "-bf 3 -x264-params open-gop=1"
-X265 = "-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25"
+X265 = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=none:keyint=25"
 VPX = "-deadline good -cpu-used 5 -b:v 500k -auto-alt-ref 1 -lag-in-frames 16 -g 40"
 LIVE = "-deadline realtime -cpu-used 8 -b:v 500k -g 30"
 MPEG4, MPEG2 = "-c:v mpeg4 -q:v 3", "-c:v mpeg2video -q:v 3 -bf 2"
