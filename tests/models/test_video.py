@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 import deployments.video.deployment
+from configs.project import PROJECT
 from deployments.pictures.preprocessing import fit
-from deployments.runtime.errors import ModelFailed, NoFrames, VideoBroken, VideoTooLong
+from deployments.runtime.errors import ModelFailed, NoFrames, ReaderFailed, VideoBroken, VideoTooLong
 from deployments.video.deployment import FrameBatch, Video
 from testbed.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
 from testbed.paths import shared
@@ -239,7 +240,7 @@ async def test_a_header_that_lies_about_the_length_does_not_help() -> None:
         await frames(data)
 
 
-@pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames])
+@pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames, ReaderFailed])
 def test_errors_can_be_pickled(error: type[Exception]) -> None:
     assert str(pickle.loads(pickle.dumps(error("do this")))) == "do this"  # noqa: S301 - our own
 
@@ -258,6 +259,34 @@ async def test_a_crash_before_the_first_frame_is_the_videos_fault_alone() -> Non
     with pytest.raises(VideoBroken, match="SIGSEGV"):
         await task
     assert await anext(video.frames(coloured(1), 1, 1, SIZE))
+
+
+@pytest.mark.parametrize("fault", ["raise ZeroDivisionError('of our own')", "raise SystemExit(3)", "import nowhere"])
+async def test_a_reader_that_fails_by_itself_is_not_the_videos_fault(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "faulty.py").write_text(
+        "from deployments.video import reader\n"
+        "def messages(job):\n"
+        f"    {fault}\n"
+        "    yield\n"
+        "reader._messages = messages\n"
+        "reader.main()\n"
+    )
+    monkeypatch.setattr("deployments.sandbox.parent.PROJECT", f"{tmp_path}:{PROJECT}")
+    monkeypatch.setattr(deployments.video.deployment, "READER", "faulty")
+    with pytest.raises(ReaderFailed, match="its log says which"):
+        await frames(coloured(1))
+    with pytest.raises(ReaderFailed):
+        await reader().frame_jpegs(coloured(1), [0.0], 100)
+    cause = {"raise Z": "of our own", "raise S": "ended with 3", "import ": "No module named"}[fault[:7]]
+    assert cause in caplog.text
+
+
+async def test_metadata_that_is_no_text_does_not_matter() -> None:
+    data = coloured(1, container="matroska")
+    assert data.count(b"Lavf") >= 1
+    assert times(await frames(data.replace(b"Lavf", b"\xff\xfe\xfd\xfc"))) == [0]
 
 
 async def test_what_was_read_before_a_crash_is_given() -> None:

@@ -42,7 +42,15 @@ def _video() -> Any:
 
 @pytest.mark.parametrize(
     ("name", "seconds"),
-    [("qtrle.mov", 6), ("opengop.mkv", 6), ("one.mp4", 1), ("tlrot.mp4", 6), ("tl.ts", 6), ("pq.mp4", 6), ("styp.mp4", 6)],
+    [
+        ("qtrle.mov", 6),
+        ("opengop.mkv", 6),
+        ("one.mp4", 1),
+        ("tlrot.mp4", 6),
+        ("tl.ts", 6),
+        ("pq.mp4", 6),
+        ("styp.mp4", 6),
+    ],
 )
 async def test_each_second_has_its_colour(name: str, seconds: int) -> None:
     _, frames = await read(name)

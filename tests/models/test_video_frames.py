@@ -186,6 +186,25 @@ def test_a_film_that_was_cut_without_encoding_is_read_by_time(container: str, op
     }
 
 
+DECORDS = [name for name in FILMS if name.startswith("H.264 M") and "MPEG" not in name and "M2TS" not in name]
+NOT_DECORDS = ("open GOP", "intra refresh", "10 bits", "RGB")
+
+
+@pytest.mark.parametrize("name", [*DECORDS, "HEVC MP4, temporal layers", "MPEG-4 MP4, B-frames", "VP9 WebM"])
+def test_decord_reads_what_it_reads_right_when_it_is_asked_for(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("decord", reason="decord is not installed: `uv pip install -e '.[decord]'`")
+    film = FILMS[name]
+    path, chance = make(film, tmp_path), random.Random(name)
+    seconds = [film.second(number) for number in range(film.frames)]
+    for count in (6, 2):
+        video = Video(str(path), 1, 600, 100_000_000, "decord")
+        asked = sorted(chance.sample(video.timeline.times.tolist(), count))
+        found = {time: number_of(image) for time, image in video.frames(asked)}
+        assert found == {time: shown_at(seconds, time) for time in asked}
+        right = name in DECORDS and not any(structure in name for structure in NOT_DECORDS)
+        assert video.reader == ("decord" if right else "pyav")
+
+
 async def both_passes(data: bytes, step_s: float) -> tuple[list[tuple[float, int]], list[int]]:
     """The times and numbers of the frames of the first pass, and the numbers of the same frames in the second."""
     video: Any = replica_class(VideoDeployment)(1, 600)
