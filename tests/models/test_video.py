@@ -17,9 +17,11 @@ from PIL import Image
 
 import deployments.video.deployment
 from configs.project import PROJECT
+from configs.settings import SettingsError, settings_from
 from deployments.pictures.preprocessing import fit
 from deployments.runtime.errors import ModelFailed, NoFrames, ReaderFailed, VideoBroken, VideoTooLong
 from deployments.video.deployment import FrameBatch, Video
+from deployments.video.spec import SPEC
 from testbed.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
 from testbed.paths import shared
 from testbed.replicas import replica_class
@@ -281,6 +283,24 @@ async def test_a_reader_that_fails_by_itself_is_not_the_videos_fault(
         await reader().frame_jpegs(coloured(1), [0.0], 100)
     cause = {"raise Z": "of our own", "raise S": "ended with 3", "import ": "No module named"}[fault[:7]]
     assert cause in caplog.text
+
+
+def test_decord_that_is_not_installed_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SPEC.arguments(settings_from({}), (), {})[-1] == "auto"
+    monkeypatch.setattr("deployments.video.spec.find_spec", lambda name: None)
+    assert SPEC.arguments(settings_from({"video_reader": "pyav"}), (), {})[-1] == "pyav"
+    with pytest.raises(SettingsError, match="VIDEO_READER=decord needs the extra 'decord'"):
+        SPEC.arguments(settings_from({"video_reader": "decord"}), (), {})
+
+
+async def test_decord_reads_in_both_passes_when_it_is_asked_for() -> None:
+    pytest.importorskip("decord", reason="decord is not installed: `uv pip install -e '.[decord]'`")
+    data, video = coloured(6), replica_class(Video)(1, 600, reader="decord")
+    (batch,) = [batch async for batch in video.frames(data, 1, 600, SIZE)]
+    assert batch.facts.reader == "decord"
+    assert len(await video.frame_jpegs(data, batch.times_s, 128, batch.digests)) == 6
+    (turned,) = [batch async for batch in video.frames(coloured(1, flipped=True), 1, 600, SIZE)]
+    assert turned.facts.reader == "pyav"
 
 
 async def test_metadata_that_is_no_text_does_not_matter() -> None:
