@@ -59,7 +59,7 @@ class Timeline:
     @property
     def times(self) -> NDArray[np.float64]:
         """The times of all frames in seconds from the first."""
-        return self.ticks * float(self.base)
+        return self.ticks.astype(np.float64) * float(self.base)
 
     def time(self, tick: int) -> float:
         """The time of a frame in seconds from the first."""
