@@ -92,7 +92,7 @@ class Video:
         self.reader = self.reader or "pyav"
         if left:
             yield from self._pass(left)
-        if left and jumps:  # a key frame was none, or a frame is not where its time is
+        if left and jumps:  # a key frame was none, or a frame is elsewhere than its time says
             self._jumps = False
             yield from self._pass(left)
         if left:
@@ -171,7 +171,7 @@ class Video:
                     self._look_into(packet)
                 if packet.pts is not None and stamps[0].pts is not None:
                     self._refuse_longer(float((packet.pts - stamps[0].pts) * base), max_seconds)
-        # So does H.264 in an MPEG program stream, most of whose packets say nothing.
+        # Nor does an MPEG program stream of H.264, most of whose packets say nothing.
         self._counted = self._counted or (self._file.format.name == "mpeg" and any(one.pts is None for one in stamps))
         shown = counted(stamps) if self._counted else presented(stamps)
         if not shown:
@@ -257,9 +257,10 @@ class Video:
             return []
 
     def _tick(self, frame: Any) -> int:
+        """When a frame is shown; -1 if it does not say so."""
+        if not self._counted:
+            return -1 if frame.pts is None else int(frame.pts) - self.timeline.start
         ticks = self.timeline.ticks
-        if not self._counted and frame.pts is not None:
-            return int(frame.pts) - self.timeline.start
         self._count += 1
         return int(ticks[min(self._count, len(ticks)) - 1])
 

@@ -24,7 +24,7 @@ from deployments.sandbox.budget import CpuBudget
 from deployments.video.film import UNREADABLE, Refused, Video
 
 JPEG_QUALITY = 90
-# CPU seconds for a second of film, of which 1080p takes a tenth; frames far apart need what is between them.
+# CPU seconds for a second of film, of which 1080p takes a tenth; most of what is between frames far apart is left out.
 SECONDS_OF_FILM, LONGEST_STEP_S = 0.1, 10.0
 LAST_CALLS = 3  # of a traceback that is reported
 CHANGED = Refused("VideoBroken", "The video cannot be decoded the same way twice: encode it again")
