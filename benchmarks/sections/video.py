@@ -145,7 +145,7 @@ def render(options: argparse.Namespace, plain: list[Run], ours: list[Run]) -> st
     lines = [
         "## Video",
         "",
-        f"{report.machine('torch', 'av', 'decord', 'opencv-python-headless')}. "
+        f"{report.machine('torch', 'av', 'opencv-python-headless')}. "
         f"`python -m benchmarks.sections.video {options.video.name} --rounds {options.rounds}`",
         "",
         f"{options.video.name}, a frame each {STEP_S:g} s, CLIP ViT-B/32 with random weights, {THREADS} threads; "

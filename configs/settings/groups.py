@@ -109,6 +109,11 @@ class Video(Group):
         alias="MAX_VIDEO_MB",
         description="Largest video, in megabytes; MAX_REQUEST_MB limits it, too.",
     )
+    reader: Literal["auto", "pyav", "decord"] = Field(
+        "auto",
+        description="What decodes videos. auto: the fastest that is proved right, PyAV for every file; decord: decord "
+        "(the extra `decord`) for the files that it is proved to read right, PyAV for the others.",
+    )
     timeout_s: float = Field(
         300,
         gt=0,

@@ -6,6 +6,7 @@ ModelError
 ├── VideoBroken          a file is not a video or cannot be decoded
 ├── VideoTooLong         a video lasts longer than is accepted
 ├── VideoTooLarge        the frames of a video are too large, or take too much CPU time
+├── ReaderFailed         the reader of videos has a fault of its own
 ├── NoFrames             a file has no video stream, or an empty one
 ├── WeightsNotFound      a checkpoint is neither cached nor reachable
 ├── ModelFailed          a pass failed; the replica ends if its test pass fails too
@@ -56,6 +57,10 @@ class VideoTooLong(ModelError):
 
 class VideoTooLarge(ModelError):
     """Frames of the video have more pixels than are accepted, or decoding them takes more CPU time than it may."""
+
+
+class ReaderFailed(ModelError):
+    """The reader of videos ended by an error of its own code, whatever the video is; the log says by which."""
 
 
 class NoFrames(ModelError):

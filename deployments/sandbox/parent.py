@@ -34,7 +34,15 @@ logger = logging.getLogger("ray.serve.panoptes.sandbox")
 
 
 class Crashed(Exception):
-    """A process crashed, hung or sent an invalid message; the text completes the sentence "its reader …"."""
+    """A process crashed, hung or sent an invalid message; the text completes the sentence "its reader …".
+
+    Attributes:
+        exited: whether it ended by itself, as Python does after an error of its own code, and not by a signal.
+    """
+
+    def __init__(self, text: str, *, exited: bool = False) -> None:
+        super().__init__(text)
+        self.exited = exited
 
 
 async def start(
@@ -124,7 +132,7 @@ def _output(process: subprocess.Popen[bytes], largest: int, check: Callable[[], 
     except subprocess.TimeoutExpired:
         raise Crashed("did not end") from None
     if code != 0:
-        raise Crashed(_ended(code))
+        raise _ended(code)
     return output
 
 
@@ -177,11 +185,11 @@ async def _next(process: Process, largest: int) -> tuple[dict[str, Any], bytes]:
     except (ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         if not process.stdout.at_eof():
             raise Crashed(INVALID) from None
-        raise Crashed(_ended(await process.wait())) from None
+        raise _ended(await process.wait()) from None
 
 
-def _ended(code: int) -> str:
-    return f"ended with {signal.Signals(-code).name if code < 0 else code}"
+def _ended(code: int) -> Crashed:
+    return Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}", exited=code >= 0)
 
 
 def _report(lacks: Any) -> None:

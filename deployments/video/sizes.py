@@ -1,6 +1,7 @@
 """Whether the frames of a video can change their size within it, read from its packets without decoding them.
 
-PyAV refuses frames of too many pixels itself. decord cannot, so it only gets videos whose size is that of their header.
+FFmpeg's own decoders refuse frames of too many pixels. decord and libvpx do not, so they only get videos whose size is
+that of their header.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 H264_PARAMETERS, HEVC_PARAMETERS = 7, 33  # types of the units that hold a size
 START = b"\0\0\1"
 MPEG4_LAYERS = range(0x20, 0x30)
+VP8_SYNC = b"\x9d\x01\x2a"
 VP9_SYNC = 0x498342
 SRGB = 7
 
@@ -24,17 +26,19 @@ def keeps_size(codec: str, header: bytes, size: Size, packet: bytes) -> bool:
         packet: its bytes.
     """
     if codec == "h264" and len(header) > 4 and header[0] == 1:
-        return all(unit in header for unit in _units(packet, 1 + (header[4] & 3)) if unit[0] & 31 == H264_PARAMETERS)
+        return all(unit in header for unit in units(packet, 1 + (header[4] & 3)) if unit[0] & 31 == H264_PARAMETERS)
     if codec == "hevc" and len(header) > 21:
-        units = _units(packet, 1 + (header[21] & 3))
-        return all(unit in header for unit in units if unit[0] >> 1 & 63 == HEVC_PARAMETERS)
+        parameters = units(packet, 1 + (header[21] & 3))
+        return all(unit in header for unit in parameters if unit[0] >> 1 & 63 == HEVC_PARAMETERS)
     if codec == "mpeg4":
         parts = packet.split(START)[1:]
         return all(part in header for part in parts if part and part[0] in MPEG4_LAYERS)
+    if codec == "vp8":
+        return _vp8_size(packet) in (None, size)
     return codec == "vp9" and _vp9_size(packet) in (None, size)
 
 
-def _units(packet: bytes, prefix: int) -> Iterator[bytes]:
+def units(packet: bytes, prefix: int) -> Iterator[bytes]:
     """The units of a packet, each of which follows its length of `prefix` bytes."""
     position = 0
     while position + prefix < len(packet):
@@ -43,6 +47,14 @@ def _units(packet: bytes, prefix: int) -> Iterator[bytes]:
         if length:
             yield packet[position : position + length]
         position += length
+
+
+def _vp8_size(packet: bytes) -> Size | None:
+    """The size in the header of a key frame (RFC 6386, 9.1); None for other frames."""
+    if not packet or packet[0] & 1 or packet[3:6] != VP8_SYNC:
+        return None
+    width, height = (int.from_bytes(packet[start : start + 2], "little") & 0x3FFF for start in (6, 8))
+    return width, height
 
 
 def _vp9_size(packet: bytes) -> Size | None:

@@ -17,6 +17,7 @@ from deployments.runtime.errors import (
     ModelError,
     NoFrames,
     PromptTooLong,
+    ReaderFailed,
     VideoBroken,
     VideoTooLarge,
     VideoTooLong,
@@ -66,10 +67,11 @@ def count_retry(deployment: str) -> None:
 
 
 def ours(error: Exception) -> Exception:
-    """Translate an error of CALL_ERRORS for the client; a bug of the ingress is returned unchanged."""
-    if type(error) is AioRpcError and failure_of(error) is not Failure.ENDED:
-        return error  # such as a message above gRPC's limit
+    """Translate an error of CALL_ERRORS for the client; a bug of ours is returned unchanged."""
     cause = cause_of(error)
+    large = type(error) is AioRpcError and failure_of(error) is not Failure.ENDED  # a message above gRPC's limit
+    if large or isinstance(cause, ReaderFailed):
+        return error
     if isinstance(cause, BackPressureError):
         return errors.Overloaded("Too many requests wait for this model: try again.", retry_after_s=1)
     if isinstance(cause, InvalidClustering):

@@ -54,7 +54,7 @@ class VideoClient(ModelClient):
             count_retry(self.deployment)
             await asyncio.sleep(INGRESS.pause_after(attempt))
 
-    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
-        """JPEGs of the frames at these times, in their order; no side is longer than `max_side` pixels."""
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int, digests: list[int]) -> list[bytes]:
+        """JPEGs of the frames with these times and digests, in order; no side is longer than `max_side` pixels."""
         handle = cast("DeploymentHandle[Any]", self._handle)
-        return await answer(self.deployment, lambda: handle.frame_jpegs.remote(video, times_s, max_side))
+        return await answer(self.deployment, lambda: handle.frame_jpegs.remote(video, times_s, max_side, digests))

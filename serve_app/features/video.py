@@ -46,6 +46,7 @@ async def best_frames(services: Services, data: bytes | mmap, categories: list[s
     classes = [[template.format(category)] for category in categories]
     logits = np.full(len(categories), -np.inf)
     times, scores = np.zeros(len(categories)), np.zeros(len(categories))
+    digests = dict[float, int]()
     size = services.clip.weights.image.size
     async with counted("/video"):
         with category_lengths():  # before anything is decoded
@@ -55,11 +56,13 @@ async def best_frames(services: Services, data: bytes | mmap, categories: list[s
         async with aclosing(frames):
             async for batch in frames:
                 found = await services.clip.score(batch.pixels, classes)
+                digests |= zip(batch.times_s, batch.digests, strict=True)
                 for time_s, row in zip(batch.times_s, found, strict=True):
                     better = row > logits
                     logits[better], times[better], scores[better] = row[better], time_s, softmax(row)[better]
         moments = sorted(set(times.tolist()))
-        jpegs = await services.models.video.frame_jpegs(video, moments, LONGEST_SIDE)
+        scored = [digests[moment] for moment in moments]
+        jpegs = await services.models.video.frame_jpegs(video, moments, LONGEST_SIDE, scored)
         images = await asyncio.to_thread(lambda: [base64.b64encode(jpeg).decode() for jpeg in jpegs])
     image_at = dict(zip(moments, images, strict=True))
     return {

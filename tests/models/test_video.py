@@ -16,9 +16,12 @@ import pytest
 from PIL import Image
 
 import deployments.video.deployment
+from configs.project import PROJECT
+from configs.settings import SettingsError, settings_from
 from deployments.pictures.preprocessing import fit
-from deployments.runtime.errors import ModelFailed, NoFrames, VideoBroken, VideoTooLong
+from deployments.runtime.errors import ModelFailed, NoFrames, ReaderFailed, VideoBroken, VideoTooLong
 from deployments.video.deployment import FrameBatch, Video
+from deployments.video.spec import SPEC
 from testbed.doubles.videos import audio_only, colour_at, coloured, encode, picture, repacked
 from testbed.paths import shared
 from testbed.replicas import replica_class
@@ -85,27 +88,27 @@ async def none_left(before: set[int]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("container", "codec", "by"),
+    ("container", "codec"),
     [
-        ("mp4", "libx264", "decord"),
-        ("mp4", "mpeg4", "decord"),
-        ("mov", "libx264", "decord"),
-        ("webm", "libvpx-vp9", "decord"),
-        ("matroska", "libx264", "decord"),
-        ("avi", "mpeg4", "pyav"),
-        ("avi", "libx264", "pyav"),
-        ("asf", "wmv2", "pyav"),
-        ("flv", "libx264", "pyav"),
-        ("mpegts", "libx264", "pyav"),
+        ("mp4", "libx264"),
+        ("mp4", "mpeg4"),
+        ("mov", "libx264"),
+        ("webm", "libvpx-vp9"),
+        ("matroska", "libx264"),
+        ("avi", "mpeg4"),
+        ("avi", "libx264"),
+        ("asf", "wmv2"),
+        ("flv", "libx264"),
+        ("mpegts", "libx264"),
     ],
 )
-async def test_every_container_gives_the_colour_of_each_second(container: str, codec: str, by: str) -> None:
+async def test_every_container_gives_the_colour_of_each_second(container: str, codec: str) -> None:
     batches = await frames(coloured(6, container=container, codec=codec))
     assert times(batches) == [0, 1, 2, 3, 4, 5]
     for second, frame in enumerate(pixels(batches)):
         assert np.abs(frame[-4, -4] - colour_at(second)).max() <= CLOSE, second
     facts = batches[-1].facts
-    assert (facts.width, facts.height, facts.step_s, facts.complete, facts.reader) == (128, 96, 1, True, by)
+    assert (facts.width, facts.height, facts.step_s, facts.complete, facts.reader) == (128, 96, 1, True, "pyav")
     assert facts.duration_s == pytest.approx(6, abs=0.11)
 
 
@@ -239,7 +242,7 @@ async def test_a_header_that_lies_about_the_length_does_not_help() -> None:
         await frames(data)
 
 
-@pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames])
+@pytest.mark.parametrize("error", [VideoBroken, VideoTooLong, NoFrames, ReaderFailed])
 def test_errors_can_be_pickled(error: type[Exception]) -> None:
     assert str(pickle.loads(pickle.dumps(error("do this")))) == "do this"  # noqa: S301 - our own
 
@@ -258,6 +261,52 @@ async def test_a_crash_before_the_first_frame_is_the_videos_fault_alone() -> Non
     with pytest.raises(VideoBroken, match="SIGSEGV"):
         await task
     assert await anext(video.frames(coloured(1), 1, 1, SIZE))
+
+
+@pytest.mark.parametrize("fault", ["raise ZeroDivisionError('of our own')", "raise SystemExit(3)", "import nowhere"])
+async def test_a_reader_that_fails_by_itself_is_not_the_videos_fault(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "faulty.py").write_text(
+        "from deployments.video import reader\n"
+        "def messages(job):\n"
+        f"    {fault}\n"
+        "    yield\n"
+        "reader._messages = messages\n"
+        "reader.main()\n"
+    )
+    monkeypatch.setattr("deployments.sandbox.parent.PROJECT", f"{tmp_path}:{PROJECT}")
+    monkeypatch.setattr(deployments.video.deployment, "READER", "faulty")
+    with pytest.raises(ReaderFailed, match="its log says which"):
+        await frames(coloured(1))
+    with pytest.raises(ReaderFailed):
+        await reader().frame_jpegs(coloured(1), [0.0], 100)
+    cause = {"raise Z": "of our own", "raise S": "ended with 3", "import ": "No module named"}[fault[:7]]
+    assert cause in caplog.text
+
+
+def test_decord_that_is_not_installed_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SPEC.arguments(settings_from({}), (), {})[-1] == "auto"
+    monkeypatch.setattr("deployments.video.spec.find_spec", lambda name: None)
+    assert SPEC.arguments(settings_from({"video_reader": "pyav"}), (), {})[-1] == "pyav"
+    with pytest.raises(SettingsError, match="VIDEO_READER=decord needs the extra 'decord'"):
+        SPEC.arguments(settings_from({"video_reader": "decord"}), (), {})
+
+
+async def test_decord_reads_in_both_passes_when_it_is_asked_for() -> None:
+    pytest.importorskip("decord", reason="decord is not installed: `uv pip install -e '.[decord]'`")
+    data, video = coloured(6), replica_class(Video)(1, 600, reader="decord")
+    (batch,) = [batch async for batch in video.frames(data, 1, 600, SIZE)]
+    assert batch.facts.reader == "decord"
+    assert len(await video.frame_jpegs(data, batch.times_s, 128, batch.digests)) == 6
+    (turned,) = [batch async for batch in video.frames(coloured(1, flipped=True), 1, 600, SIZE)]
+    assert turned.facts.reader == "pyav"
+
+
+async def test_metadata_that_is_no_text_does_not_matter() -> None:
+    data = coloured(1, container="matroska")
+    assert data.count(b"Lavf") >= 1
+    assert times(await frames(data.replace(b"Lavf", b"\xff\xfe\xfd\xfc"))) == [0]
 
 
 async def test_what_was_read_before_a_crash_is_given() -> None:

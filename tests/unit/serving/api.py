@@ -177,9 +177,10 @@ class VideoDouble(Scripted, VideoClient):
         await self.prepare()
         facts = VideoFacts(len(video), 4, 4, step_s, complete=True, reader="pyav")
         for second, value in enumerate(video):
-            yield FrameBatch(facts, [float(second)], np.full((1, size, size, 3), value, np.uint8))
+            yield FrameBatch(facts, [float(second)], np.full((1, size, size, 3), value, np.uint8), [value])
 
-    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int) -> list[bytes]:
+    async def frame_jpegs(self, video: Any, times_s: list[float], max_side: int, digests: list[int]) -> list[bytes]:
+        assert digests == [video[int(moment)] for moment in times_s]
         self.asked += times_s
         return [b"jpeg of %d" % video[int(moment)] for moment in times_s]
 

@@ -13,12 +13,12 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from deployments.catalogue.spec import CATALOGUER
 from deployments.runtime.calls import INGRESS, Call
-from deployments.runtime.errors import ModelFailed, PromptTooLong
+from deployments.runtime.errors import ModelFailed, PromptTooLong, ReaderFailed
 from deployments.runtime.spec import Deployed
 from deployments.specs import all_specs
 from deployments.video.spec import VIDEO
 from serve_app.clients import calls, video
-from serve_app.clients.calls import answer
+from serve_app.clients.calls import answer, ours
 from serve_app.clients.catalogue import CataloguerClient
 from serve_app.clients.remembered import Known
 from serve_app.clients.replicas import running_replicas
@@ -202,6 +202,11 @@ async def test_an_interrupted_stream_continues_where_it_stopped() -> None:
     batches: list[object] = [batch async for batch in videos.frames(None, 1.0, 9, 224)]
     assert batches == [1, 2, 3, 4, 5]
     assert frames.cancelled == 3
+
+
+def test_a_fault_of_the_reader_is_not_translated_into_the_clients() -> None:
+    fault = raised_by_replica(ReaderFailed("its log says which"))
+    assert ours(fault) is fault
 
 
 async def test_a_stream_that_always_breaks_off_is_an_error() -> None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from deployments.pictures.pixels import Pixels
+from deployments.runtime.errors import ReaderFailed
 from serve_app.clients.models import Models
 from serve_app.http.errors import InvalidVideo, PanoptesError, VideoTooLarge
 from tests.unit.serving.api import ClipDouble, Doubles, client
@@ -83,6 +84,15 @@ async def test_a_broken_video_is_named_and_other_errors_give_their_reason(
     async with client(models=models) as api:
         answer = await api.post("/video", files=[VIDEO, CATEGORIES])
     assert (answer.status_code, answer.json()) == (status, {"error": text})
+
+
+async def test_a_fault_of_the_reader_is_ours() -> None:
+    models = Doubles()
+    models.video.fails = ReaderFailed("its log says which")
+    async with client(models=models) as api:
+        answer = await api.post("/video", files=[VIDEO, CATEGORIES])
+    assert answer.status_code == 500
+    assert "again" not in answer.json()["error"]
 
 
 async def test_a_video_has_a_limit_and_can_be_switched_off() -> None:
