@@ -36,6 +36,7 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
     Raises:
         PictureBroken, PictureTooLarge, PictureTooCostly: for these reasons it cannot be read.
         Abandoned: as `Budget.check`.
+        Crashed, OSError: no decoder could be started, or it failed for its own fault.
     """
     job = {
         "format": kind,
@@ -53,6 +54,8 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
     except Crashed as crash:
         if str(crash) == OUT_OF_TIME:
             raise OverBudget from None
+        if crash.exited:  # by an error of its own code, whatever the picture is
+            raise
         raise PictureBroken(f"This {NAMES[kind]} cannot be read, its decoder {crash}: {SAVE_AGAIN}.") from None
 
 

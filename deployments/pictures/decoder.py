@@ -45,7 +45,7 @@ def main() -> None:
             message, parts = _decoded(data, job["format"], job["max_pixels"])
         except MemoryError:
             message, parts = {"error": "memory"}, {}
-        except Exception as error:
+        except BaseException as error:  # a panic of the plugin of JPEG XL is no Exception
             message, parts = {"error": "broken", "kind": type(error).__name__}, {}
         send(message | {"parts": {name: len(part) for name, part in parts.items()}}, *parts.values())
 

@@ -16,6 +16,7 @@ from deployments.pictures.decoding import UPRIGHT, decode_picture
 from deployments.pictures.formats import APART, NAMES, kind_apart
 from deployments.pictures.jxl_size import jxl_size
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly, PictureTooLarge
+from deployments.sandbox.parent import Crashed
 from testbed.images import GREEN, RED, encoded, heic, two_halves
 
 pillow_heif.register_heif_opener()
@@ -160,3 +161,9 @@ def test_an_animation_gives_its_first_picture() -> None:
     first.save(buffer, "AVIF", save_all=True, append_images=[second], duration=100)
     pixel = decode_picture(buffer.getvalue(), MAX_PIXELS).image.getpixel((30, 30))
     assert np.abs(np.array(pixel, int) - RED).max() < 12
+
+
+def test_a_fault_of_the_decoder_s_own_is_not_the_file_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "DECODER", "deployments.pictures.no_such_module")
+    with pytest.raises(Crashed, match="ended with 1"):
+        decode_picture(written(gradient(64, 48), "AVIF"), MAX_PIXELS)
