@@ -41,6 +41,8 @@ UPRIGHT = {
 }
 SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
+XMP = ("xmp", "XML:com.adobe.xmp")
+
 # Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -54,12 +56,14 @@ class DecodedPicture:
         size: width and height of the upright original, in pixels.
         format: Pillow's name of the format, such as `PNG`; `MPO` is a JPEG followed by more pictures.
         exif: empty if the file has none or it cannot be read.
+        profile_ignored: why the embedded colour profile was not followed; None if it was, or there is none.
     """
 
     image: Image.Image
     size: tuple[int, int]
     format: str
     exif: Image.Exif
+    profile_ignored: str | None = None
 
 
 def decode(
@@ -72,7 +76,7 @@ def decode(
 def decode_picture(
     data: bytes, max_pixels: int, shortest_side: int | None = None, abandoned: Event | None = None
 ) -> DecodedPicture:
-    """Decode an image to upright RGB. Of an animation it takes the first frame; transparency becomes white.
+    """Decode an image to upright sRGB. Of an animation it takes the first frame; transparency becomes white.
 
     Args:
         data: the bytes of the file.
@@ -95,12 +99,11 @@ def decode_picture(
         budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
-        rgb = to_rgb(image, budget)
-        budget.check()
+        rgb, profile_ignored = to_rgb(image, data, budget)
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
-    return DecodedPicture(upright, size, str(image.format), exif)
+    return DecodedPicture(upright, size, str(image.format), exif, profile_ignored)
 
 
 def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
@@ -177,6 +180,8 @@ def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[Non
 
 
 def _exif(image: Image.Image) -> Image.Exif:
+    for name in XMP:  # Pillow would take the orientation from it
+        image.info.pop(name, None)
     try:
         return image.getexif()
     except Exception:  # a valid picture may have broken EXIF

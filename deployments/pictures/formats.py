@@ -3,7 +3,9 @@
 import pillow_heif
 from pillow_jxl import JpegXLImagePlugin
 
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "JXL")
+from deployments.pictures import tiffs
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", tiffs.NAME, "WEBP", "AVIF", "HEIF", "JPEG2000", "JXL")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
 # Of a HEIF file only the picture itself is read. A decoder keeps to the thread that calls it, whose time is bounded.
