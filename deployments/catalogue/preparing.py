@@ -11,6 +11,9 @@ from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 
 
+PROFILE = "icc_profile"  # among the metadata
+
+
 @dataclass(frozen=True)
 class CatalogueInputs:
     """What to prepare from a file.
@@ -44,8 +47,9 @@ def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     needed = shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
     decoded = decode_picture(data, wanted.max_pixels, needed)
     picture = decoded.image
+    profile = {} if decoded.profile_ignored is None else {PROFILE: f"ignored: {decoded.profile_ignored}"}
     return Prepared(
-        exif=read_exif(decoded.exif, gps=wanted.gps),
+        exif=read_exif(decoded.exif, gps=wanted.gps) | profile,
         thumbnails=thumbnails(picture),
         inputs={name: one.of(picture) for name, one in wanted.models.items()},
     )

@@ -35,6 +35,9 @@ DEVICES = {"scnr", "mntr", "prtr", "spac"}
 PROGRAMS = {f"{kind}{intent}".encode() for kind in ("D2B", "B2D") for intent in range(4)}
 
 
+BROKEN = "it is broken"
+
+
 class Unusable(Exception):
     """A profile that is not followed; the message says why."""
 
@@ -72,13 +75,14 @@ def to_srgb(
     Raises:
         OverBudget, Abandoned: as `Budget.check`.
     """
-    ignored = None
+    # Pillow has found a profile that it could not put together, or inflate
+    ignored = BROKEN if "icc_profile" in info and info["icc_profile"] is None else None
     try:
         colours = _colours(kind, info, data)
     except ValueError as error:
-        colours, ignored = None, str(error)
+        colours, ignored = None, f"its colours cannot be: {error}"
     if isinstance(colours, Code):
-        return _tone_mapped(image, colours, budget), None
+        return _tone_mapped(image, colours, budget), ignored
     if colours is not None:
         image, ignored = _converted(image, colours, budget)
     if image.mode == "LAB":
@@ -149,7 +153,7 @@ class _Conversions:
 
     def of(self, profile: object, mode: str) -> Conversion:
         if not isinstance(profile, bytes):
-            return Conversion(ignored="it is broken")
+            return Conversion(ignored=BROKEN)
         if len(profile) > MOST_PROFILE_BYTES:
             return Conversion(ignored=f"it has more than {MOST_PROFILE_BYTES / 1e6:g} MB")
         key = (hashlib.sha256(profile).digest(), mode)
@@ -178,7 +182,7 @@ def _conversion(profile: bytes, mode: str) -> Conversion:
             raise Unusable("it describes no picture")
         transform = _transform(opened, mode)
     except (OSError, ValueError, TypeError, struct.error, ImageCms.PyCMSError) as error:
-        raise Unusable("it is broken") from error
+        raise Unusable(BROKEN) from error
     if mode == "L":
         seen = np.asarray(transform.apply(Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])))[0].astype(int)
         if np.abs(seen - np.arange(256)[:, np.newaxis]).max() <= ROUNDING:

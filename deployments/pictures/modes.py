@@ -49,7 +49,7 @@ def _plain(image: Image.Image, data: bytes, budget: Budget) -> Image.Image:
     if image.format == "PNG" and image.mode in {"1", "L"} and "transparency" in image.info:
         return _grey_without(image.convert("L"), image.info["transparency"], data[PNG_BITS])
     if image.has_transparency_data:
-        plain = image.convert("RGBA")
+        plain = image.convert("LA" if image.mode in {"LA", "La"} else "RGBA")
         if image.format == "BMP" and plain.getextrema()[3] == (0, 0):
             plain = plain.convert("RGB")  # nobody has written an alpha
     elif image.mode in {"RGB", "L", "CMYK", "LAB"}:

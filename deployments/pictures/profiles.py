@@ -66,7 +66,7 @@ def matrix_profile(primaries: Primaries, curve: tuple[float, ...]) -> bytes:
 
 
 def profile(device: bytes, space: bytes, tags: dict[bytes, bytes], connection: bytes = b"XYZ ") -> bytes:
-    """An ICC profile of version 4 with these tags."""
+    """An ICC profile of version 4 with these tags, by its class, its colour space and that which it leads to."""
     entries, body, start = b"", b"", HEADER_BYTES + 4 + TAG_BYTES * len(tags)
     for name, value in tags.items():
         entries += struct.pack(">4sII", name, start + len(body), len(value))
