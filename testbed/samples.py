@@ -31,8 +31,8 @@ def packed_bits(rows: Values, bits: int) -> NDArray[np.uint8]:
     return np.packbits(single.reshape(len(rows), -1).astype(np.uint8), axis=1)
 
 
-SHORT, LONG, ASCII, DOUBLE = "H", "I", "s", "d"
-TYPES = {ASCII: 2, SHORT: 3, LONG: 4, DOUBLE: 12}
+BYTE, SHORT, LONG, ASCII, DOUBLE = "B", "H", "I", "s", "d"
+TYPES = {BYTE: 1, ASCII: 2, SHORT: 3, LONG: 4, DOUBLE: 12}
 RAW, DEFLATE = 1, 8
 SUBFILE, ORIENTATION, PAGE, EXTRA, MAXIMUM, NO_DATA, PROFILE = 254, 274, 297, 338, 281, 42113, 34675
 LOWEST, HIGHEST, PREDICTOR, CHILDREN, OLD_SUBFILE = 340, 341, 317, 330, 255

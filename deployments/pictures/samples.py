@@ -172,6 +172,10 @@ def _shown(samples: Samples, budget: Budget) -> NDArray[np.uint8] | None:
 
 def _missing(values: Channel, no_data: float | None) -> NDArray[np.bool_]:
     missing: NDArray[np.bool_] = np.isnan(values)
-    if no_data is not None:
-        missing |= np.abs(values - no_data) <= SAME_VALUE * abs(no_data) if values.dtype.kind == "f" else values == no_data
+    if no_data is not None and values.dtype.kind == "f" and np.isfinite(no_data):
+        most = float(np.finfo(values.dtype).max)
+        ends = (no_data * (1 - SAME_VALUE), no_data * (1 + SAME_VALUE))
+        missing |= (values >= max(-most, min(ends))) & (values <= min(most, max(ends)))
+    elif no_data is not None:
+        missing |= values == no_data
     return missing

@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import PREFIXES, TiffImageFile
 
 from deployments.pictures.budget import MeteredFile
 from deployments.pictures.directories import ORIENTATION, Structure, largest
-from deployments.pictures.refusals import PictureTooLarge
+from deployments.pictures.refusals import PictureBroken, PictureTooLarge
 from deployments.pictures.samples import Channel, Samples
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
@@ -34,6 +34,7 @@ DIFFERENCES, FLOATING = 2, 3  # predictors
 TYPES = {1: "u", 2: "i", 3: "f", 4: "u"}  # by FORMAT
 WHOLE_BITS = {"u": (8, 16, 32, 64), "i": (8, 16, 32, 64), "f": (16, 32, 64)}
 MOST_ODD_BITS, MOST_FIXED_BITS = 32, 16
+BIG_ENDIAN_BIG = b"MM\0\x2b"  # Pillow takes it for a TIFF of the usual size
 MOST_BYTES = 800_000_000  # of samples
 BLOCK = 1 << 20  # samples at a time
 # Of what Pillow opens, by a name of its own: other libraries keep Pillow's structure.
@@ -65,6 +66,8 @@ class Tiff(TiffImageFile):
 
     def _open(self) -> None:
         assert isinstance(self.fp, io.BytesIO)
+        if self.fp.getvalue().startswith(BIG_ENDIAN_BIG):
+            raise PictureBroken("A big-endian BigTIFF cannot be read: save it as a TIFF in little-endian order.")
         try:
             structure = Structure(self.fp.getvalue())
             directories = structure.all()
