@@ -31,8 +31,8 @@ class Space:
     def in_srgb(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """(…, 3) values of this space as 0–255 of sRGB."""
         values = pixels / 255
-        light = srgb_light(values) if len(self.curve) > 1 else values ** self.curve[0]
-        return 255 * srgb_values(np.clip(light @ np.array(self.matrix).T, 0, 1))
+        light: Light = srgb_light(values) if len(self.curve) > 1 else values ** self.curve[0]
+        return np.asarray(255 * srgb_values(np.clip(light @ np.array(self.matrix).T, 0, 1)))
 
 
 def srgb_light(values: Light) -> Light:
@@ -84,7 +84,9 @@ def smooth(width: int = 96, height: int = 64) -> NDArray[np.uint8]:
 def grey_profile(gamma: float) -> bytes:
     """A profile of a grey scale with this gamma."""
     white = struct.pack(">4s4x3i", b"XYZ ", 63190, 65536, 54061)
-    return profile(b"scnr", b"GRAY", {b"wtpt": white, b"kTRC": struct.pack(">4s4xHHi", b"para", 0, 0, round(gamma * 65536))})
+    return profile(
+        b"scnr", b"GRAY", {b"wtpt": white, b"kTRC": struct.pack(">4s4xHHi", b"para", 0, 0, round(gamma * 65536))}
+    )
 
 
 # What the inks of the press below let through, in light of sRGB.
@@ -107,13 +109,21 @@ def table(channels: int, grid: int, lab: NDArray[np.uint8]) -> bytes:
     """A tag with a table of (n, 3) CIELAB, as `to_lab` gives it, for the grid of some channels, all of 8 bits."""
     straight = bytes(range(256))
     unity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
-    return struct.pack(">4s4xBBBx", b"mft1", channels, 3, grid) + unity + straight * channels + (lab ^ [0, 128, 128]).astype(np.uint8).tobytes() + straight * 3
+    return (
+        struct.pack(">4s4xBBBx", b"mft1", channels, 3, grid)
+        + unity
+        + straight * channels
+        + (lab ^ [0, 128, 128]).astype(np.uint8).tobytes()
+        + straight * 3
+    )
 
 
 def to_lab(light: Light) -> NDArray[np.uint8]:
     """(1, n, 3) light of sRGB as (n, 3) CIELAB of 8 bits, a and b with a sign, as Pillow and TIFF keep it."""
     values = Image.fromarray(np.round(255 * srgb_values(light)).astype(np.uint8))
-    lab = ImageCms.profileToProfile(values, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB")
+    lab = ImageCms.profileToProfile(
+        values, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
     assert lab is not None
     return np.asarray(lab).reshape(-1, 3).astype(np.uint8)
 
@@ -170,7 +180,7 @@ def hlg(light: Light) -> Light:
     luma = np.maximum(shown @ np.array([0.2627, 0.6780, 0.0593]), 1e-9)[..., np.newaxis]
     scene = shown * luma ** (1 / 1.2 - 1)
     bright = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright))
 
 
 def saved(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -4,7 +4,8 @@ import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from testbed.hostile.pngs import SIGNATURE, chunk
 
 Values = NDArray[Any]
+Order = Literal["<", ">"]
 PNG_COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # by the number of channels
 
 
@@ -64,7 +66,7 @@ class Page:
     predictor: int = 1
     children: tuple["Page", ...] = ()
 
-    def parts(self, order: str) -> list[bytes]:
+    def parts(self, order: Order) -> list[bytes]:
         """The strips or tiles."""
         values = self.values if self.values.ndim == 3 else self.values[..., np.newaxis]
         height, width = values.shape[:2]
@@ -74,11 +76,11 @@ class Page:
         for layer in layers:
             padded = np.pad(layer, ((0, -height % down), (0, -width % across), (0, 0))) if self.tile else layer
             for top in range(0, padded.shape[0], down):
-                for left in range(0, padded.shape[1], across):
-                    parts.append(self._packed(padded[top : top + down, left : left + across], order))
+                columns = range(0, padded.shape[1], across)
+                parts += [self._packed(padded[top : top + down, left : left + across], order) for left in columns]
         return parts
 
-    def _packed(self, part: Values, order: str) -> bytes:
+    def _packed(self, part: Values, order: Order) -> bytes:
         size = part.dtype.itemsize
         if self.bits is not None:
             data = packed_bits(part.reshape(len(part), -1), self.bits).tobytes()
@@ -86,7 +88,7 @@ class Page:
             whole = part.view(f"u{size}")
             data = np.diff(whole, axis=1, prepend=whole[:, :1] * 0).astype(f"{order}u{size}").tobytes()
         elif self.predictor == 3:
-            split = part.astype(part.dtype.newbyteorder(">")).reshape(len(part), -1).view(np.uint8)
+            split: Values = part.astype(part.dtype.newbyteorder(">")).reshape(len(part), -1).view(np.uint8)
             split = split.reshape(len(part), -1, size).swapaxes(1, 2).reshape(len(part), -1, part.shape[2])
             data = np.diff(split, axis=1, prepend=split[:, :1] * 0).tobytes()
         else:
@@ -102,11 +104,13 @@ class Page:
         entries |= {258: (SHORT, [bits] * channels), 259: (SHORT, self.compression), 262: (SHORT, self.photometric)}
         entries |= {277: (SHORT, channels), 284: (SHORT, 1 + self.planes), PREDICTOR: (SHORT, self.predictor)}
         entries |= {339: (SHORT, [{"u": 1, "i": 2, "f": 3}[values.dtype.kind]] * channels)}
-        sides = {278: (LONG, self.rows)} if self.tile is None else {322: (LONG, self.tile[0]), 323: (LONG, self.tile[1])}
+        sides = (
+            {278: (LONG, self.rows)} if self.tile is None else {322: (LONG, self.tile[0]), 323: (LONG, self.tile[1])}
+        )
         return entries | sides | self.tags
 
 
-def tiff(*pages: Page, order: str = "<", big: bool = False) -> bytes:
+def tiff(*pages: Page, order: Order = "<", big: bool = False) -> bytes:
     """A TIFF, or BigTIFF, of some pictures."""
     place = "Q" if big else "I"
     head = struct.pack(order + "H", 43) + struct.pack(order + "HH", 8, 0) if big else struct.pack(order + "H", 42)
@@ -120,14 +124,14 @@ def tiff(*pages: Page, order: str = "<", big: bool = False) -> bytes:
         body, where = _written(body, page, order, place, start, children)
         places.append(where)
     data = bytearray((b"MM" if order == ">" else b"II") + head + struct.pack(order + place, places[0]) + body)
-    for where, following in zip(places, places[1:], strict=False):
+    for where, following in pairwise(places):
         [count] = struct.unpack_from(order + ("Q" if big else "H"), data, where)
         struct.pack_into(order + place, data, where + (8 + 20 * count if big else 2 + 12 * count), following)
     return bytes(data)
 
 
 def _written(
-    body: bytes, page: Page, order: str, place: str, start: int, children: Sequence[int]
+    body: bytes, page: Page, order: Order, place: str, start: int, children: Sequence[int]
 ) -> tuple[bytes, int]:
     """The body with one more picture, and where its directory stands in the file."""
     parts, entries = page.parts(order), page.entries()
@@ -142,7 +146,7 @@ def _written(
     directory = struct.pack(order + ("Q" if place == "Q" else "H"), len(entries))
     room = struct.calcsize(order + place)
     for tag, (kind, given) in sorted(entries.items()):
-        values = [given] if isinstance(given, int | float | bytes) else given
+        values: Sequence[Any] = [given] if isinstance(given, int | float | bytes) else given
         form = f"{len(values[0])}s" if kind == ASCII else f"{len(values)}{kind}"
         packed = struct.pack(order + form, *values)
         count = len(packed) if kind == ASCII else len(values)

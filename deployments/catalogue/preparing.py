@@ -10,7 +10,6 @@ from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 
-
 PROFILE = "icc_profile"  # among the metadata
 
 

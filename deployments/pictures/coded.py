@@ -83,7 +83,8 @@ def png_profile(info: dict[Any, Any]) -> bytes | None:
     gamma, points = info.get("gamma"), info.get("chromaticity")
     if "srgb" in info or (gamma is None and points is None):
         return None
-    primaries, curve = SRGB, SRGB_CURVE
+    primaries: Primaries = SRGB
+    curve: tuple[float, ...] = SRGB_CURVE
     if points is not None:
         white, red, green, blue = zip(points[::2], points[1::2], strict=True)
         told = Primaries(red, green, blue, white)
@@ -104,19 +105,19 @@ def heif_code(data: bytes) -> Code | None:
     """What the first colour property of a HEIC or AVIF that is made of numbers says."""
     start, stop = 0, len(data)
     for name in PROPERTIES:
-        inside = next((box[1:] for box in _boxes(data, start, stop) if box[0] == name), None)
+        inside = next((box[1:] for box in boxes(data, start, stop) if box[0] == name), None)
         if inside is None:
             return None
         start, stop = inside
         start += 4 if name == b"meta" else 0  # its version
-    for name, first, last in _boxes(data, start, stop):
+    for name, first, last in boxes(data, start, stop):
         if name == b"colr" and data[first : first + 4] == b"nclx" and last - first >= 8:
             return Code(*struct.unpack_from(">HH", data, first + 4))
     return None
 
 
-def _boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int]]:
-    """Name, start and end of the contents of each box."""
+def boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int]]:
+    """Name, start and end of the contents of each box between two places of an ISO file, such as HEIC."""
     found: list[tuple[bytes, int, int]] = []
     while start + 8 <= stop and len(found) < MOST_BOXES:
         size, name = struct.unpack_from(">I4s", data, start)
@@ -124,7 +125,7 @@ def _boxes(data: bytes, start: int, stop: int) -> list[tuple[bytes, int, int]]:
         if size == 1 and start + 16 <= stop:
             size, header = int.from_bytes(data[start + 8 : start + 16], "big"), 16
         end = stop if size == 0 else start + size
-        if size and size < header or end > stop:
+        if 0 < size < header or end > stop:
             break
         found.append((name, start + header, end))
         start = end

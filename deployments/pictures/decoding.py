@@ -10,12 +10,13 @@ from threading import Event
 from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
 from deployments.pictures.formats import FORMATS, SUPPORTED
 from deployments.pictures.modes import to_rgb
+from deployments.pictures.orientation import orientation
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 from deployments.pictures.refusals import (
@@ -98,7 +99,7 @@ def decode_picture(
         image.load()
         budget.check()
         exif = _exif(image)
-        turn = UPRIGHT.get(_orientation(exif))
+        turn = UPRIGHT.get(orientation(image, exif, data))
         rgb, profile_ignored = to_rgb(image, data, budget)
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
@@ -186,10 +187,3 @@ def _exif(image: Image.Image) -> Image.Exif:
         return image.getexif()
     except Exception:  # a valid picture may have broken EXIF
         return Image.Exif()
-
-
-def _orientation(exif: Image.Exif) -> int:
-    try:
-        return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as above
-        return 1

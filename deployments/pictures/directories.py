@@ -124,7 +124,7 @@ def largest(directories: list[Directory]) -> Directory | None:
     sensor = max((one.pixels for one in directories if one.is_sensor), default=0)
     if sensor and (chosen is None or chosen.pixels < sensor * LEAST_PREVIEW**2):
         raise PictureBroken(
-            "This TIFF holds the raw data of a camera's sensor and no picture made of it, but perhaps a thumbnail: send "
+            "This TIFF holds the raw data of a camera's sensor and no picture made of it but perhaps a thumbnail: send "
             "the camera's JPEG, or develop it first."
         )
     return chosen

@@ -11,8 +11,7 @@ from deployments.pictures.colour import to_srgb
 from deployments.pictures.samples import MOST_NARROW, Samples, to_8_bits
 from deployments.pictures.tiffs import Tiff
 
-# Where the header of a PNG says how many bits a sample has, and which samples there are.
-PNG_BITS, PNG_COLOURS = 24, 25
+PNG_BITS = 24  # where the header of a PNG says how many a sample has
 
 
 def to_rgb(image: Image.Image, data: bytes, budget: Budget) -> tuple[Image.Image, str | None]:
@@ -50,7 +49,7 @@ def _plain(image: Image.Image, data: bytes, budget: Budget) -> Image.Image:
         return _grey_without(image.convert("L"), image.info["transparency"], data[PNG_BITS])
     if image.has_transparency_data:
         plain = image.convert("LA" if image.mode in {"LA", "La"} else "RGBA")
-        if image.format == "BMP" and plain.getextrema()[3] == (0, 0):
+        if image.format == "BMP" and plain.getchannel("A").getextrema() == (0, 0):
             plain = plain.convert("RGB")  # nobody has written an alpha
     elif image.mode in {"RGB", "L", "CMYK", "LAB"}:
         plain = image
@@ -71,10 +70,19 @@ def _samples(image: Any, data: bytes, budget: Budget) -> Samples | None:
         return Samples("L", (np.asarray(image),), lowest=0, highest=1)  # JPEG XL keeps fractions
     if image.mode == "I":
         return Samples("L", (np.asarray(image),))
-    if image.format != "PNG" or data[PNG_BITS] != 16 or image.mode not in {"RGB", "RGBA"}:
+    return _png_samples(image, data, budget) if image.format == "PNG" and data[PNG_BITS] == 16 else None
+
+
+def _png_samples(image: Image.Image, data: bytes, budget: Budget) -> Samples | None:
+    """The samples of a PNG of 16 bits and several channels, of which Pillow gives the first bytes.
+
+    None where those are enough: nothing depends on the second ones.
+    """
+    if image.mode not in {"RGB", "RGBA"}:
         return None
     key = image.info.get("transparency")
-    if key is None and max(high for _, high in image.getextrema()[:3]) > MOST_NARROW >> 8:
+    extremes: Any = image.getextrema()
+    if key is None and max(high for _, high in extremes[:3]) > MOST_NARROW >> 8:
         return None
     high, low = np.asarray(image), np.asarray(_low_bytes(image.mode, data, budget))
     channels = tuple(high[..., i].astype(np.uint16) << 8 | low[..., i] for i in range(len(image.mode)))
@@ -82,9 +90,9 @@ def _samples(image: Any, data: bytes, budget: Budget) -> Samples | None:
 
 
 def _low_bytes(mode: str, data: bytes, budget: Budget) -> Image.Image:
-    """The second byte of each sample of a PNG of 16 bits, of which Pillow gives the first."""
+    """The second byte of each sample of a PNG of 16 bits."""
     image = Image.open(MeteredFile(data, budget), formats=("PNG",))
-    image.tile = [tile._replace(args=f"{mode};16L") for tile in image.tile]  # type: ignore[attr-defined]
+    image.tile = [tile._replace(args=f"{mode};16L") for tile in image.tile]
     image.load()
     return image
 

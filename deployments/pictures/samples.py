@@ -92,7 +92,7 @@ def _range(samples: Samples, budget: Budget) -> tuple[float, float]:
         return 0, high if narrow else full
     if samples.lowest is not None and low >= samples.lowest:
         low = samples.lowest
-    elif len(samples.colours) > 1 and samples.colours[0].dtype.kind == "f" and 0 <= low and high <= 1:
+    elif len(samples.colours) > 1 and samples.colours[0].dtype.kind == "f" and min(low, 0) == 0 and high <= 1:
         return 0, 1  # floats of several channels are fractions
     return low, float(samples.highest) if claimed and samples.highest is not None else high
 

@@ -8,7 +8,7 @@ mean, and then put together.
 import io
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class Tiff(TiffImageFile):
     _turned: int | None = None
 
     def _open(self) -> None:
-        assert isinstance(self.fp, io.BytesIO)
+        assert isinstance(self.fp, io.BytesIO)  # noqa: S101 - all files that are opened here are
         if self.fp.getvalue().startswith(BIG_ENDIAN_BIG):
             raise PictureBroken("A big-endian BigTIFF cannot be read: save it as a TIFF in little-endian order.")
         try:
@@ -80,13 +80,15 @@ class Tiff(TiffImageFile):
         super()._open()
 
     def _setup(self) -> None:
+        self.info.pop("xmp", None)  # Pillow would turn the picture by it
         if self._turned is not None and ORIENTATION not in self.tag_v2:
             self.tag_v2[ORIENTATION] = self._turned  # of raw files the first directory says it for all
             self.getexif()[ORIENTATION] = self._turned
         layout = _layout(self.tag_v2)
         if layout is None or (layout.type == "u" and layout.bits <= 8):
             try:
-                return super()._setup()
+                super()._setup()
+                return
             except SyntaxError:
                 if layout is None:
                     raise
@@ -170,7 +172,7 @@ def _read(image: Tiff, layout: Layout, plane: int | None) -> Channel:
     across = int(tags.get(TILE_WIDTH, image.width))
     columns = -(-image.width // across) * across * each
     rows = _bytes(image, layout, plane, columns * layout.bits, across * each * layout.bits)
-    order = ">" if image.tag_v2.prefix == b"MM" else "<"
+    order: Literal["<", ">"] = ">" if image.tag_v2.prefix == b"MM" else "<"
     predictor = tags.get(PREDICTOR, 1)
     odd = layout.bits not in WHOLE_BITS[layout.type]
     number = np.dtype(f"u{2 if layout.bits <= MOST_FIXED_BITS else 4}" if odd else f"{layout.type}{layout.bits // 8}")
@@ -193,9 +195,15 @@ def _read(image: Tiff, layout: Layout, plane: int | None) -> Channel:
 def _bytes(image: Tiff, layout: Layout, plane: int | None, row_bits: int, part_bits: int) -> NDArray[np.uint8]:
     """The rows as bytes, decompressed: the file is opened once more by a directory that says they are grey pixels."""
     tags, file = image.tag_v2, image.fp
-    assert isinstance(file, io.BytesIO)
+    assert isinstance(file, io.BytesIO)  # noqa: S101 - as it was opened
     structure = Structure(file.getvalue())
-    entries = {WIDTH: (-(-row_bits // 8),), LENGTH: (image.height,), BITS: (8,), PHOTOMETRIC: (1,), SAMPLES: (1,)}
+    entries: dict[int, tuple[int, ...]] = {
+        WIDTH: (-(-row_bits // 8),),
+        LENGTH: (image.height,),
+        BITS: (8,),
+        PHOTOMETRIC: (1,),
+        SAMPLES: (1,),
+    }
     for tag in (COMPRESSION, FILL_ORDER, ROWS, TILE_LENGTH):
         if tag in tags:
             entries[tag] = _numbers(tags, tag, ())
@@ -244,7 +252,7 @@ def _floating(block: NDArray[np.uint8], number: np.dtype[Any], across: int, each
 def _odd(block: NDArray[np.uint8], bits: int, columns: int) -> Channel:
     """Unsigned numbers of any number of bits, without gaps in a row."""
     single = np.unpackbits(block, axis=1, count=columns * bits).reshape(len(block), columns, bits)
-    value = np.zeros((len(block), columns), np.uint32)
+    value: Channel = np.zeros((len(block), columns), np.uint32)
     for position in range(bits):
         value = value << 1 | single[..., position]
     return value

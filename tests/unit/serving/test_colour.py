@@ -166,7 +166,9 @@ def test_a_profile_of_which_parts_are_missing_is_said() -> None:
 
 def test_the_catalogue_says_which_profile_was_ignored() -> None:
     wanted = CatalogueInputs({"Clip": Fitted(32)}, gps=False, max_pixels=MAX_PIXELS)
-    assert prepare(saved(PLAIN, "JPEG", icc_profile=b"nothing"), wanted).exif == {"icc_profile": "ignored: it is broken"}
+    assert prepare(saved(PLAIN, "JPEG", icc_profile=b"nothing"), wanted).exif == {
+        "icc_profile": "ignored: it is broken"
+    }
     followed = prepare(saved(PLAIN, "JPEG", icc_profile=SPACES["Display P3"].profile), wanted)
     assert followed.exif == {}
     near(followed.inputs["Clip"].astype(int).mean(), SPACES["Display P3"].in_srgb(PICTURE[:, 16:80]).mean(), 1)

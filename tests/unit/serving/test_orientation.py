@@ -1,5 +1,6 @@
 """EXIF alone decides how a picture is turned; in HEIC, AVIF and JPEG XL their own orientation does, and only once."""
 
+import base64
 import io
 import struct
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
+from deployments.pictures.orientation import jxl_orientation
 from testbed.colours import saved, with_chunks
 from testbed.hostile.pngs import chunk
 from testbed.paths import shared
@@ -34,10 +36,10 @@ def held(orientation: int) -> Image.Image:
     return UPRIGHT.transpose(HELD[orientation]) if orientation in HELD else UPRIGHT
 
 
-def exif(orientation: int) -> Image.Exif:
+def exif(orientation: int) -> bytes:
     entries = Image.Exif()
     entries[0x0112] = orientation
-    return entries
+    return entries.tobytes()
 
 
 def is_upright(data: bytes) -> bool:
@@ -77,7 +79,7 @@ def test_an_orientation_that_is_no_number_is_ignored(orientation: bytes) -> None
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG", "TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_xmp_turns_nothing(kind: str) -> None:
     if kind == "PNG":
         text = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)
@@ -98,7 +100,7 @@ def test_the_case_is_not_turned() -> None:
 def test_exif_of_a_png_counts_before_and_behind_its_pixels(place: int | None) -> None:
     data = saved(held(6), "PNG")
     place = data.index(b"IEND") - 4 if place is None else place
-    assert is_upright(data[:place] + chunk(b"eXIf", exif(6).tobytes()[6:]) + data[place:])
+    assert is_upright(data[:place] + chunk(b"eXIf", exif(6)[6:]) + data[place:])
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
@@ -114,6 +116,28 @@ def test_exif_turns_no_heic_that_turns_itself(kind: str) -> None:
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
 def test_exif_of_a_jpeg_xl_counts_where_its_own_orientation_says_nothing(orientation: int) -> None:
     assert is_upright(saved(held(orientation), "JXL", exif=exif(orientation)))
+
+
+# Made by cjxl 0.7 of a PNG with EXIF.
+TURNED_JXL = {
+    6: (
+        "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ0000*YItm8{|XC+1p<mo0tf;D0Js24IB1x{gZC8_1VDZNALD<#3&a2bFe(7h"
+        "NP+<8AdNx7N612I$VW_5B>HG%0R"
+    ),
+    7: (
+        "0000CN?1%F4GM<}0000KW^{RQYItlQ00000YItlQ0000(YItm8{|XC+1_Fvp0tf;D0I&c{IB1x{gZC8_1VDWsKgR!f7l;8MVA2Et"
+        "kPtyKuNaSnkC1_+kdKZKV8j9"
+    ),
+}
+
+
+@pytest.mark.parametrize("orientation", TURNED_JXL)
+def test_a_jpeg_xl_that_turns_itself_is_turned_once(orientation: int) -> None:
+    data = base64.b85decode(TURNED_JXL[orientation])
+    assert jxl_orientation(data) == orientation
+    assert is_upright(data)
+    told = bytes(4) + exif(orientation)[6:]
+    assert is_upright(data + struct.pack(">I4s", 8 + len(told), b"Exif") + told)
 
 
 def test_a_house_by_a_phone_stands() -> None:

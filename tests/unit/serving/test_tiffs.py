@@ -32,6 +32,7 @@ from testbed.samples import (
     RAW,
     SHORT,
     SUBFILE,
+    Order,
     Page,
     tiff,
 )
@@ -73,7 +74,7 @@ def test_the_cases_are_shown_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16])
-def test_unsigned_greys_of_every_depth(bits: int, photometric: int, order: str) -> None:
+def test_unsigned_greys_of_every_depth(bits: int, photometric: int, order: Order) -> None:
     most = (1 << bits) - 1
     values = np.round(RAMP * most).astype(np.uint16)
     expected = values * (255 / most)
@@ -87,7 +88,7 @@ TYPES = ["i1", "i2", "i4", "i8", "u4", "u8", "f2", "f4", "f8"]
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("photometric", [0, 1])
 @pytest.mark.parametrize("number", TYPES)
-def test_numbers_without_a_fixed_range_are_scaled_by_their_own(number: str, photometric: int, order: str) -> None:
+def test_numbers_without_a_fixed_range_are_scaled_by_their_own(number: str, photometric: int, order: Order) -> None:
     kind = np.dtype(number)
     low, high = (-3.5, 9.0) if kind.kind == "f" else (np.iinfo(kind).min / 2 + 1, np.iinfo(kind).max / 2)
     values = (low + RAMP * (high - low)).astype(kind)
@@ -111,7 +112,7 @@ def test_numbers_without_a_fixed_range_are_scaled_by_their_own(number: str, phot
     ids=str,
 )
 @pytest.mark.parametrize(("order", "big"), ORDERS)
-def test_colours_in_every_arrangement(arrangement: dict[str, Any], number: str, order: str, *, big: bool) -> None:
+def test_colours_in_every_arrangement(arrangement: dict[str, Any], number: str, order: Order, *, big: bool) -> None:
     picture = smooth(37, 29)
     if number == "u2":
         values: Any = picture.astype("u2") * 257
@@ -127,7 +128,7 @@ def test_colours_in_every_arrangement(arrangement: dict[str, Any], number: str, 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("tile", [None, (16, 16)])
 @pytest.mark.parametrize("number", ["f2", "f4", "f8"])
-def test_the_predictor_of_floats(number: str, tile: tuple[int, int] | None, order: str) -> None:
+def test_the_predictor_of_floats(number: str, tile: tuple[int, int] | None, order: Order) -> None:
     picture = smooth(37, 29)
     values = (picture / 255).astype(number)
     for stored, expected in ((values, picture), (values[..., 0], None)):
@@ -204,9 +205,11 @@ def test_values_that_are_unusual_count_where_the_file_does_not_call_them_missing
 @pytest.mark.parametrize("number", ["u1", "u2", "f4"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("order", "<>")
-def test_a_further_channel_is_alpha_only_where_the_file_says_so(channels: int, number: str, order: str) -> None:
+def test_a_further_channel_is_alpha_only_where_the_file_says_so(channels: int, number: str, order: Order) -> None:
     most = {"u1": 255, "u2": 65535, "f4": 1}[number]
-    fractions = np.array([[[0.8] * channels + [1.0], [0.2] * channels + [0.0], [0.2] * channels + [0.5], [0] * (channels + 1)]])
+    fractions = np.array(
+        [[[0.8] * channels + [1.0], [0.2] * channels + [0.0], [0.2] * channels + [0.5], [0] * (channels + 1)]]
+    )
     photometric = 1 if channels == 1 else 2
     straight, multiplied, nothing = (
         shown(tiff(page(stored, photometric=photometric, tags={EXTRA: (SHORT, extra)}), order=order))[0, :, 0]
@@ -217,8 +220,7 @@ def test_a_further_channel_is_alpha_only_where_the_file_says_so(channels: int, n
         )
     )
     if channels == 1 and number == "f4":
-        nothing = straight = None  # a grey scale of floats has no range of its own
-        near(multiplied[[1, 3]], [255, 255])
+        near(multiplied[[1, 3]], [255, 255])  # a grey scale of floats has no range of its own
     else:
         near(straight, [204, 255, 153, 255], 2)
         near(multiplied, [204, 255, 153, 255], 2)
@@ -276,7 +278,7 @@ PAGES: dict[str, tuple[list[Page], int]] = {
 
 @pytest.mark.parametrize(("order", "big"), ORDERS)
 @pytest.mark.parametrize("name", PAGES)
-def test_the_largest_picture_is_the_one(name: str, order: str, *, big: bool) -> None:
+def test_the_largest_picture_is_the_one(name: str, order: Order, *, big: bool) -> None:
     pages, side = PAGES[name]
     found = grey(*pages, order=order, big=big)
     assert found.shape == (side, side)
@@ -295,7 +297,7 @@ def test_the_orientation_of_the_first_directory_holds_for_the_picture_inside() -
 def test_raw_data_alone_is_refused_by_its_name() -> None:
     thumbnail = page(SMALL, tags=REDUCED, children=(page(LARGER, photometric=32803),))
     for pages in ([thumbnail], [page(LARGER, photometric=34892)]):
-        with pytest.raises(PictureBroken, match="raw data of a camera's sensor.*send the camera's JPEG"):
+        with pytest.raises(PictureBroken, match=r"raw data of a camera's sensor.*send the camera's JPEG"):
             grey(*pages)
 
 
