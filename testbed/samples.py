@@ -157,11 +157,16 @@ def _written(
     return body + directory + bytes(room), start + len(body)
 
 
-def bmp(bgra: NDArray[np.uint8], *, header: int = 108) -> bytes:
-    """A BMP of (h, w, 4) blue, green, red and alpha, with masks in a header of 56, 108 or 124 bytes."""
+def bmp(bgra: NDArray[np.uint8], *, header: int = 108, profile: bytes = b"") -> bytes:
+    """A BMP of (h, w, 4) blue, green, red and alpha, with masks in a header of 56, 108 or 124 bytes.
+
+    An ICC profile can be embedded where the header has 124.
+    """
     height, width = bgra.shape[:2]
     masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     info = struct.pack("<IiiHHIIiiII", header, width, height, 1, 32, 3, bgra.nbytes, 2835, 2835, 0, 0) + masks
     info = info.ljust(header, b"\0")
+    if profile:
+        info = info[:56] + b"DEBM" + info[60:112] + struct.pack("<II", header + bgra.nbytes, len(profile)) + info[120:]
     start = 14 + len(info)
-    return b"BM" + struct.pack("<IHHI", start + bgra.nbytes, 0, 0, start) + info + bgra[::-1].tobytes()
+    return b"BM" + struct.pack("<IHHI", start + bgra.nbytes, 0, 0, start) + info + bgra[::-1].tobytes() + profile

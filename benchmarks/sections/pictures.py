@@ -155,10 +155,11 @@ def render(options: argparse.Namespace, seen: dict[str, Seen], ratios: dict[str,
         "## Pictures of every format",
         "",
         f"{report.machine('torch', 'pillow', 'pillow-heif', 'pillow-jxl-plugin')}. "
-        f"`python -m benchmarks.sections.pictures --before CHECKOUT --commit {options.commit} --rounds {options.rounds}`",
+        f"`python -m benchmarks.sections.pictures --before CHECKOUT --commit {options.commit} "
+        f"--rounds {options.rounds}`",
         "",
-        f"{total} pictures of {len(seen)} formats in {len(PAIRS)} pairs of a format and a mode, beside plain PNGs of the "
-        "pixels that they stand for; CLIP ViT-B/32 with random weights. JPEG, HEIC and AVIF are of high quality.",
+        f"{total} pictures of {len(seen)} formats in {len(PAIRS)} pairs of a format and a mode, beside plain PNGs of "
+        "the pixels that they stand for; CLIP ViT-B/32 with random weights. JPEG, HEIC and AVIF are of high quality.",
         "",
         "| format | pictures | refused | other sizes | same input | least cosine |",
         "|---|--:|--:|--:|--:|--:|",

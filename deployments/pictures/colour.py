@@ -18,6 +18,7 @@ from PIL import Image, ImageCms
 
 from deployments.pictures.budget import Budget
 from deployments.pictures.coded import Code, heif_code, png_code, png_profile
+from deployments.pictures.embedded import bmp_profile, jp2_profile
 from deployments.pictures.hdr import to_sdr
 from deployments.pictures.profiles import HEADER_BYTES, TAG_BYTES
 
@@ -36,6 +37,7 @@ PROGRAMS = {f"{kind}{intent}".encode() for kind in ("D2B", "B2D") for intent in 
 
 
 BROKEN = "it is broken"
+ELSEWHERE = {"JPEG2000": jp2_profile, "BMP": bmp_profile}
 
 
 class Unusable(Exception):
@@ -92,7 +94,7 @@ def to_srgb(
 
 def _colours(kind: str, info: dict[Any, Any], data: bytes) -> bytes | Code | None:
     """An ICC profile, or the code of an HDR picture; None for sRGB and what says nothing."""
-    embedded = info.get("icc_profile") or None
+    embedded = info.get("icc_profile") or (ELSEWHERE[kind](data) if kind in ELSEWHERE else None) or None
     code = None
     if kind == "PNG":
         code = png_code(data)

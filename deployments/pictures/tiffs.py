@@ -85,7 +85,7 @@ class Tiff(TiffImageFile):
             self.tag_v2[ORIENTATION] = self._turned  # of raw files the first directory says it for all
             self.getexif()[ORIENTATION] = self._turned
         layout = _layout(self.tag_v2)
-        if layout is None or (layout.type == "u" and layout.bits <= 8):
+        if layout is None or (layout.type == "u" and layout.bits <= 8 and NO_DATA not in self.tag_v2):
             try:
                 super()._setup()
                 return
@@ -133,7 +133,7 @@ def _numbers(tags: Any, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
 def _samples(image: Tiff, layout: Layout) -> Samples:
     tags: Any = image.tag_v2
     width, length = image.size
-    if width * length * layout.each * layout.bits / 8 > MOST_BYTES:
+    if _columns(image) * length * layout.each * layout.bits / 8 > MOST_BYTES:
         raise PictureTooLarge(
             f"The samples of this TIFF take more than {MOST_BYTES / 1e6:g} MB: save it with 8 bits a channel."
         )
@@ -170,7 +170,7 @@ def _read(image: Tiff, layout: Layout, plane: int | None) -> Channel:
     tags: Any = image.tag_v2
     each = layout.each if plane is None else 1
     across = int(tags.get(TILE_WIDTH, image.width))
-    columns = -(-image.width // across) * across * each
+    columns = _columns(image) * each
     rows = _bytes(image, layout, plane, columns * layout.bits, across * each * layout.bits)
     order: Literal["<", ">"] = ">" if image.tag_v2.prefix == b"MM" else "<"
     predictor = tags.get(PREDICTOR, 1)
@@ -190,6 +190,12 @@ def _read(image: Tiff, layout: Layout, plane: int | None) -> Channel:
             stored = block.view(number.newbyteorder(order))
             values[row : row + step] = _summed(stored, across, each) if predictor == DIFFERENCES else stored
     return values
+
+
+def _columns(image: Tiff) -> int:
+    """The width of all tiles of a row together."""
+    across = int(image.tag_v2.get(TILE_WIDTH, image.width))
+    return -(-image.width // across) * across
 
 
 def _bytes(image: Tiff, layout: Layout, plane: int | None, row_bits: int, part_bits: int) -> NDArray[np.uint8]:

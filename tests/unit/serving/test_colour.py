@@ -38,7 +38,7 @@ from testbed.colours import (
 )
 from testbed.hostile.pngs import chunk
 from testbed.paths import shared
-from testbed.samples import png
+from testbed.samples import bmp, png
 
 MAX_PIXELS = 1_000_000
 PICTURE = smooth()
@@ -73,6 +73,20 @@ def test_profiles_are_followed_in_every_format(kind: str, space: str) -> None:
     near(np.asarray(found.image).astype(int), expected, 2.5 if kind in {"JPEG", "AVIF"} else 1)
     assert found.profile_ignored is None
     assert np.abs(PICTURE - expected).mean() > 2, "there is something to convert"
+
+
+def test_profiles_are_followed_where_pillow_does_not_look() -> None:
+    space = SPACES["ProPhoto"]
+    bgra = np.dstack([PICTURE[..., ::-1], np.full(PICTURE.shape[:2], 255, np.uint8)])
+    near(seen(bmp(bgra, header=124, profile=space.profile)), space.in_srgb(PICTURE), 1)
+    near(seen(bmp(bgra, header=124)), PICTURE, 0.01)
+    plain = saved(PLAIN, "JPEG2000")
+    place = plain.index(b"colr") - 4
+    profiled = struct.pack(">I4sBBB", 15 + len(space.profile) - 4, b"colr", 2, 0, 0) + space.profile
+    header = plain.index(b"jp2h") - 4
+    size = int.from_bytes(plain[header : header + 4], "big") + len(profiled) - 15
+    data = plain[:header] + struct.pack(">I", size) + plain[header + 4 : place] + profiled + plain[place + 15 :]
+    near(seen(data), space.in_srgb(PICTURE), 1)
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "RGB of 16 bits"])

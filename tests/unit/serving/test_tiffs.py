@@ -198,6 +198,12 @@ def test_what_is_no_number_is_missing_and_what_is_infinite_is_not() -> None:
     assert (grey(page(np.full((2, 2), 7, np.float32))) == 0).all()
 
 
+def test_missing_pixels_of_an_aerial_photo_are_white() -> None:
+    values = np.array([[(0, 0, 0), (0, 9, 0), (80, 90, 100)]], np.uint8)
+    found = shown(tiff(page(values, photometric=2, tags={NO_DATA: (ASCII, [b"0\0"])})))
+    assert found[0].tolist() == [[255, 255, 255], [0, 9, 0], [80, 90, 100]]
+
+
 def test_values_that_are_unusual_count_where_the_file_does_not_call_them_missing() -> None:
     near(grey(page(np.array([[-9999, 0, 1]], np.float32))), [[0, 254, 255]])
 
@@ -314,6 +320,14 @@ def test_directories_that_lead_in_circles_end() -> None:
     assert shown(bytes(data)).shape == (32, 32, 3)
     inside = tiff(page(SMALL, tags={CHILDREN: (LONG, 8)}))
     assert shown(inside).shape == (4, 4, 3)
+
+
+def test_a_narrow_picture_in_wide_tiles_is_refused() -> None:
+    with pytest.raises(PictureTooLarge):
+        decode_picture(tiff(page(np.zeros((1, 1), np.float32), tile=(1 << 12, 1 << 12))), 1_000_000)
+    few = page(np.zeros((1, 1), np.float32), tile=(16, 16), tags={257: (LONG, 1_000_000), 322: (LONG, 60_000)})
+    with pytest.raises(PictureTooLarge, match="samples of this TIFF"):
+        decode_picture(tiff(few), 1_000_000)
 
 
 def test_more_samples_than_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
