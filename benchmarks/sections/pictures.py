@@ -1,11 +1,13 @@
-"""Pictures of every format: are they the same to CLIP as plain PNGs, and is a JPEG decoded as fast as before?
+"""Pictures of every format: are they the same to CLIP as plain PNGs, in which colours, and at what speed?
 
 A thousand pictures (`testbed.picture_set`) are decoded and embedded beside plain PNGs of the pixels that they stand
-for, by a ViT-B/32 of full size with random weights. JPEGs are decoded by this checkout and by another one, each in a
+for, by a ViT-B/32 of full size with random weights. JPEGs with colour profiles are compared with independent
+arithmetic, by the bundled CLIP. JPEGs are decoded by this checkout and by another one, each in a
 process of its own; the two take turns. About five minutes on 2 cores.
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -14,18 +16,25 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from benchmarks import cli, report
+from benchmarks.rivals.clip import THREADS
 from benchmarks.sections.video import SIZE, serve
 from configs.project import PROJECT
+from configs.registry import read_entry
+from deployments.machine.devices import select
 from deployments.models.clip.model import ClipModel
+from deployments.models.clip.settings import ClipEntry
+from deployments.models.clip.weights import choose_clip
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted
 from deployments.pictures.pixels import Pixels
+from deployments.pictures.preprocessing import fit
 from deployments.pictures.refusals import PictureRefused
 from testbed.checkpoints import HF_HOME, make_clip
-from testbed.colours import old_srgb_profile, saved
+from testbed.colours import SPACES, grey_profile, old_srgb_profile, press_profile, printed, saved, srgb_values
 from testbed.paths import SAMPLES
 from testbed.picture_set import PAIRS, Made, pictures
 
@@ -56,6 +65,14 @@ print(json.dumps(seconds))
 """
 
 
+@dataclass(frozen=True)
+class Colours:
+    """The mean error of 255, and the cosine to the picture in its true colours, without the profile and with it."""
+
+    errors: tuple[float, float]
+    cosines: tuple[float, float]
+
+
 @dataclass
 class Seen:
     """What became of the pictures of one format."""
@@ -72,12 +89,36 @@ def main() -> None:
     parser.add_argument("--before", type=Path, help=before_help)
     parser.add_argument("--commit", default="an earlier commit", help="how the earlier commit is named in the section")
     options = parser.parse_args()
+    colours = colour_errors()
     seen = embed(serve(make_clip(HF_HOME)))
     ratios = decoding_ratios(options.before, options.rounds) if options.before else {}
-    section = render(options, seen, ratios)
+    section = render(options, seen, colours, ratios)
     print(section)
     if options.before:
         report.update_section("pictures", section)
+
+
+def colour_errors() -> dict[str, Colours]:
+    """A sample photo as JPEGs with profiles, by the profile."""
+    photo = Image.open(SAMPLES / "china.jpg").convert("RGB")
+    pixels, grey = np.asarray(photo), photo.convert("L")
+    black = (255 - pixels).min(axis=2, keepdims=True) // 2
+    inks = np.concatenate([255 - pixels - black, black], axis=2)
+    files = {name: (photo, space.profile, space.in_srgb(pixels)) for name, space in SPACES.items()}
+    files["CMYK of a press"] = (Image.fromarray(inks, "CMYK"), press_profile(), 255 * srgb_values(printed(inks / 255)))
+    files["grey, linear"] = (grey, grey_profile(1.0), 255 * srgb_values(np.asarray(grey.convert("RGB")) / 255))
+    entry = read_entry("clip", ClipEntry)
+    weights = choose_clip(entry, "openai/clip-vit-base-patch32", "bundled")
+    clip = ClipModel(weights, select(entry.dtype, THREADS, 0))
+    found = {}
+    for name, (image, profile, true) in files.items():
+        data = saved(image, "JPEG", quality=95, icc_profile=profile)
+        without = Image.open(io.BytesIO(data)).convert("RGB")
+        shown = [Image.fromarray(np.round(true).astype(np.uint8)), without, decode_picture(data, MOST_PIXELS).image]
+        vectors = clip.encode_images([fit(one, weights.image.size) for one in shown])
+        before, now = (float(np.abs(np.asarray(one, float) - true).mean()) for one in shown[1:])
+        found[name] = Colours((before, now), (float(vectors[1] @ vectors[0]), float(vectors[2] @ vectors[0])))
+    return found
 
 
 def embed(clip: ClipModel) -> dict[str, Seen]:
@@ -147,7 +188,12 @@ def timed(checkout: Path, tasks: list[tuple[str, int, int]]) -> list[float]:
     return [min(seconds[sum(counts[:i]) : sum(counts[: i + 1])]) for i in range(len(counts))]
 
 
-def render(options: argparse.Namespace, seen: dict[str, Seen], ratios: dict[str, tuple[float, float, float]]) -> str:
+def render(
+    options: argparse.Namespace,
+    seen: dict[str, Seen],
+    colours: dict[str, Colours],
+    ratios: dict[str, tuple[float, float, float]],
+) -> str:
     """The section in Markdown."""
     total = sum(len(one.cosines) + len(one.refused) for one in seen.values())
     least = min(cosine for one in seen.values() for cosine in one.cosines)
@@ -168,6 +214,17 @@ def render(options: argparse.Namespace, seen: dict[str, Seen], ratios: dict[str,
         same = sum(cosine == 1.0 for cosine in one.cosines)
         figures = (len(one.cosines) + len(one.refused), len(one.refused), len(one.other_sizes), same)
         lines.append(f"| {kind} | {' | '.join(map(str, figures))} | {min(one.cosines, default=0):.5f} |")
+    lines += [
+        "",
+        "A photo as a JPEG of quality 95 with a profile, beside its true colours by independent arithmetic; bundled CLIP:",
+        "",
+        "| profile | mean error of 255 without it | with it | cosine without it | with it |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for name, one in colours.items():
+        lines.append(
+            f"| {name} | {one.errors[0]:.1f} | {one.errors[1]:.1f} | {one.cosines[0]:.4f} | {one.cosines[1]:.4f} |"
+        )
     if ratios:
         lines += [
             "",
