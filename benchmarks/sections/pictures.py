@@ -9,6 +9,7 @@ process of its own; the two take turns. About five minutes on 2 cores.
 import argparse
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -196,7 +197,6 @@ def render(
 ) -> str:
     """The section in Markdown."""
     total = sum(len(one.cosines) + len(one.refused) for one in seen.values())
-    least = min(cosine for one in seen.values() for cosine in one.cosines)
     lines = [
         "## Pictures of every format",
         "",
@@ -207,6 +207,26 @@ def render(
         f"{total} pictures of {len(seen)} formats in {len(PAIRS)} pairs of a format and a mode, beside plain PNGs of "
         "the pixels that they stand for; CLIP ViT-B/32 with random weights. JPEG, HEIC and AVIF are of high quality.",
         "",
+        *_formats(seen),
+        "",
+        "A photo as a JPEG of quality 95 with a profile, beside its true colours by independent arithmetic; the bundled "
+        "CLIP:",
+        "",
+        *_colours(colours),
+    ]
+    if ratios:
+        told = f"CPU milliseconds to decode a JPEG, with {options.commit} and now, in turns; the least of all rounds:"
+        lines += ["", told, "", "| JPEG | before | now | speed |", "|---|--:|--:|--:|"]
+        lines += [f"| {name} | {a:.1f} | {b:.1f} | {ratio:.3f} |" for name, (a, b, ratio) in ratios.items()]
+    least = min(cosine for one in seen.values() for cosine in one.cosines)
+    worst = min((ratio for _, _, ratio in ratios.values()), default=math.nan)
+    speed = report.Target("speed of decoding a JPEG, worst of the table", worst, LEAST_RATIO)
+    lines += ["", "| target | | measured | |", "|---|--:|--:|---|"]
+    return "\n".join([*lines, report.Target("least cosine", least, LEAST_COSINE).row(), speed.row()])
+
+
+def _formats(seen: dict[str, Seen]) -> list[str]:
+    lines = [
         "| format | pictures | refused | other sizes | same input | least cosine |",
         "|---|--:|--:|--:|--:|--:|",
     ]
@@ -214,31 +234,18 @@ def render(
         same = sum(cosine == 1.0 for cosine in one.cosines)
         figures = (len(one.cosines) + len(one.refused), len(one.refused), len(one.other_sizes), same)
         lines.append(f"| {kind} | {' | '.join(map(str, figures))} | {min(one.cosines, default=0):.5f} |")
-    lines += [
-        "",
-        "A photo as a JPEG of quality 95 with a profile, beside its true colours by independent arithmetic; bundled CLIP:",
-        "",
+    return lines
+
+
+def _colours(colours: dict[str, Colours]) -> list[str]:
+    lines = [
         "| profile | mean error of 255 without it | with it | cosine without it | with it |",
         "|---|--:|--:|--:|--:|",
     ]
     for name, one in colours.items():
-        lines.append(
-            f"| {name} | {one.errors[0]:.1f} | {one.errors[1]:.1f} | {one.cosines[0]:.4f} | {one.cosines[1]:.4f} |"
-        )
-    if ratios:
-        lines += [
-            "",
-            f"CPU milliseconds to decode a JPEG, with {options.commit} and now, in turns; the least of all rounds:",
-            "",
-        ]
-        lines += ["| JPEG | before | now | speed |", "|---|--:|--:|--:|"]
-        lines += [f"| {name} | {a:.1f} | {b:.1f} | {ratio:.3f} |" for name, (a, b, ratio) in ratios.items()]
-    lines += ["", "| target | | measured | |", "|---|--:|--:|---|"]
-    lines.append(report.Target("least cosine", least, LEAST_COSINE).row())
-    if ratios:
-        worst = min(ratio for _, _, ratio in ratios.values())
-        lines.append(report.Target("speed of decoding a JPEG, worst of the table", worst, LEAST_RATIO).row())
-    return "\n".join(lines)
+        figures = [f"{error:.1f}" for error in one.errors] + [f"{cosine:.4f}" for cosine in one.cosines]
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return lines
 
 
 if __name__ == "__main__":
