@@ -209,8 +209,8 @@ def render(
         "",
         *_formats(seen),
         "",
-        "A photo as a JPEG of quality 95 with a profile, beside its true colours by independent arithmetic; the bundled "
-        "CLIP:",
+        "A photo as a JPEG of quality 95 with a profile, beside its true colours by independent arithmetic, and to the "
+        "bundled CLIP:",
         "",
         *_colours(colours),
     ]

@@ -46,7 +46,9 @@ def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     needed = shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
     decoded = decode_picture(data, wanted.max_pixels, needed)
     picture = decoded.image
-    profile = {} if decoded.profile_ignored is None else {PROFILE: f"ignored: {decoded.profile_ignored}"}
+    profile: dict[str, Json] = (
+        {} if decoded.profile_ignored is None else {PROFILE: f"ignored: {decoded.profile_ignored}"}
+    )
     return Prepared(
         exif=read_exif(decoded.exif, gps=wanted.gps) | profile,
         thumbnails=thumbnails(picture),
