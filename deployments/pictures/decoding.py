@@ -10,25 +10,26 @@ from threading import Event
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from deployments.pictures.apart import decode_apart
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
-from deployments.pictures.formats import FORMATS, SUPPORTED
+from deployments.pictures.formats import FORMATS, HERE, SUPPORTED, kind_apart
 from deployments.pictures.modes import to_rgb
-from deployments.pictures.orientation import orientation
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 from deployments.pictures.refusals import (
+    LONGEST_SIDE,
     PictureBroken,
     PictureEmpty,
     PictureRefused,
     PictureTooCostly,
-    PictureTooLarge,
+    too_large,
 )
 
-# Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
-LONGEST_SIDE = 1_000_000
+# The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
+WHOLE_PIXELS = 100_000_000
 
 # The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
@@ -83,7 +84,8 @@ def decode_picture(
         data: the bytes of the file.
         max_pixels: larger images are refused before their pixels are allocated.
         shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
-            quarter or an eighth of its size, but never below twice this.
+            quarter or an eighth of its size, but never below twice this. Without it, every pixel is decoded, but of a
+            JPEG of more than 100 megapixels every second one on each side.
         abandoned: set by another thread when nobody waits for the picture any more; decoding then ends soon.
 
     Raises:
@@ -96,10 +98,12 @@ def decode_picture(
     with _refusing(budget, "pixels"):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        elif width * height > WHOLE_PIXELS:
+            image.draft("RGB", (width // 2, height // 2))
         image.load()
         budget.check()
         exif = _exif(image)
-        turn = UPRIGHT.get(orientation(image, exif, data))
+        turn = UPRIGHT.get(_orientation(exif))
         rgb, profile_ignored = to_rgb(image, data, budget)
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
@@ -132,14 +136,17 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
 
 
 def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Open a file and read what its headers claim. Nothing is decoded yet."""
+    """Open a file and read what its headers claim. Nothing is decoded yet, unless in a process of its own."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
+    if (kind := kind_apart(data)) in formats:
+        with _timed(budget):
+            return decode_apart(data, kind, max_pixels, budget)
     with _refusing(budget, "header"):
         if (announced := announced_size(data)) is not None:
             _refuse_larger(*announced, max_pixels)
         try:
-            image = Image.open(MeteredFile(data, budget), formats=formats)
+            image = Image.open(MeteredFile(data, budget), formats=[name for name in formats if name in HERE])
         except UnidentifiedImageError:
             raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
         _refuse_larger(*image.size, max_pixels, largest_part(image))
@@ -150,29 +157,29 @@ def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...]
 
 
 def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:
-    if max(width * height, largest_part) > max_pixels:
-        raise PictureTooLarge(
-            f"The image has {width} × {height} pixels; at most {max_pixels / 1e6:g} megapixels are accepted: scale it "
-            "down."
-        )
-    if max(width, height) > LONGEST_SIDE:
-        raise PictureTooLarge(
-            f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} on a side are accepted: cut it."
-        )
+    if max(width * height, largest_part) > max_pixels or max(width, height) > LONGEST_SIDE:
+        raise too_large(width, height, max_pixels)
+
+
+@contextmanager
+def _timed(budget: Budget) -> Iterator[None]:
+    try:
+        yield
+    except OverBudget:
+        raise PictureTooCostly(
+            f"Decoding the image takes more than {budget.seconds:.1f} s of a processor, too much for a file of its "
+            "size: save it again as a plain JPEG or PNG, or scale it down."
+        ) from None
 
 
 @contextmanager
 def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[None]:
     """Turn whatever Pillow raises of broken headers and pixels into a refusal."""
     try:
-        yield
+        with _timed(budget):
+            yield
     except (PictureRefused, Abandoned):
         raise
-    except OverBudget:
-        raise PictureTooCostly(
-            f"Decoding the image takes more than {budget.seconds:.1f} s of a processor, too much for a file of its "
-            "size: save it again as a plain JPEG or PNG, or scale it down."
-        ) from None
     except Exception as error:
         kind = type(error).__name__
         if what == "header":
@@ -187,3 +194,10 @@ def _exif(image: Image.Image) -> Image.Exif:
         return image.getexif()
     except Exception:  # a valid picture may have broken EXIF
         return Image.Exif()
+
+
+def _orientation(exif: Image.Exif) -> int:
+    try:
+        return int(exif.get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as above
+        return 1

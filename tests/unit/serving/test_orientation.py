@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
-from deployments.pictures.orientation import jxl_orientation
+from deployments.pictures.jxl_header import JxlHeader, jxl_header
 from testbed.colours import saved, with_chunks
 from testbed.hostile.pngs import chunk
 from testbed.paths import shared
@@ -134,7 +134,7 @@ TURNED_JXL = {
 @pytest.mark.parametrize("orientation", TURNED_JXL)
 def test_a_jpeg_xl_that_turns_itself_is_turned_once(orientation: int) -> None:
     data = base64.b85decode(TURNED_JXL[orientation])
-    assert jxl_orientation(data) == orientation
+    assert jxl_header(data) == JxlHeader(held(orientation).size, orientation)
     assert is_upright(data)
     told = bytes(4) + exif(orientation)[6:]
     assert is_upright(data + struct.pack(">I4s", 8 + len(told), b"Exif") + told)
