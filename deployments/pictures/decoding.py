@@ -15,6 +15,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
 from deployments.pictures.formats import FORMATS, SUPPORTED
+from deployments.pictures.mending import jpeg
+from deployments.pictures.mending.mend import mend
 from deployments.pictures.modes import to_rgb
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
@@ -52,14 +54,16 @@ class DecodedPicture:
     Attributes:
         image: upright RGB without metadata; that of a JPEG may be smaller than the original.
         size: width and height of the upright original, in pixels.
-        format: Pillow's name of the format, such as `PNG`; `MPO` is a JPEG followed by more pictures.
+        format: Pillow's name of the format, such as `PNG`.
         exif: empty if the file has none or it cannot be read.
+        notes: what bears on the colours, is broken and was left out, in whole sentences.
     """
 
     image: Image.Image
     size: tuple[int, int]
     format: str
     exif: Image.Exif
+    notes: tuple[str, ...] = ()
 
 
 def decode(
@@ -86,7 +90,7 @@ def decode_picture(
         Abandoned: `abandoned` is set.
     """
     budget = Budget(len(data), abandoned)
-    image = _open(data, max_pixels, budget)
+    image, notes = _open(data, max_pixels, budget)
     width, height = image.size
     with _refusing(budget, "pixels"):
         if shortest_side is not None:
@@ -100,13 +104,13 @@ def decode_picture(
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
-    return DecodedPicture(upright, size, str(image.format), exif)
+    return DecodedPicture(upright, size, str(image.format), exif, notes)
 
 
 def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
     """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
     budget = Budget(len(data), abandoned)
-    image = _open(data, max_pixels, budget, (kind,))
+    image, _ = _open(data, max_pixels, budget, (kind,))
     size = image.size
     with _refusing(budget, "pixels"):
         image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
@@ -127,22 +131,27 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
     return np.asarray(image.reduce((across, down)), dtype=np.uint8)
 
 
-def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Open a file and read what its headers claim. Nothing is decoded yet."""
+def _open(
+    data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """Open a file and read what its headers claim, and say what of it was left out. Nothing is decoded yet."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
     with _refusing(budget, "header"):
-        if (announced := announced_size(data)) is not None:
+        file = mend(data, budget)
+        if (announced := announced_size(file.data)) is not None:
             _refuse_larger(*announced, max_pixels)
         try:
-            image = Image.open(MeteredFile(data, budget), formats=formats)
+            image = Image.open(MeteredFile(file.data, budget), formats=formats)
         except UnidentifiedImageError:
             raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
         _refuse_larger(*image.size, max_pixels, largest_part(image))
-        seconds, reason = cost(image, data)
+        seconds, reason = cost(image, file)
         if seconds > budget.seconds:
             raise PictureTooCostly(reason)
-    return image
+        if not file.ended:
+            jpeg.require_all_pixels(file, budget)
+    return image, file.notes
 
 
 def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:

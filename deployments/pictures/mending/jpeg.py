@@ -1,0 +1,173 @@
+"""What of a JPEG file belongs to its picture: the markers up to the first end of image, as libjpeg reads them.
+
+Behind it may lie the film of a Motion Photo, the gain map of an Ultra HDR picture, the further pictures of an MPO, or
+anything. The decoder gets only what is counted here.
+"""
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from deployments.pictures.budget import Budget, MeteredFile
+from deployments.pictures.mending.mended import Mended, Spans
+from deployments.pictures.refusals import PictureBroken, PictureTooCostly
+
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+END, SCAN, SCAN_OF_LOSSLESS, FIRST_KNOWN = 0xD9, 0xDA, 0xF7, 0xC0
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+PROGRESSIVE, ARITHMETIC = {0xC2, 0xC6, 0xCA, 0xCE}, {*range(0xC9, 0xD0)} - {0xCC}
+WITHOUT_LENGTH = {*range(0xD0, 0xD9)}  # restarts and starts of images
+PIXELS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), SCAN_OF_LOSSLESS, 0xF8}
+# The segments that bear on colours and on which side is up: how each begins, and its least bytes.
+KEPT = {0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 12)}
+MOST_SEGMENTS, SEGMENTS_AT_ONCE = 1 << 17, 1 << 10  # a real file has hundreds
+LEAST_BLOCK, LARGEST_BLOCK = 1 << 12, 1 << 20  # bytes of entropy-coded data that are searched at a time
+
+MARKER = re.compile(rb"\xff[^\x00\xff]")
+
+# What is appended instead of missing bits. Of any two codes with which the data could go on, these give different ones.
+FILLS = (b"", b"\x5a\x1c\x63", b"\x9c\x36\xd1", b"\xd9\x45\x2e")
+FILL_TIMES, ROWS_AT_ONCE = 64, 256
+DECODES_OF_UNENDED = 1 + len(FILLS)
+
+CUT_OFF = "This JPEG is cut off: part of its pixels is missing. Send the whole file."
+
+
+def mend(data: bytes, budget: Budget) -> Mended:
+    """Leave out what stands behind the picture, and every segment that it does not need.
+
+    Raises:
+        PictureTooCostly: the file has more segments than any real one.
+        OverBudget, Abandoned: as `Budget.check`.
+    """
+    kept, scans, ended = Spans(data), Counter[bytes](), False
+    kept.keep(0, len(SOI))
+    for number, (marker, start, body, end) in enumerate(_segments(data)):
+        if number % SEGMENTS_AT_ONCE == 0:
+            budget.check()
+        if number == MOST_SEGMENTS:
+            raise PictureTooCostly(f"This JPEG has more than {MOST_SEGMENTS} segments: save it again as a plain JPEG.")
+        if marker == SCAN:
+            scans[_components(data, body)] += 1
+        if marker in PIXELS or _bears_on_colours(data, marker, body, end):
+            kept.keep(start, end)
+        ended = marker == END
+        if ended:
+            kept.keep(start, end)
+    if not scans:
+        return Mended(data)  # its decoder says what is wrong
+    if ended:
+        return Mended(kept.joined(), scans=scans)
+    return Mended(_without_filling(kept.joined()) + EOI, scans=scans, ended=False)
+
+
+def require_all_pixels(file: Mended, budget: Budget) -> None:
+    """Find out whether all pixels of a JPEG without an end marker are there: no appended bits may change any.
+
+    It is decoded once for each of `FILLS`.
+
+    Raises:
+        PictureBroken: some are missing, or it cannot be known.
+        OverBudget, Abandoned: as `Budget.check`.
+    """
+    data = file.data.removesuffix(EOI)
+    if not _all_scans_are_there(data):
+        raise PictureBroken(CUT_OFF)
+    digests = (_digest(data + fill * FILL_TIMES + EOI, budget) for fill in FILLS)
+    first = next(digests)
+    if any(digest != first for digest in digests):
+        raise PictureBroken(CUT_OFF)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """The segments of a picture up to its end: marker, start, start of the body, and end.
+
+    The entropy-coded data of a scan belong to its segment. What stands between segments is skipped, as are markers
+    without a meaning. A segment that is cut off is none.
+    """
+    codes, place = np.frombuffer(data, np.uint8), len(SOI)
+    while (found := MARKER.search(data, place)) is not None:
+        (start, body), marker = found.span(), data[found.end() - 1]
+        if marker == END:
+            yield marker, start, body, body
+            return
+        place = body
+        if marker < FIRST_KNOWN or marker in WITHOUT_LENGTH:
+            continue
+        place = body + max(2, int.from_bytes(data[body : body + 2], "big"))
+        if place > len(data):
+            return
+        if marker == SCAN:
+            place = _end_of_scan(codes, place)
+        yield marker, start, body + 2, place
+
+
+def _end_of_scan(codes: NDArray[np.uint8], start: int) -> int:
+    """Where entropy-coded data end: at a marker that is neither a restart nor a stuffed or meaningless one."""
+    size = LEAST_BLOCK
+    while start < len(codes) - 1:
+        block = codes[start : start + size + 1]
+        places = np.flatnonzero(block[:-1] == 0xFF)
+        after = block[places + 1]
+        ends = places[(after >= FIRST_KNOWN) & (after & 0xF8 != 0xD0) & (after != 0xFF)]
+        if len(ends):
+            return start + int(ends[0])
+        start, size = start + size, min(2 * size, LARGEST_BLOCK)
+    return len(codes)
+
+
+def _components(data: bytes, body: int) -> bytes:
+    """The ids of the components that a scan goes through."""
+    return data[body + 1 : body + 1 + 2 * data[body] : 2] if body < len(data) else b""
+
+
+def _bears_on_colours(data: bytes, marker: int, body: int, end: int) -> bool:
+    if marker not in KEPT:
+        return False
+    beginning, least = KEPT[marker]
+    return data.startswith(beginning, body) and end - body >= least
+
+
+def _without_filling(data: bytes) -> bytes:
+    """Without half an end marker, and the zeros of a file that was reserved at its full size and never filled."""
+    stripped = data.rstrip(b"\0")
+    if len(data) - len(stripped) < 2:
+        stripped = data  # a zero may be a code, or belong to the 0xFF before it
+    elif stripped.endswith(b"\xff"):
+        stripped += b"\0"
+    return stripped.rstrip(b"\xff")
+
+
+def _all_scans_are_there(data: bytes) -> bool:
+    """Whether each coefficient of each component was sent to its last bit.
+
+    It is False for arithmetic codes, whose end cannot be told from what follows.
+    """
+    left, ids, progressive = np.full((256, 64), 0xFF, np.uint8), b"", False  # bits that are missing yet
+    for marker, _, body, end in _segments(data):
+        if marker in FRAMES:
+            ids, progressive = data[body + 6 : end : 3], marker in PROGRESSIVE
+            if marker in ARITHMETIC:
+                return False
+        elif marker == SCAN:
+            some = _components(data, body)
+            spectrum = body + 1 + 2 * len(some)
+            first, last, approximation = data[spectrum : spectrum + 3].ljust(3, b"\xff")
+            span = slice(first, last + 1) if progressive else slice(None)
+            left[list(some), span] = approximation & 0xF if progressive else 0
+    return not left[list(ids)].any()
+
+
+def _digest(data: bytes, budget: Budget) -> int:
+    """A checksum of all pixels."""
+    image, value = Image.open(MeteredFile(data, budget), formats=("JPEG",)), 0
+    image.load()
+    budget.check()
+    for row in range(0, image.height, ROWS_AT_ONCE):
+        value = zlib.crc32(image.crop((0, row, image.width, min(row + ROWS_AT_ONCE, image.height))).tobytes(), value)
+    return value
