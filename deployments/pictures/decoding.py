@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
-from deployments.pictures.formats import FORMATS, SUPPORTED
+from deployments.pictures.formats import FORMATS
 from deployments.pictures.mending import jpeg
 from deployments.pictures.mending.mend import mend
+from deployments.pictures.mending.mended import Mended
 from deployments.pictures.modes import to_rgb
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
@@ -27,6 +27,7 @@ from deployments.pictures.refusals import (
     PictureTooCostly,
     PictureTooLarge,
 )
+from deployments.pictures.refused.refusal import refusal
 
 # Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
 LONGEST_SIDE = 1_000_000
@@ -90,9 +91,9 @@ def decode_picture(
         Abandoned: `abandoned` is set.
     """
     budget = Budget(len(data), abandoned)
-    image, notes = _open(data, max_pixels, budget)
+    image, file = _open(data, max_pixels, budget)
     width, height = image.size
-    with _refusing(budget, "pixels"):
+    with _refusing(budget, file.data):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
         image.load()
@@ -104,15 +105,15 @@ def decode_picture(
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
-    return DecodedPicture(upright, size, str(image.format), exif, notes)
+    return DecodedPicture(upright, size, str(image.format), exif, file.notes)
 
 
 def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
     """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
     budget = Budget(len(data), abandoned)
-    image, _ = _open(data, max_pixels, budget, (kind,))
+    image, file = _open(data, max_pixels, budget, (kind,))
     size = image.size
-    with _refusing(budget, "pixels"):
+    with _refusing(budget, file.data):
         image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
         image.load()
     return size
@@ -133,25 +134,22 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
 
 def _open(
     data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS
-) -> tuple[Image.Image, tuple[str, ...]]:
-    """Open a file and read what its headers claim, and say what of it was left out. Nothing is decoded yet."""
+) -> tuple[Image.Image, Mended]:
+    """Open what a decoder needs of a file, and read what its headers claim. Nothing is decoded yet."""
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
-    with _refusing(budget, "header"):
+    with _refusing(budget, data):
         file = mend(data, budget)
         if (announced := announced_size(file.data)) is not None:
             _refuse_larger(*announced, max_pixels)
-        try:
-            image = Image.open(MeteredFile(file.data, budget), formats=formats)
-        except UnidentifiedImageError:
-            raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
+        image = Image.open(MeteredFile(file.data, budget), formats=formats)
         _refuse_larger(*image.size, max_pixels, largest_part(image))
         seconds, reason = cost(image, file)
         if seconds > budget.seconds:
             raise PictureTooCostly(reason)
         if not file.ended:
             jpeg.require_all_pixels(file, budget)
-    return image, file.notes
+    return image, file
 
 
 def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:
@@ -167,8 +165,8 @@ def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int =
 
 
 @contextmanager
-def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[None]:
-    """Turn whatever Pillow raises of broken headers and pixels into a refusal."""
+def _refusing(budget: Budget, data: bytes) -> Iterator[None]:
+    """Turn whatever Pillow raises of broken headers and pixels into a refusal that says what the file is."""
     try:
         yield
     except (PictureRefused, Abandoned):
@@ -179,10 +177,7 @@ def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[Non
             "size: save it again as a plain JPEG or PNG, or scale it down."
         ) from None
     except Exception as error:
-        kind = type(error).__name__
-        if what == "header":
-            raise PictureBroken(f"The image's header is broken ({kind}): send it again.") from error
-        raise PictureBroken(f"The image is broken or cut off ({kind}): send the whole file.") from error
+        raise PictureBroken(refusal(data)) from error
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -18,11 +18,11 @@ from deployments.pictures.mending.mended import Mended, Spans
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly
 
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
-END, SCAN, SCAN_OF_LOSSLESS, FIRST_KNOWN = 0xD9, 0xDA, 0xF7, 0xC0
+END, SCAN, FRAME_OF_LS, FIRST_KNOWN = 0xD9, 0xDA, 0xF7, 0xC0
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE, ARITHMETIC = {0xC2, 0xC6, 0xCA, 0xCE}, {*range(0xC9, 0xD0)} - {0xCC}
 WITHOUT_LENGTH = {*range(0xD0, 0xD9)}  # restarts and starts of images
-PIXELS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), SCAN_OF_LOSSLESS, 0xF8}
+PIXELS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), FRAME_OF_LS, 0xF8}
 # The segments that bear on colours and on which side is up: how each begins, and its least bytes.
 KEPT = {0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 12)}
 MOST_SEGMENTS, SEGMENTS_AT_ONCE = 1 << 17, 1 << 10  # a real file has hundreds
@@ -47,7 +47,7 @@ def mend(data: bytes, budget: Budget) -> Mended:
     """
     kept, scans, ended = Spans(data), Counter[bytes](), False
     kept.keep(0, len(SOI))
-    for number, (marker, start, body, end) in enumerate(_segments(data)):
+    for number, (marker, start, body, end) in enumerate(segments(data)):
         if number % SEGMENTS_AT_ONCE == 0:
             budget.check()
         if number == MOST_SEGMENTS:
@@ -84,7 +84,7 @@ def require_all_pixels(file: Mended, budget: Budget) -> None:
         raise PictureBroken(CUT_OFF)
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+def segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
     """The segments of a picture up to its end: marker, start, start of the body, and end.
 
     The entropy-coded data of a scan belong to its segment. What stands between segments is skipped, as are markers
@@ -149,7 +149,7 @@ def _all_scans_are_there(data: bytes) -> bool:
     It is False for arithmetic codes, whose end cannot be told from what follows.
     """
     left, ids, progressive = np.full((256, 64), 0xFF, np.uint8), b"", False  # bits that are missing yet
-    for marker, _, body, end in _segments(data):
+    for marker, _, body, end in segments(data):
         if marker in FRAMES:
             ids, progressive = data[body + 6 : end : 3], marker in PROGRESSIVE
             if marker in ARITHMETIC:

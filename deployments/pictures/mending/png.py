@@ -55,7 +55,7 @@ def mend(data: bytes, budget: Budget) -> Mended:
         OverBudget, Abandoned: as `Budget.check`.
     """
     file = _File(data)
-    for number, chunk in enumerate(_chunks(data)):
+    for number, chunk in enumerate(chunks(data)):
         if number % CHUNKS_AT_ONCE == 0:
             budget.check()
         if number == MOST_CHUNKS:
@@ -141,7 +141,7 @@ def _raw_size(data: bytes) -> int:
     return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in sizes if columns > 0 and rows > 0)
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
+def chunks(data: bytes) -> Iterator[Chunk]:
     """The chunks up to the end of the picture. One of pixels may be cut off; any other that is, is none."""
     place = len(SIGNATURE)
     while place + 8 <= len(data):
