@@ -235,7 +235,7 @@ class Limits(Group):
         50, gt=0, le=1000, alias="MAX_IMAGE_MB", description="Largest uploaded image, in megabytes."
     )
     max_megapixels: float = Field(
-        100, gt=0, le=1000, alias="MAX_MEGAPIXELS", description="Largest image, in millions of pixels."
+        150, gt=0, le=1000, alias="MAX_MEGAPIXELS", description="Largest image, in millions of pixels."
     )
     max_request_mb: float = Field(
         500, gt=0, le=5000, alias="MAX_REQUEST_MB", description="Largest request with several files, in megabytes."

@@ -11,9 +11,10 @@ from threading import Event
 import numpy as np
 from PIL import ExifTags, Image
 
+from deployments.pictures.apart import decode_apart
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
-from deployments.pictures.formats import FORMATS
+from deployments.pictures.formats import FORMATS, HERE, kind_apart
 from deployments.pictures.mending import jpeg
 from deployments.pictures.mending.mend import mend
 from deployments.pictures.mending.mended import Mended
@@ -21,16 +22,17 @@ from deployments.pictures.modes import to_rgb
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 from deployments.pictures.refusals import (
+    LONGEST_SIDE,
     PictureBroken,
     PictureEmpty,
     PictureRefused,
     PictureTooCostly,
-    PictureTooLarge,
+    too_large,
 )
 from deployments.pictures.refused.refusal import refusal
 
-# Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
-LONGEST_SIDE = 1_000_000
+# The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
+WHOLE_PIXELS = 100_000_000
 
 # The transposition that makes a picture upright, by its EXIF orientation.
 UPRIGHT = {
@@ -83,7 +85,8 @@ def decode_picture(
         data: the bytes of the file.
         max_pixels: larger images are refused before their pixels are allocated.
         shortest_side: pixels to which the caller will scale the shorter side. A JPEG may then be decoded at a half, a
-            quarter or an eighth of its size, but never below twice this.
+            quarter or an eighth of its size, but never below twice this. Without it, every pixel is decoded, but of a
+            JPEG of more than 100 megapixels every second one on each side.
         abandoned: set by another thread when nobody waits for the picture any more; decoding then ends soon.
 
     Raises:
@@ -96,6 +99,8 @@ def decode_picture(
     with _refusing(budget, file.data):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
+        elif width * height > WHOLE_PIXELS:
+            image.draft("RGB", (width // 2, height // 2))
         image.load()
         budget.check()
         exif = _exif(image)
@@ -135,14 +140,20 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
 def _open(
     data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS
 ) -> tuple[Image.Image, Mended]:
-    """Open what a decoder needs of a file, and read what its headers claim. Nothing is decoded yet."""
+    """Open what a decoder needs of a file, and read what its headers claim.
+
+    Nothing is decoded yet, unless in a process of its own.
+    """
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
     with _refusing(budget, data):
         file = mend(data, budget)
+        if (kind := kind_apart(file.data)) in formats:
+            return decode_apart(file.data, kind, max_pixels, budget), file
         if (announced := announced_size(file.data)) is not None:
             _refuse_larger(*announced, max_pixels)
-        image = Image.open(MeteredFile(file.data, budget), formats=formats)
+        here = [name for name in formats if name in HERE]
+        image = Image.open(MeteredFile(file.data, budget), formats=here)
         _refuse_larger(*image.size, max_pixels, largest_part(image))
         seconds, reason = cost(image, file)
         if seconds > budget.seconds:
@@ -153,15 +164,8 @@ def _open(
 
 
 def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:
-    if max(width * height, largest_part) > max_pixels:
-        raise PictureTooLarge(
-            f"The image has {width} × {height} pixels; at most {max_pixels / 1e6:g} megapixels are accepted: scale it "
-            "down."
-        )
-    if max(width, height) > LONGEST_SIDE:
-        raise PictureTooLarge(
-            f"The image has {width} × {height} pixels; at most {LONGEST_SIDE} on a side are accepted: cut it."
-        )
+    if max(width * height, largest_part) > max_pixels or max(width, height) > LONGEST_SIDE:
+        raise too_large(width, height, max_pixels)
 
 
 @contextmanager

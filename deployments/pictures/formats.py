@@ -1,11 +1,37 @@
-"""The formats that are read, by Pillow's names, and the plugins that read those which Pillow itself does not."""
+"""The formats that are read, by Pillow's names, and which of them are decoded apart from this process."""
 
-import pillow_heif
-from pillow_jxl import JpegXLImagePlugin
-
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "HEIF", "JPEG2000", "JXL")
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
-# Of a HEIF file only the picture itself is read. A decoder keeps to the thread that calls it, whose time is bounded.
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
-JpegXLImagePlugin.DECODE_THREADS = 0
+# Their decoders read piece by piece and are stopped between two pieces, or what they do is counted before they start.
+HERE = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
+# Their decoders cannot be stopped, and one keeps all other threads of its process from running: see `apart.py`.
+APART = ("AVIF", "HEIF", "JPEG2000", "JXL")
+FORMATS = HERE + APART
+
+NAMES = {"AVIF": "AVIF picture", "HEIF": "HEIC picture", "JPEG2000": "JPEG 2000 picture", "JXL": "JPEG XL picture"}
+
+# The brands at the start of a file of the HEIF family (ISO/IEC 23008-12, AV1 Image File Format).
+AVIF_BRANDS = {b"avif", b"avis"}
+HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+# Of a picture in any coding: the brands that follow tell which.
+STILL_BRANDS = {b"mif1", b"mif2", b"msf1", b"miaf"}
+MOST_BRANDS = 64
+
+JPEG2000_STARTS = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")
+JXL_STARTS = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+
+
+def kind_apart(data: bytes) -> str | None:
+    """The format of a file that is decoded apart, by its first bytes; None for all others."""
+    if data.startswith(JXL_STARTS):
+        return "JXL"
+    if data.startswith(JPEG2000_STARTS):
+        return "JPEG2000"
+    if data[4:8] != b"ftyp":
+        return None
+    end = min(int.from_bytes(data[:4], "big"), 16 + 4 * MOST_BRANDS)
+    first, *others = [data[8:12], *(data[place : place + 4] for place in range(16, end, 4))]
+    brands = [first] if first not in STILL_BRANDS else others
+    if not AVIF_BRANDS.isdisjoint(brands):
+        return "AVIF"
+    return "HEIF" if first in STILL_BRANDS or not HEIF_BRANDS.isdisjoint(brands) else None

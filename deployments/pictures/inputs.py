@@ -54,7 +54,7 @@ class Reduced:
 
 @dataclass(frozen=True)
 class Whole:
-    """(h, w, 3): every pixel."""
+    """(h, w, 3): every pixel; of a JPEG of more than 100 megapixels, every second one on each side."""
 
     shortest_side: None = None
 

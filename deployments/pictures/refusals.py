@@ -7,6 +7,9 @@ PictureRefused
 └── PictureTooCostly   decoding takes more CPU time than a file of its size may
 """
 
+# Pillow allocates each row by itself: a hundred million rows of a pixel would take gigabytes and ten seconds.
+LONGEST_SIDE = 1_000_000
+
 
 class PictureRefused(Exception):
     """Base of the errors; the message says what to send instead."""
@@ -26,3 +29,12 @@ class PictureTooLarge(PictureRefused):
 
 class PictureTooCostly(PictureRefused):
     """Decoding takes more CPU time than a file of its size may; see `deployments.pictures.budget`."""
+
+
+def too_large(width: int, height: int, max_pixels: int) -> PictureTooLarge:
+    """The refusal of a picture of this size, in pixels."""
+    if max(width, height) > LONGEST_SIDE and width * height <= max_pixels:
+        most = f"{LONGEST_SIDE} on a side are accepted: cut it"
+    else:
+        most = f"{max_pixels / 1e6:g} megapixels are accepted: scale it down"
+    return PictureTooLarge(f"The image has {width} × {height} pixels; at most {most}.")

@@ -4,11 +4,13 @@ import asyncio
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +20,8 @@ from configs.project import PROJECT
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG")
 INVALID = "sent an invalid message"
 BUFFER_BYTES = 1 << 16
+# Of `ask`: how often it looks whether to go on, how much it reads at a time, how long a process may take to end.
+CHECKED_MS, PART_BYTES, ENDS_S = 50, 1 << 20, 10.0
 # What a process could do whose kernel or container lacks these.
 UNRESTRICTED = {
     "landlock": "open every file that this user may read",
@@ -50,16 +54,96 @@ async def start(
         descriptors: file descriptors that stay open in it.
         buffer_bytes: it may run ahead of `receive` by twice this size, plus the capacity of a pipe.
     """
-    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, json.dumps(job)),
-        env=environment | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"},
+        *_command(module, job),
+        env=_environment(),
         pass_fds=descriptors,
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         limit=buffer_bytes,
     )
+
+
+def _command(module: str, job: Mapping[str, Any]) -> list[str]:
+    return [sys.executable, "-m", module, json.dumps(job)]
+
+
+def _environment() -> dict[str, str]:
+    passed = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return passed | {"PYTHONPATH": str(PROJECT), "OPENBLAS_NUM_THREADS": "1"}
+
+
+def ask(
+    module: str, job: Mapping[str, Any], data: bytes, largest: int, check: Callable[[], None], longest_s: float = 300
+) -> tuple[dict[str, Any], memoryview]:
+    """Start `python -m MODULE JOB` with `data` as its standard input, and wait in this thread for its one message.
+
+    Args:
+        module, job: as for `start`.
+        data: what it reads.
+        largest: the most bytes that may follow its message, which are returned.
+        check: called every 50 ms while the process works; what it raises ends the process.
+        longest_s: the longest wait.
+
+    Raises:
+        Crashed: as `receive`.
+        OSError: the process cannot be started.
+    """
+    with os.fdopen(os.memfd_create("panoptes"), "w+b") as file:
+        file.write(data)
+        file.seek(0)
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
+            _command(module, job), env=_environment(), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    with process:
+        try:
+            return _answer(_output(process, largest, check, time.monotonic() + longest_s), largest)
+        finally:
+            process.kill()
+
+
+def _output(process: subprocess.Popen[bytes], largest: int, check: Callable[[], None], until: float) -> bytearray:
+    """All that a process writes before it ends well."""
+    assert process.stdout is not None  # noqa: S101 - it was started with a pipe
+    output, waiting = bytearray(), select.poll()
+    waiting.register(process.stdout, select.POLLIN)
+    while True:
+        check()
+        if time.monotonic() > until:
+            raise Crashed("did not end")
+        if not waiting.poll(CHECKED_MS):
+            continue
+        if not (part := os.read(process.stdout.fileno(), PART_BYTES)):
+            break
+        output += part
+        if len(output) > largest + BUFFER_BYTES:
+            raise Crashed(INVALID)
+    try:
+        code = process.wait(ENDS_S)
+    except subprocess.TimeoutExpired:
+        raise Crashed("did not end") from None
+    if code != 0:
+        raise Crashed(_ended(code))
+    return output
+
+
+def _answer(output: bytearray, largest: int) -> tuple[dict[str, Any], memoryview]:
+    """The one message in this output, behind what the process may say that it lacks."""
+    start = 0
+    try:
+        while True:
+            end = output.index(b"\n", start)
+            message: dict[str, Any] = json.loads(output[start:end])
+            start = end + 1
+            if "lacks" not in message:
+                break
+            _report(message["lacks"])
+        if message["bytes"] != len(output) - start or message["bytes"] > largest:
+            raise ValueError(message["bytes"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Crashed(INVALID) from None
+    return message, memoryview(output)[start:]
 
 
 async def receive(process: Process, largest: int, stalled_s: float) -> tuple[dict[str, Any], bytes]:
@@ -93,8 +177,11 @@ async def _next(process: Process, largest: int) -> tuple[dict[str, Any], bytes]:
     except (ValueError, KeyError, TypeError, EOFError, OverflowError, RecursionError):
         if not process.stdout.at_eof():
             raise Crashed(INVALID) from None
-        code = await process.wait()
-        raise Crashed(f"ended with {signal.Signals(-code).name if code < 0 else code}") from None
+        raise Crashed(_ended(await process.wait())) from None
+
+
+def _ended(code: int) -> str:
+    return f"ended with {signal.Signals(-code).name if code < 0 else code}"
 
 
 def _report(lacks: Any) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deployments.pictures.pixels import Pixels
+from deployments.pictures.places import in_original
 from deployments.pictures.refusals import PictureRefused
 from deployments.specs import analyses
 from jobs.analyze.analyses import Values, columns_of
@@ -113,7 +114,10 @@ class ImageAnalyzer:
                 pictures = {id(pixels): pixels for pixels in ready.others.values()}
                 places = {key: await run(self._threads, self._put, pixels) for key, pixels in pictures.items()}
                 await asyncio.gather(
-                    *(self._ask(name, places[id(pixels)], row) for name, pixels in ready.others.items())
+                    *(
+                        self._ask(name, places[id(pixels)], ready.file["width"] / pixels.shape[1], row)
+                        for name, pixels in ready.others.items()
+                    )
                 )
 
     async def _open(self, image: SourceFile, row: Row) -> Ready | None:
@@ -139,7 +143,7 @@ class ImageAnalyzer:
             row.readable = False
             return None
 
-    async def _ask(self, name: str, picture: Any, row: Row) -> None:
+    async def _ask(self, name: str, picture: Any, factor: float, row: Row) -> None:
         analysis, spec = analyses()[name]
         handle = self._handles[spec.name]
         try:
@@ -147,7 +151,7 @@ class ImageAnalyzer:
         except NoAnswer as error:
             row.problem(f"{name}: {error}", away=isinstance(error, ModelUnavailable))
         else:
-            row.answer(name, answer)
+            row.answer(name, in_original(answer, factor))
 
     async def _see_with_clip(self, rows: list[Row], opened: "Sequence[asyncio.Future[Pixels | None]]") -> None:
         """Make all of CLIP's analyses in one call with all images that could be opened."""

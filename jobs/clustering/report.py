@@ -17,7 +17,7 @@ from jobs.runtime.urls import open_url
 GALLERIES, PICTURES, TABLE_ROWS = 8, 8, 30
 COLOURED = 6  # clusters with a colour of their own in the projection
 PROJECTED = 4000
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 150_000_000
 
 
 class Album:

@@ -12,6 +12,7 @@ from typing import Any
 
 from deployments.pictures.inputs import Fitted, PictureInput, Whole
 from deployments.pictures.pixels import Pixels
+from deployments.pictures.places import in_original
 from deployments.runtime.spec import AnalysisSpec, ModelSpec
 from deployments.specs import analyses
 from serve_app.clients.client import ModelClient, SharedPicture
@@ -147,7 +148,7 @@ class Analysis:
 
     async def _look(self, analysis: AnalysisSpec, spec: ModelSpec, picture: SharedPicture, seen: Seen) -> None:
         value = await self._services.models.analyzer(spec.name).analyze(picture, *analysis.arguments)
-        self._render(analysis.name, self._client(spec), value, seen)
+        self._render(analysis.name, self._client(spec), in_original(value, seen.width / picture.width), seen)
 
     async def _look_with_clip(self, fitted: Pixels, seen: Seen) -> None:
         """One forward pass for the embedding and the classification."""

@@ -1,5 +1,6 @@
 """The analysis of one picture by one model."""
 
+from deployments.pictures.places import in_original
 from deployments.runtime.spec import ModelSpec
 from serve_app.clients.client import SharedPicture
 from serve_app.schemas.answers.view import Answered
@@ -22,5 +23,6 @@ async def look(services: Services, spec: ModelSpec, data: bytes, *arguments: obj
     # Held only while the image is decoded and large: a slow model must not block the pictures of other requests.
     async with services.pictures:
         [image] = await services.decoder.inputs(data, spec.takes(client.models))
-    value = await client.analyze(SharedPicture(image.pixels), *arguments)
+    picture = SharedPicture(image.pixels)
+    value = in_original(await client.analyze(picture, *arguments), image.width / picture.width)
     return Answered(value, client.models[0].id, image.width, image.height, services.settings)

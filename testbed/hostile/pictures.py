@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from testbed.hostile import jpegs, pngs, tiffs
 
-LARGE = (9990, 9990)  # just under 100 megapixels
-MOST_BYTES = 1_000_000
+LARGE = (12_240, 12_240)  # just under 150 megapixels
+MOST_BYTES = 1_200_000
 
 RUN_LENGTH_8, RUN_LENGTH_4 = 1, 2
 

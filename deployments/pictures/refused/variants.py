@@ -7,6 +7,7 @@ from itertools import islice
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
+from deployments.pictures.formats import STILL_BRANDS, kind_apart
 from deployments.pictures.mending import jpeg, png
 from deployments.pictures.refused import tiff
 
@@ -48,17 +49,18 @@ DEVELOP = "send the camera's JPEG, or develop it, that is, export it from a raw 
 PLAIN_TIFF = "save it with LZW or Deflate (ZIP) compression, or as PNG"
 PLAIN_COLOURS = "save it as RGB or grey of 8 or 16 bits, or as PNG"
 
-HEIF_BRANDS = {
-    b"mif1", b"mif2", b"mif3", b"msf1", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"avif", b"avis", b"vvic",
-    b"vvis", b"evbi", b"j2ki", b"avci", b"miaf", b"jpeg", b"unif",
-}  # fmt: skip
-HEIF_REMEDY = "save it as HEIC, AVIF or JPEG"
-ITEM = re.compile(rb"infe(?:\x02.{7}(.{4})|\x03.{9}(.{4}))", re.DOTALL)
-HEIF_HEAD, MOST_BRANDS = 1 << 16, 1 << 10
+# By the brand of a file whose pictures are coded so, or by the type of its items.
 HEIF_CODERS = {
-    b"vvc1": "VVC (H.266)", b"evc1": "EVC", b"unci": "uncompressed pictures", b"j2k1": "JPEG 2000", b"avc1": "H.264",
-    b"jpeg": "JPEG", b"lhv1": "layered HEVC", b"mski": "masks",
+    b"vvic": "VVC (H.266)", b"vvis": "VVC (H.266)", b"vvc1": "VVC (H.266)", b"evbi": "EVC", b"evmi": "EVC",
+    b"evc1": "EVC", b"j2ki": "JPEG 2000", b"j2is": "JPEG 2000", b"j2k1": "JPEG 2000", b"avci": "H.264",
+    b"avcs": "H.264", b"avc1": "H.264", b"jpgs": "JPEG", b"jpeg": "JPEG", b"unif": "uncompressed pixels",
+    b"unci": "uncompressed pixels", b"lhv1": "layered HEVC",
 }  # fmt: skip
+READ_ITEMS = {b"hvc1", b"av01"}  # beside which a thumbnail may be coded otherwise
+HEIF_REMEDY = "save it as HEIC, AVIF or JPEG"
+HEIF_ITEM = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
+HEIF_HEAD, MOST_BRANDS = 1 << 16, 1 << 8
+VIDEO_BRANDS = {b"avc1", b"vvc1", b"evc1"}  # the same words mark films
 
 
 def told(data: bytes) -> str | None:
@@ -84,7 +86,7 @@ def _jpeg_frame(bits: int, height: int, width: int, components: int) -> str | No
     if components not in (1, 3, 4):
         return f"A JPEG of {components} components cannot be read: save it as RGB, grey or CMYK."
     if not height or not width:
-        return "A JPEG whose header does not tell its size cannot be read: open it in a program that shows it, and save it."
+        return "A JPEG whose header does not tell its size cannot be read: save it again."
     return None
 
 
@@ -147,23 +149,16 @@ def _tiff(data: bytes) -> str | None:
     return f"A TIFF of {what} in {colours} colours cannot be read: {PLAIN_COLOURS}."
 
 
-def heif_name(data: bytes) -> str | None:
-    """`HEIC` or `AVIF` by the brands of a file that starts with `ftyp`; None if it is no picture."""
-    size = min(int.from_bytes(data[:4], "big"), MOST_BRANDS)
-    brands = {data[place : place + 4] for place in range(8, size, 4)}
-    if not brands & HEIF_BRANDS:
-        return None
-    return "AVIF" if data[8:12] in (b"avif", b"avis") else "HEIC"
-
-
 def _heif(data: bytes) -> str | None:
-    if (family := heif_name(data)) is None:
+    brands = [data[place : place + 4] for place in range(8, min(int.from_bytes(data[:4], "big"), MOST_BRANDS), 4)]
+    is_heif = not (STILL_BRANDS | HEIF_CODERS.keys() - VIDEO_BRANDS).isdisjoint(brands)
+    if not is_heif and kind_apart(data) is None:
         return None
-    coders = {found[1] or found[2] for found in ITEM.finditer(data, 0, HEIF_HEAD)}
-    name = next((HEIF_CODERS[coder] for coder in coders if coder in HEIF_CODERS), None)
-    if name is not None:
-        return f"A HEIF file coded as {name} cannot be read: {HEIF_REMEDY}."
-    return None if coders else f"A sequence of pictures ({family}) without a still one cannot be read: {HEIF_REMEDY}."
+    items = {found[1] for found in HEIF_ITEM.finditer(data, 0, HEIF_HEAD)}
+    name = next((coder for kind, coder in HEIF_CODERS.items() if kind in items or brands[:1] == [kind]), None)
+    if name is not None and items.isdisjoint(READ_ITEMS):
+        return f"A HEIF picture coded as {name} cannot be read: {HEIF_REMEDY}."
+    return None if items else f"A HEIF file without a still picture cannot be read: {HEIF_REMEDY}."
 
 
 LOOKS: dict[bytes, Callable[[bytes], str | None]] = {

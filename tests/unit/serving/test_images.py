@@ -14,7 +14,7 @@ from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.inputs.images import Decoder, decode
 from testbed.images import GREEN, RED, encoded, png_header, two_halves
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 150_000_000
 
 
 def near(pixel: Any, colour: tuple[int, int, int], tolerance: int = 12) -> bool:
