@@ -136,11 +136,8 @@ def _bears_on_colours(data: bytes, marker: int, body: int, end: int) -> bool:
 def _without_filling(data: bytes) -> bytes:
     """Without half an end marker, and the zeros of a file that was reserved at its full size and never filled."""
     stripped = data.rstrip(b"\0")
-    if len(data) - len(stripped) < 2:
-        stripped = data  # a zero may be a code, or belong to the 0xFF before it
-    elif stripped.endswith(b"\xff"):
-        stripped += b"\0"
-    return stripped.rstrip(b"\xff")
+    # One zero may be a code, or belong to the 0xFF before it.
+    return data[: len(stripped) + 1].rstrip(b"\xff")
 
 
 def _all_scans_are_there(data: bytes) -> bool:

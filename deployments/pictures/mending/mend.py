@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from deployments.pictures.budget import Budget
-from deployments.pictures.mending import jpeg, png, webp
+from deployments.pictures.mending import gif, jpeg, jpeg2000, png, webp
 from deployments.pictures.mending.mended import Mended
 
 # What programs leave before a picture: line ends and the mark of UTF-8 of a script that sends it, or zeros.
@@ -41,4 +41,8 @@ MENDERS: dict[bytes, Callable[[bytes, Budget], Mended]] = {
     b"\xff\xd8\xff": jpeg.mend,
     png.SIGNATURE: png.mend,
     b"RIFF": _riff,
+    b"GIF87a": gif.mend,
+    b"GIF89a": gif.mend,
+    jpeg2000.CODESTREAM: jpeg2000.mend,
+    jpeg2000.BOXES: jpeg2000.mend,
 }

@@ -35,9 +35,9 @@ class Spans:
         else:
             self._spans.append([start, end])
 
-    def joined(self, added: bytes = b"") -> bytes:
-        """All parts and what is added at their end; the file itself if they are all of it."""
-        if self._spans == [[0, len(self._data)]] and not added:
+    def joined(self) -> bytes:
+        """All parts; the file itself if they are all of it."""
+        if self._spans == [[0, len(self._data)]]:
             return self._data
         whole = memoryview(self._data)
-        return b"".join([*(whole[start:end] for start, end in self._spans), added])
+        return b"".join(whole[start:end] for start, end in self._spans)

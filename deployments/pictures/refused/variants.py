@@ -41,6 +41,7 @@ TIFF_COLOURS = {
     0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "Lab", 9: "Lab", 10: "Lab",
     32844: "LogL", 32845: "LogLuv",
 }  # fmt: skip
+USUAL_BITS = (1, 2, 4, 8, 16)
 TIFF_NUMBERS = {1: "whole", 2: "signed", 3: "floating", 4: "undefined", 5: "complex", 6: "complex"}
 SENSOR, RAW_COMPRESSIONS = (32803, 34892), (32767, 32769, 32770, 34713, 34892, 65000, 65535)
 RAW_MAKERS = {b"NIKON": "NEF", b"SONY": "ARW", b"PENTAX": "PEF", b"SAMSUNG": "SRW", b"HASSELBLAD": "3FR",
@@ -144,6 +145,8 @@ def _tiff(data: bytes) -> str | None:
     if tiff.WIDTH not in tags or tiff.end(tags) > len(data):
         return None
     bits, samples, kind = (tiff.number(tags, tag) for tag in (tiff.BITS, tiff.SAMPLES, tiff.FORMAT))
+    if kind == 1 and bits in USUAL_BITS and colour in TIFF_COLOURS:
+        return None
     what = f"{samples} × {bits} bits of {TIFF_NUMBERS.get(kind, 'unknown')} numbers"
     colours = TIFF_COLOURS.get(colour, f"unknown ({colour})")
     return f"A TIFF of {what} in {colours} colours cannot be read: {PLAIN_COLOURS}."
