@@ -26,6 +26,7 @@ PIXELS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), FRAME_OF_LS, 0xF8}
 # The segments that bear on colours and on which side is up: how each begins, and its least bytes.
 KEPT = {0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 12)}
 MOST_SEGMENTS, SEGMENTS_AT_ONCE = 1 << 17, 1 << 10  # a real file has hundreds
+LEAST_FILLING, MOST_UNUSED = 32, 2  # bytes that are zero
 LEAST_BLOCK, LARGEST_BLOCK = 1 << 12, 1 << 20  # bytes of entropy-coded data that are searched at a time
 
 MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -33,7 +34,7 @@ MARKER = re.compile(rb"\xff[^\x00\xff]")
 # What is appended instead of missing bits. Of any two codes with which the data could go on, these give different ones.
 FILLS = (b"", b"\x5a\x1c\x63", b"\x9c\x36\xd1", b"\xd9\x45\x2e")
 FILL_TIMES, ROWS_AT_ONCE = 64, 256
-DECODES_OF_UNENDED = 1 + len(FILLS)
+DECODES_OF_UNENDED = 1 + 3 * len(FILLS)
 
 CUT_OFF = "This JPEG is cut off: part of its pixels is missing. Send the whole file."
 
@@ -63,25 +64,37 @@ def mend(data: bytes, budget: Budget) -> Mended:
         return Mended(data)  # its decoder says what is wrong
     if ended:
         return Mended(kept.joined(), scans=scans)
-    return Mended(_without_filling(kept.joined()) + EOI, scans=scans, ended=False)
+    return Mended(kept.joined().rstrip(b"\xff") + EOI, scans=scans, ended=False)  # half an end marker is none
 
 
 def require_all_pixels(file: Mended, budget: Budget) -> None:
     """Find out whether all pixels of a JPEG without an end marker are there: no appended bits may change any.
 
-    It is decoded once for each of `FILLS`.
+    It is decoded once for each of `FILLS`; and again where it ends with many zeros, as files do that were reserved at
+    their full size and filled in part. Zeros are also codes: those of a picture of one colour are as many as it needs.
 
     Raises:
         PictureBroken: some are missing, or it cannot be known.
         OverBudget, Abandoned: as `Budget.check`.
     """
     data = file.data.removesuffix(EOI)
+    filled = data.rstrip(b"\0")
     if not _all_scans_are_there(data):
         raise PictureBroken(CUT_OFF)
+    if len(data) - len(filled) < LEAST_FILLING:
+        whole = _is_whole(data, budget)
+    else:
+        whole = _is_whole(filled + b"\0" * filled.endswith(b"\xff"), budget) or (
+            _is_whole(data, budget) and not _is_whole(data[:-MOST_UNUSED], budget)
+        )
+    if not whole:
+        raise PictureBroken(CUT_OFF)
+
+
+def _is_whole(data: bytes, budget: Budget) -> bool:
     digests = (_digest(data + fill * FILL_TIMES + EOI, budget) for fill in FILLS)
     first = next(digests)
-    if any(digest != first for digest in digests):
-        raise PictureBroken(CUT_OFF)
+    return all(digest == first for digest in digests)
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
@@ -131,13 +144,6 @@ def _bears_on_colours(data: bytes, marker: int, body: int, end: int) -> bool:
         return False
     beginning, least = KEPT[marker]
     return data.startswith(beginning, body) and end - body >= least
-
-
-def _without_filling(data: bytes) -> bytes:
-    """Without half an end marker, and the zeros of a file that was reserved at its full size and never filled."""
-    stripped = data.rstrip(b"\0")
-    # One zero may be a code, or belong to the 0xFF before it.
-    return data[: len(stripped) + 1].rstrip(b"\xff")
 
 
 def _all_scans_are_there(data: bytes) -> bool:

@@ -15,10 +15,12 @@ from deployments.pictures.mending.mended import Mended, Spans
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER, PALETTE, PIXELS, END, ORIENTATION = b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf"
+HEADER, PALETTE, PIXELS, END, ORIENTATION, TRANSPARENCY = b"IHDR", b"PLTE", b"IDAT", b"IEND", b"eXIf", b"tRNS"
+COLOUR_TYPE = 25  # where it stands in a file
+TRANSPARENCY_BYTES = {0: range(2, 257), 2: range(6, 257)}  # of grey and of RGB
 # The chunks that bear on colours: what they hold, and the lengths that they can have.
 COLOURS = {
-    b"tRNS": ("transparency", range(1, 257)),
+    TRANSPARENCY: ("transparency", range(1, 257)),
     b"gAMA": ("gamma", range(4, 5)),
     b"cHRM": ("primary colours", range(32, 33)),
     b"sRGB": ("mark of sRGB", range(1, 2)),
@@ -71,7 +73,7 @@ class _File:
 
     Attributes:
         pixels: the chunks of pixels.
-        seen: the kinds of the other chunks that were kept.
+        seen: the kinds of the other chunks, each of which is looked at once.
         notes: as in `Mended`.
     """
 
@@ -91,20 +93,19 @@ class _File:
             self._sound = self._sound and _is_sound(self._data, chunk)
         elif chunk.kind in self.seen or not self._is_needed(chunk):
             return
-        else:
-            self.seen.add(chunk.kind)
         self._kept.keep(chunk.body - 8, min(chunk.end + 4, len(self._data)))
 
     def mended(self, budget: Budget) -> bytes:
         """The file of what was kept; where its end is missing, after all pixels were found to be there."""
         if self._complete and self._sound:
             return self._kept.joined()
-        size, missing = _ending(self._data, self.pixels, budget)
+        needed = _raw_size(self._data)
+        size, missing = _ending(self._data, self.pixels, needed, budget)
         if self._complete:
             if missing != b"":
                 raise PictureBroken(_damaged(PIXELS))
             return self._kept.joined()
-        if size < _raw_size(self._data):
+        if size < needed:
             raise PictureBroken(CUT_OFF)
         last, joined = self.pixels[-1], self._kept.joined()
         before = joined[: len(joined) - (min(last.end + 4, len(self._data)) - (last.body - 8))]
@@ -117,18 +118,25 @@ class _File:
         if kind in TEXTS:
             return self._is_exif_in_text(chunk)
         if kind not in COLOURS:
+            self.seen.add(kind)
             return kind in (HEADER, PALETTE, END) or (kind == ORIENTATION and _is_sound(self._data, chunk))
         if self.pixels:
             return False  # too late
+        self.seen.add(kind)  # another one is not looked at, even if this one is broken
         what, lengths = COLOURS[kind]
+        if kind == TRANSPARENCY:
+            lengths = TRANSPARENCY_BYTES.get(self._data[COLOUR_TYPE], lengths)
         valid = chunk.end - chunk.body in lengths and _is_sound(self._data, chunk)
         if not valid or (kind == b"iCCP" and not _inflates(self._data[chunk.body : chunk.end])):
-            self.notes.append(f"The PNG's {what} ({kind.decode()}) is broken or too long: it is left out.")
+            self.notes.append(f"The PNG's chunk {kind.decode()} ({what}) is broken or too long: it is left out.")
             return False
         return True
 
     def _is_exif_in_text(self, chunk: Chunk) -> bool:
-        if not self._data.startswith(EXIF_IN_TEXT, chunk.body) or not _is_sound(self._data, chunk):
+        if EXIF_IN_TEXT in self.seen or not self._data.startswith(EXIF_IN_TEXT, chunk.body):
+            return False
+        self.seen.add(EXIF_IN_TEXT)
+        if not _is_sound(self._data, chunk):
             return False
         return chunk.kind == b"tEXt" or _inflates(self._data[chunk.body : chunk.end])
 
@@ -188,17 +196,18 @@ def _inflates(body: bytes) -> bool:
     return not unpacker.unconsumed_tail
 
 
-def _ending(data: bytes, pixels: list[Chunk], budget: Budget) -> tuple[int, bytes | None]:
+def _ending(data: bytes, pixels: list[Chunk], needed: int, budget: Budget) -> tuple[int, bytes | None]:
     """How many bytes chunks of pixels inflate to, and what of the checksum behind them all is missing.
 
-    None of it (b"") is where it is there and right; it is None where it is wrong, or more is missing.
+    None of it (b"") is where it is there and right; it is None where it is wrong, or more is missing, or they inflate
+    to more than is needed.
     """
     unpacker, size, checksum = zlib.decompressobj(), 0, zlib.adler32(b"")
     pieces = (data[at : min(at + PIECE, end)] for _, body, end in pixels for at in range(body, end, PIECE))
     try:
         for piece in pieces:
             rest, found = piece, b""
-            while not unpacker.eof and (rest or len(found) == BLOCK):
+            while not unpacker.eof and size <= needed and (rest or len(found) == BLOCK):
                 budget.check()
                 found = unpacker.decompress(rest, BLOCK)
                 size, checksum, rest = size + len(found), zlib.adler32(found, checksum), unpacker.unconsumed_tail
