@@ -3,6 +3,8 @@
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,7 +18,7 @@ FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\xff\xda\0\x08\1\1\0\0\x3f\0" *
 TIFF_HEAD, TAG_BYTES = 8, 12
 
 
-def jpeg(**options: object) -> bytes:
+def jpeg(**options: Any) -> bytes:
     return encoded(two_halves(), "JPEG", quality=95, subsampling=0, **options)
 
 
@@ -105,6 +107,22 @@ def _animation_with_broken_frames() -> bytes:
     return png(chunk(b"acTL", struct.pack(">II", 2, 0)), control, after=chunk(b"fdAT", b"\0\0\0\x09broken"))
 
 
+# Chunks that no picture needs, or that are left out where they are broken.
+CHUNKS = {
+    b"tEXt": b"Comment\0text", b"iTXt": b"Comment\0\0\0\0\0text", b"iCCP": b"ICC\0\0" + zlib.compress(b"profile"),
+    b"gAMA": struct.pack(">I", 45455), b"cHRM": bytes(32), b"sRGB": b"\0", b"pHYs": bytes(9), b"tIME": bytes(7),
+    b"eXIf": b"II*\0\x08\0\0\0\0\0", b"tRNS": bytes(6), b"prVt": b"private",
+}  # fmt: skip
+
+
+def _with_wrong(kind: bytes, body: bytes) -> bytes:
+    return png(wrong(kind, body))
+
+
+def _with_short(kind: bytes) -> bytes:
+    return png(chunk(kind, b""))
+
+
 ODD_JPEGS: dict[str, Callable[[], bytes]] = {
     "jpeg before a film": lambda: jpeg() + FILM,
     "jpeg before zeros": lambda: jpeg() + bytes(5000),
@@ -162,18 +180,8 @@ ODD_PNGS: dict[str, Callable[[], bytes]] = {
     "png with an unknown compression of a profile": lambda: png(chunk(b"iCCP", b"ICC\0\7" + zlib.compress(b"profile"))),
     "png with an unknown compression of a text": lambda: png(chunk(b"zTXt", b"Comment\0\7text")),
     "png with a name that is no text": lambda: png(chunk(b"iTXt", b"\xff\xfe\0\0\0\xff\0\xff\0\xff")),
-    **{
-        f"png with a wrong checksum of {kind.decode()}": lambda kind=kind, body=body: png(wrong(kind, body))
-        for kind, body in {
-            b"tEXt": b"Comment\0text", b"iTXt": b"Comment\0\0\0\0\0text", b"iCCP": b"ICC\0\0" + zlib.compress(b"profile"),
-            b"gAMA": struct.pack(">I", 45455), b"cHRM": bytes(32), b"sRGB": b"\0", b"pHYs": bytes(9), b"tIME": bytes(7),
-            b"eXIf": b"II*\0\x08\0\0\0\0\0", b"tRNS": bytes(6), b"prVt": b"private",
-        }.items()
-    },
-    **{
-        f"png with a short {kind.decode()}": lambda kind=kind: png(chunk(kind, b""))
-        for kind in (b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tRNS", b"acTL", b"iCCP", b"zTXt", b"eXIf")
-    },
+    **{f"png with a wrong checksum of {kind.decode()}": partial(_with_wrong, kind, body) for kind, body in CHUNKS.items()},
+    **{f"png with a short {kind.decode()}": partial(_with_short, kind) for kind in (*CHUNKS, b"acTL", b"zTXt")},
     "png with a wrong checksum of its pixels": lambda: png()[: png().index(b"IEND") - 8] + bytes(4) + chunk(b"IEND", b""),
     "png with the transparency of another type": lambda: png(chunk(b"tRNS", b"\0\1")),
     "png with broken frames": _animation_with_broken_frames,
@@ -205,5 +213,5 @@ ODD_OTHERS: dict[str, Callable[[], bytes]] = {
     "bmp before noise": lambda: encoded(two_halves(), "BMP") + noisy(),
 }  # fmt: skip
 
-ODD = {**ODD_JPEGS, **ODD_PNGS, **ODD_OTHERS, "jpeg 2000 twice": lambda: encoded(two_halves(), "JPEG2000") * 2,
+ODD: dict[str, Callable[[], bytes]] = {**ODD_JPEGS, **ODD_PNGS, **ODD_OTHERS, "jpeg 2000 twice": lambda: encoded(two_halves(), "JPEG2000") * 2,
        "jpeg 2000 without an end": lambda: encoded(two_halves(), "JPEG2000")[:-2]}  # fmt: skip

@@ -5,6 +5,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from deployments.pictures.mending.mend import mend
 from deployments.pictures.refusals import PictureBroken, PictureRefused, PictureTooCostly
 from testbed import odd
 from testbed.hostile import jpegs
+from testbed.hostile.jpegs import EOI
 from testbed.hostile.pngs import chunk, zeros
 from testbed.images import encoded, two_halves
-from testbed.odd import EOI, ODD, ODD_PNGS, jpeg, png
+from testbed.odd import ODD, ODD_PNGS, jpeg, png
 
 MAX_PIXELS = 150_000_000
 NOISE = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
@@ -31,7 +33,7 @@ def mended(data: bytes) -> bytes:
     return mend(data, Budget(len(data))).data
 
 
-def without_end(**options: object) -> bytes:
+def without_end(**options: Any) -> bytes:
     """A JPEG of noise, every bit of which matters."""
     return encoded(Image.fromarray(NOISE), "JPEG", **{"quality": 90, **options}).removesuffix(EOI)
 
@@ -57,7 +59,7 @@ def test_the_catalogue_takes_it_too(name: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"restart_marker_blocks": 2},
                                      {"subsampling": 2}, {"quality": 100}])  # fmt: skip
 @pytest.mark.parametrize("missing", [1, 2, 3, 5, 30, 300])
-def test_a_jpeg_whose_pixels_are_cut_off_is_refused(options: dict[str, object], missing: int) -> None:
+def test_a_jpeg_whose_pixels_are_cut_off_is_refused(options: dict[str, Any], missing: int) -> None:
     whole = without_end(**options)
     expected = np.asarray(decode_picture(whole + EOI, MAX_PIXELS).image)
     assert (np.asarray(decode_picture(whole, MAX_PIXELS).image) == expected).all()
