@@ -10,9 +10,9 @@ from deployments.pictures.formats import SUPPORTED
 
 EXPORT = "export it as PNG or JPEG"
 SAVE = "save it as PNG or JPEG"
-DEVELOP = "develop it, that is, export it as JPEG or TIFF from the program that came with the camera or a similar one"
+DEVELOP = "send the camera's JPEG, or develop it, that is, export it from a raw converter as JPEG or TIFF"
 RENDER = "export it as PNG at the size that you need"
-TO_VIDEO = "send it where videos are taken, or one of its frames"
+TO_VIDEO = "send one of its frames, or send it to a route that takes videos"
 UNPACK = "unpack it and send the images in it"
 PAGES = "export its pages as PNG or JPEG, or extract the images in it"
 
@@ -22,7 +22,6 @@ PICTURES = (
     (0, b"8BPS\0\2", "A large Photoshop document (PSB)", EXPORT),
     (0, b"gimp xcf", "A GIMP document (XCF)", EXPORT),
     (0, b"\0\xffKA", "An Affinity document", EXPORT),
-    (8, b"CR\2\0", "A Canon raw file (CR2)", DEVELOP),
     (4, b"ftypcrx ", "A Canon raw file (CR3)", DEVELOP),
     (6, b"HEAPCCDR", "A Canon raw file (CRW)", DEVELOP),
     (0, b"FUJIFILMCCD-RAW", "A Fujifilm raw file (RAF)", DEVELOP),

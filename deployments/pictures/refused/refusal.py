@@ -62,7 +62,7 @@ def _cut_bmp(data: bytes) -> bool:
 
 def _cut_tiff(data: bytes) -> bool:
     tags = tiff.directory(data)
-    return tiff.WIDTH not in tags or tiff.end(tags) > len(data)
+    return not 0 < tiff.end(tags) <= len(data)
 
 
 def _cut_webp(data: bytes) -> bool:

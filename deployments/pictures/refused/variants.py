@@ -10,6 +10,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO
 from deployments.pictures.formats import STILL_BRANDS, kind_apart
 from deployments.pictures.mending import jpeg, png
 from deployments.pictures.refused import tiff
+from deployments.pictures.refused.others import DEVELOP
 
 # JPEG, by the marker of its frame.
 BASELINE = "save it as a baseline or progressive JPEG"
@@ -44,9 +45,9 @@ TIFF_COLOURS = {
 USUAL_BITS = (1, 2, 4, 8, 16)
 TIFF_NUMBERS = {1: "whole", 2: "signed", 3: "floating", 4: "undefined", 5: "complex", 6: "complex"}
 SENSOR, RAW_COMPRESSIONS = (32803, 34892), (32767, 32769, 32770, 34713, 34892, 65000, 65535)
+CANON, CANON_PLACE = b"CR\2", 8
 RAW_MAKERS = {b"NIKON": "NEF", b"SONY": "ARW", b"PENTAX": "PEF", b"SAMSUNG": "SRW", b"HASSELBLAD": "3FR",
               b"KODAK": "DCR", b"EASTMAN KODAK": "DCR", b"LEICA": "DNG", b"PHASE ONE": "IIQ"}  # fmt: skip
-DEVELOP = "send the camera's JPEG, or develop it, that is, export it from a raw converter as JPEG or TIFF"
 PLAIN_TIFF = "save it with LZW or Deflate (ZIP) compression, or as PNG"
 PLAIN_COLOURS = "save it as RGB or grey of 8 or 16 bits, or as PNG"
 
@@ -135,6 +136,8 @@ def _bmp(data: bytes) -> str | None:
 def _tiff(data: bytes) -> str | None:
     tags = tiff.directory(data)
     compression, colour = tiff.number(tags, tiff.COMPRESSION), tiff.number(tags, tiff.COLOUR)
+    if data.startswith(CANON, CANON_PLACE):
+        return f"A camera's raw file (CR2) cannot be read: {DEVELOP}."
     if colour in SENSOR or compression in RAW_COMPRESSIONS or tiff.DNG in tags:
         make = bytes(tags.get(tiff.MAKE, b"")).upper()
         name = next((raw for maker, raw in RAW_MAKERS.items() if make.startswith(maker)), "DNG")
