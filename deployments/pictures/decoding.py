@@ -46,6 +46,8 @@ UPRIGHT = {
 }
 SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
+OPENED_AS = {"JPEG": jpeg.NAME}
+
 # Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -152,7 +154,7 @@ def _open(
             return decode_apart(file.data, kind, max_pixels, budget), file
         if (announced := announced_size(file.data)) is not None:
             _refuse_larger(*announced, max_pixels)
-        here = [name for name in formats if name in HERE]
+        here = [OPENED_AS.get(name, name) for name in formats if name in HERE]
         image = Image.open(MeteredFile(file.data, budget), formats=here)
         _refuse_larger(*image.size, max_pixels, largest_part(image))
         seconds, reason = cost(image, file)

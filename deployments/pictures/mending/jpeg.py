@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from deployments.pictures.budget import Budget, MeteredFile
 from deployments.pictures.mending.mended import Mended, Spans
@@ -23,8 +24,15 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 PROGRESSIVE, ARITHMETIC = {0xC2, 0xC6, 0xCA, 0xCE}, {*range(0xC9, 0xD0)} - {0xCC}
 WITHOUT_LENGTH = {*range(0xD0, 0xD9)}  # restarts and starts of images
 PIXELS = {*range(0xC0, 0xD0), *range(0xDA, 0xE0), FRAME_OF_LS, 0xF8}
-# The segments that bear on colours and on which side is up: how each begins, and its least bytes.
-KEPT = {0xE0: (b"JFIF\0", 14), 0xE1: (b"Exif\0\0", 6), 0xE2: (b"ICC_PROFILE\0", 14), 0xEE: (b"Adobe", 12)}
+TEXTS = {*range(0xE0, 0xF0), 0xFE}
+# Segments over which Pillow stumbles where they are shorter: how each begins, and its least bytes. No segment has
+# ALWAYS bytes: the tables of Photoshop, in which one can be broken, are not needed.
+ALWAYS = 1 << 16
+LEAST_BYTES = {
+    0xE0: (b"JFIF", 14), 0xE2: (b"ICC_PROFILE\0", 14), 0xED: (b"Photoshop 3.0\0", ALWAYS), 0xEE: (b"Adobe", 12)
+}  # fmt: skip
+# Of what Pillow opens, by a name of its own: the first picture, and nothing of what an index says of further ones.
+NAME = "FIRST_JPEG"
 MOST_SEGMENTS, SEGMENTS_AT_ONCE = 1 << 17, 1 << 10  # a real file has hundreds
 LEAST_FILLING, MOST_UNUSED = 32, 2  # bytes that are zero
 LEAST_BLOCK, LARGEST_BLOCK = 1 << 12, 1 << 20  # bytes of entropy-coded data that are searched at a time
@@ -40,7 +48,7 @@ CUT_OFF = "This JPEG is cut off: part of its pixels is missing. Send the whole f
 
 
 def mend(data: bytes, budget: Budget) -> Mended:
-    """Leave out what stands behind the picture, and every segment that it does not need.
+    """Leave out what stands behind the picture, what stands between its segments, and segments that are broken.
 
     Raises:
         PictureTooCostly: the file has more segments than any real one.
@@ -55,7 +63,7 @@ def mend(data: bytes, budget: Budget) -> Mended:
             raise PictureTooCostly(f"This JPEG has more than {MOST_SEGMENTS} segments: save it again as a plain JPEG.")
         if marker == SCAN:
             scans[_components(data, body)] += 1
-        if marker in PIXELS or _bears_on_colours(data, marker, body, end):
+        if marker in PIXELS or (marker in TEXTS and not _is_too_short(data, marker, body, end)):
             kept.keep(start, end)
         ended = marker == END
         if ended:
@@ -139,11 +147,9 @@ def _components(data: bytes, body: int) -> bytes:
     return data[body + 1 : body + 1 + 2 * data[body] : 2] if body < len(data) else b""
 
 
-def _bears_on_colours(data: bytes, marker: int, body: int, end: int) -> bool:
-    if marker not in KEPT:
-        return False
-    beginning, least = KEPT[marker]
-    return data.startswith(beginning, body) and end - body >= least
+def _is_too_short(data: bytes, marker: int, body: int, end: int) -> bool:
+    beginning, least = LEAST_BYTES.get(marker, (b"", 0))
+    return end - body < least and data.startswith(beginning, body)
 
 
 def _all_scans_are_there(data: bytes) -> bool:
@@ -168,9 +174,12 @@ def _all_scans_are_there(data: bytes) -> bool:
 
 def _digest(data: bytes, budget: Budget) -> int:
     """A checksum of all pixels."""
-    image, value = Image.open(MeteredFile(data, budget), formats=("JPEG",)), 0
+    image, value = Image.open(MeteredFile(data, budget), formats=(NAME,)), 0
     image.load()
     budget.check()
     for row in range(0, image.height, ROWS_AT_ONCE):
         value = zlib.crc32(image.crop((0, row, image.width, min(row + ROWS_AT_ONCE, image.height))).tobytes(), value)
     return value
+
+
+Image.register_open(NAME, JpegImageFile, lambda prefix: prefix.startswith(SOI))
