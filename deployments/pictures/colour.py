@@ -72,7 +72,7 @@ def to_srgb(
         budget: the CPU time that may be used.
 
     Returns:
-        the picture as L, LA, RGB or RGBA, and why the file's colour profile was ignored, if it was.
+        the picture as L, LA, RGB or RGBA, and why the file's colour profile was ignored, if it was: in a sentence.
 
     Raises:
         OverBudget, Abandoned: as `Budget.check`.
@@ -82,14 +82,15 @@ def to_srgb(
     try:
         colours = _colours(kind, info, data)
     except ValueError as error:
-        colours, ignored = None, f"its colours cannot be: {error}"
+        colours, ignored = None, str(error)
     if isinstance(colours, Code):
-        return _tone_mapped(image, colours, budget), ignored
-    if colours is not None:
+        image = _tone_mapped(image, colours, budget)
+    elif colours is not None:
         image, ignored = _converted(image, colours, budget)
+    note = None if ignored is None else f"The colour profile is ignored: {ignored}."
     if image.mode == "LAB":
         image = _transformed(image, _LAB, "RGB", budget)
-    return (image.convert("RGB") if image.mode == "CMYK" else image), ignored
+    return (image.convert("RGB") if image.mode == "CMYK" else image), note
 
 
 def _colours(kind: str, info: dict[Any, Any], data: bytes) -> bytes | Code | None:

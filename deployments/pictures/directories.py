@@ -7,8 +7,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deployments.pictures.refusals import PictureBroken
-
 SUBFILE, OLD_SUBFILE, WIDTH, LENGTH, PHOTOMETRIC, ORIENTATION, PAGE, CHILDREN = 254, 255, 256, 257, 262, 274, 297, 330
 WANTED = {SUBFILE, OLD_SUBFILE, WIDTH, LENGTH, PHOTOMETRIC, ORIENTATION, PAGE, CHILDREN}
 REDUCED, A_PAGE, MASK = 1, 2, 4  # bits of SUBFILE
@@ -18,6 +16,10 @@ SENSORS = {32803, 34892}  # photometric interpretations of raw data
 LEAST_PREVIEW = 1 / 8
 NUMBERS = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 MOST_DIRECTORIES, MOST_CHILDREN, MOST_ENTRIES = 256, 64, 4096
+
+
+class OnlyRaw(ValueError):
+    """A TIFF has no picture but raw data of a sensor, and at most a thumbnail of it."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,21 @@ class Structure:
         return struct.unpack_from(self._order + form, self._data, offset)
 
 
+def is_raw(data: bytes) -> bool:
+    """Whether a TIFF holds raw data of which a picture would have to be made first."""
+    try:
+        return any(one.is_sensor for one in Structure(data).all())
+    except (struct.error, OverflowError):
+        return False
+
+
 def largest(directories: list[Directory]) -> Directory | None:
     """The largest picture in full resolution, or of raw data the largest preview; None if there is none.
 
     Of a document it is the first page.
 
     Raises:
-        PictureBroken: there is only raw data, with or without a thumbnail.
+        OnlyRaw: there is only raw data, with or without a thumbnail.
     """
     shown = [one for one in directories if one.pixels and not one.is_sensor and not one.kind & MASK]
     whole = [one for one in shown if not one.kind & REDUCED]
@@ -123,8 +133,5 @@ def largest(directories: list[Directory]) -> Directory | None:
     chosen = max(whole or shown, key=lambda one: one.pixels, default=None)
     sensor = max((one.pixels for one in directories if one.is_sensor), default=0)
     if sensor and (chosen is None or chosen.pixels < sensor * LEAST_PREVIEW**2):
-        raise PictureBroken(
-            "This TIFF holds the raw data of a camera's sensor and no picture made of it but perhaps a thumbnail: send "
-            "the camera's JPEG, or develop it first."
-        )
+        raise OnlyRaw
     return chosen

@@ -1,11 +1,9 @@
 """The formats that are read, by Pillow's names, and which of them are decoded apart from this process."""
 
-from deployments.pictures import tiffs
-
 SUPPORTED = "JPEG, PNG, GIF, BMP, TIFF, WebP, HEIC, AVIF, JPEG 2000 and JPEG XL"
 
 # Their decoders read piece by piece and are stopped between two pieces, or what they do is counted before they start.
-HERE = ("JPEG", "PNG", "GIF", "BMP", tiffs.NAME, "WEBP")
+HERE = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP")
 # Their decoders cannot be stopped, and one keeps all other threads of its process from running: see `apart.py`.
 APART = ("AVIF", "HEIF", "JPEG2000", "JXL")
 FORMATS = HERE + APART

@@ -23,21 +23,21 @@ def to_rgb(image: Image.Image, data: bytes, budget: Budget) -> tuple[Image.Image
         budget: the CPU time that may be used.
 
     Returns:
-        the picture as RGB, and why the colour profile of the file was ignored, if it was.
+        the picture as RGB, and why the colour profile of the file was ignored, if it was: in a sentence.
 
     Raises:
         OverBudget, Abandoned: as `Budget.check`.
     """
     picture = _plain(image, data, budget)
     budget.check()
-    picture, ignored = to_srgb(picture, image.format or "", image.info, data, budget)
+    picture, note = to_srgb(picture, image.format or "", image.info, data, budget)
     budget.check()
     if picture.mode not in {"LA", "RGBA"}:
-        return picture.convert("RGB"), ignored
+        return picture.convert("RGB"), note
     picture = picture.convert("RGBA")
     background = Image.new("RGB", picture.size, "white")
     background.paste(picture, mask=picture.getchannel("A"))
-    return background, ignored
+    return background, note
 
 
 def _plain(image: Image.Image, data: bytes, budget: Budget) -> Image.Image:

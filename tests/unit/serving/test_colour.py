@@ -43,6 +43,7 @@ from testbed.samples import bmp, png
 MAX_PIXELS = 1_000_000
 PICTURE = smooth()
 PLAIN = Image.fromarray(PICTURE)
+BROKEN = "The colour profile is ignored: it is broken."
 
 
 def seen(data: bytes) -> np.ndarray[Any, np.dtype[np.int_]]:
@@ -71,7 +72,7 @@ def test_profiles_are_followed_in_every_format(kind: str, space: str) -> None:
     expected = SPACES[space].in_srgb(PICTURE)
     found = decode_picture(saved(PLAIN, kind, icc_profile=SPACES[space].profile), MAX_PIXELS)
     near(np.asarray(found.image).astype(int), expected, 2.5 if kind in {"JPEG", "AVIF"} else 1)
-    assert found.profile_ignored is None
+    assert found.notes == ()
     assert np.abs(PICTURE - expected).mean() > 2, "there is something to convert"
 
 
@@ -126,7 +127,7 @@ def test_inks_are_those_of_the_press(kind: str) -> None:
     near(seen(data), expected, 3)
     without = seen(saved(Image.fromarray(ink, "CMYK"), kind))
     assert np.abs(without - expected).mean() > 10
-    assert decode_picture(data, MAX_PIXELS).profile_ignored is None
+    assert decode_picture(data, MAX_PIXELS).notes == ()
 
 
 def test_tables_of_rgb_and_lab_pictures() -> None:
@@ -168,21 +169,20 @@ def test_profiles_that_cannot_be_followed_are_ignored_and_said(name: str) -> Non
     kind = "TIFF" if picture.mode != "L" else "JPEG"
     found = decode_picture(saved(picture, kind, icc_profile=unusable), MAX_PIXELS)
     near(np.asarray(found.image).astype(int), np.asarray(picture.convert("RGB")).astype(int), 2)
-    assert found.profile_ignored is not None
-    assert why in found.profile_ignored
+    [note] = found.notes
+    assert note.startswith("The colour profile is ignored: ")
+    assert why in note
 
 
 def test_a_profile_of_which_parts_are_missing_is_said() -> None:
     data = saved(PLAIN, "JPEG", icc_profile=SPACES["Display P3"].profile)
     broken = data.replace(b"ICC_PROFILE\0\x01\x01", b"ICC_PROFILE\0\x01\x02")
-    assert decode_picture(broken, MAX_PIXELS).profile_ignored == "it is broken"
+    assert decode_picture(broken, MAX_PIXELS).notes == (BROKEN,)
 
 
 def test_the_catalogue_says_which_profile_was_ignored() -> None:
     wanted = CatalogueInputs({"Clip": Fitted(32)}, gps=False, max_pixels=MAX_PIXELS)
-    assert prepare(saved(PLAIN, "JPEG", icc_profile=b"nothing"), wanted).exif == {
-        "icc_profile": "ignored: it is broken"
-    }
+    assert prepare(saved(PLAIN, "JPEG", icc_profile=b"nothing"), wanted).exif == {"notes": [BROKEN]}
     followed = prepare(saved(PLAIN, "JPEG", icc_profile=SPACES["Display P3"].profile), wanted)
     assert followed.exif == {}
     near(followed.inputs["Clip"].astype(int).mean(), SPACES["Display P3"].in_srgb(PICTURE[:, 16:80]).mean(), 1)
@@ -287,7 +287,7 @@ def test_a_large_table_is_followed_within_the_budget() -> None:
     large = profile(b"mntr", b"RGB ", {b"A2B0": table(3, 100, lab)}, b"Lab ")
     assert len(large) < colour.MOST_PROFILE_BYTES
     started = time.thread_time()
-    assert decode_picture(saved(PLAIN, "TIFF", icc_profile=large), MAX_PIXELS).profile_ignored is None
+    assert decode_picture(saved(PLAIN, "TIFF", icc_profile=large), MAX_PIXELS).notes == ()
     assert time.thread_time() - started < 2
 
 

@@ -303,7 +303,7 @@ def test_the_orientation_of_the_first_directory_holds_for_the_picture_inside() -
 def test_raw_data_alone_is_refused_by_its_name() -> None:
     thumbnail = page(SMALL, tags=REDUCED, children=(page(LARGER, photometric=32803),))
     for pages in ([thumbnail], [page(LARGER, photometric=34892)]):
-        with pytest.raises(PictureBroken, match=r"raw data of a camera's sensor.*send the camera's JPEG"):
+        with pytest.raises(PictureBroken, match=r"A camera's raw file .* cannot be read: send the camera's JPEG"):
             grey(*pages)
 
 
