@@ -12,15 +12,15 @@ from fastapi import Depends, Request
 from configs.settings import Settings
 from deployments.pictures.inputs import Fitted
 from deployments.pictures.pixels import Pixels
-from deployments.wire.foreign import foreign
 from serve_app.clients.clip import ClipClient
 from serve_app.clients.models import Models
 from serve_app.features.cataloguing import CatalogueDoor
 from serve_app.http.errors import InvalidRequest, PanoptesError, TooLarge
 from serve_app.http.metrics import images_total
+from serve_app.inputs.base64_text import NotBase64, decode_base64
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoded, Decoder
-from serve_app.schemas.common import ImageInput, decode_base64
+from serve_app.schemas.common import ImageInput
 
 ARRIVALS_A_PICTURE = 4
 DOCUMENTS_A_PICTURE, VIDEO_DOCUMENTS = 2, 2
@@ -71,8 +71,8 @@ class Services:
             return await self.fetcher.get(image.url)
         try:
             return await asyncio.to_thread(decode_base64, image.data or "")
-        except ValueError as error:
-            raise InvalidRequest(f"image.data: {foreign(error)}.") from error
+        except NotBase64 as error:
+            raise InvalidRequest(f"image.data: {error}.") from error
 
 
 @asynccontextmanager

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import psutil
 from pydantic import JsonValue
-from pydantic_core import PydanticSerializationError, to_json
 
 from deployments.models.detector.answers import counts
 from deployments.pictures.pixels import Pixels
 from deployments.specs import model_specs
+from deployments.video.containers import is_video
 from deployments.work.deployment import Job
 from serve_app.features.looking import look
 from serve_app.http.errors import DeadlineExceeded, InvalidRequest, PanoptesError, TooLarge, Unavailable, Untreated
 from serve_app.http.middleware import until
-from serve_app.schemas.common import decode_base64
+from serve_app.inputs.documents import document_name, open_document
 from serve_app.schemas.tagger import Index_Response, ProcessRequest
 from serve_app.services import Services, counted, gather_bounded
 
@@ -29,17 +29,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ray.serve.panoptes.tagging")
 
-IMAGE_TYPES = frozenset({"jpg", "jpeg", "jfif", "png", "gif", "bmp", "tif", "tiff", "webp"})
-VIDEO_TYPES = frozenset({"mp4", "mov", "avi", "wmv", "flv", "webm"})
 OBJECT_PROMPTS = frozenset({"OD", "<OD>"})
 
-# The messages of the earlier tagger, on which its clients depend.
-WRONG_TYPE = "File type not valid"
+# The message of the earlier tagger, on which its clients depend.
 UNSUITABLE = "No Image/Video suitable for tagging analysis "
 LATE = "No answer in time: try again, or send fewer documents at once"
 
 SHARE = 0.95  # of a request's time, for its documents; the rest is for the answer
-LARGEST_ECHO = 1_000_000  # bytes of a document without its file, all of which is returned
 LONGEST_ID = 128  # characters of a request's id that are recorded
 
 
@@ -98,7 +94,7 @@ class Tagging:
         outcomes = await gather_bounded(numbered, self._treat, len(numbered))
         treated = [outcome for outcome in outcomes if isinstance(outcome, dict)]
         reasons = [
-            {_name(document, number): outcome}
+            {document_name(document, number): outcome}
             for (number, document), outcome in zip(numbered, outcomes, strict=True)
             if isinstance(outcome, str)
         ]
@@ -137,8 +133,9 @@ class Tagging:
             return f"Something broke here ({type(error).__name__}): report it with the X-Request-ID"
 
     async def _treated(self, document: Any) -> dict[str, Any]:
-        data, others = await asyncio.to_thread(_open, document)
-        if not _is_video(data):
+        opened = await asyncio.to_thread(open_document, document)
+        data = opened.data
+        if not is_video(data):
             content = await self._image(data)
         else:
             most = self._services.settings.video
@@ -146,7 +143,7 @@ class Tagging:
                 raise TooLarge(f"A video may have at most {most.max_mb:g} MB: send a smaller one.")
             async with self._services.videos:
                 content = await self._video(data)
-        return {**others, "source": {**others["source"], "content": content}}
+        return opened.answered(content)
 
     async def _image(self, data: bytes) -> list[JsonValue]:
         if self._counts:
@@ -174,48 +171,5 @@ class Tagging:
             return np.concatenate([batch.pixels async for batch in batches])
 
 
-def _open(document: Any) -> tuple[bytes, dict[str, Any]]:
-    """A document's file, and the document without it; Untreated when it has no file or cannot be returned."""
-    source = document.get("source") if isinstance(document, dict) else None
-    content = source.get("content") if isinstance(source, dict) else None
-    if not isinstance(source, dict) or not isinstance(content, str):
-        raise Untreated("The document has no source.content: send the file there, in base64")
-    others = {**document, "source": {key: value for key, value in source.items() if key != "content"}}
-    kind = str(source.get("file_type") or source.get("file_name") or "").rpartition(".")[2].strip().lower()
-    if kind not in IMAGE_TYPES | VIDEO_TYPES:
-        raise Untreated(WRONG_TYPE)
-    if not _can_be_said(others):
-        raise Untreated("The document cannot be given back: it has no Unicode text, is nested too deeply or too large")
-    try:
-        return decode_base64(content), others
-    except ValueError:
-        raise Untreated(UNSUITABLE) from None
-
-
-def _can_be_said(value: Any) -> bool:
-    """Whether a part of a request can be returned: JSON allows lone surrogates, which UTF-8 cannot encode."""
-    try:
-        return len(to_json([[[[value]]]])) <= LARGEST_ECHO  # the answer nests it further
-    except (PydanticSerializationError, RecursionError):
-        return False
-
-
-def _is_video(data: bytes) -> bool:
-    """Whether a file begins with the signature of a video container; its name is ignored, as for images."""
-    head = data[:16]
-    return (
-        head[4:8] in {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}  # MP4, MOV
-        or head.startswith((b"\x1a\x45\xdf\xa3", b"FLV", b"\x30\x26\xb2\x75"))  # WebM, FLV, WMV
-        or (head[:4] == b"RIFF" and head[8:11] == b"AVI")
-    )
-
-
 def _counted(found: dict[str, int]) -> list[JsonValue]:
     return [{label: found[label]} for label in sorted(found)]
-
-
-def _name(document: Any, number: int) -> str:
-    """The key that reports a document: its id, or its position in the request when it has no usable id."""
-    identity = document.get("id") if isinstance(document, dict) else None
-    named = isinstance(identity, str | int) and not isinstance(identity, bool) and _can_be_said(identity)
-    return str(identity) if named else f"documents[{number}]"

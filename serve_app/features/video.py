@@ -10,6 +10,8 @@ import numpy as np
 
 from configs.prompts import load_prompts
 from deployments.models.clip.zero_shot import softmax
+from deployments.video.containers import is_video
+from serve_app.http.errors import InvalidVideo
 from serve_app.inputs.categories import category_lengths
 from serve_app.services import Services, counted
 
@@ -34,10 +36,12 @@ async def best_frames(services: Services, data: bytes | mmap, categories: list[s
     """The frame that fits each category best.
 
     Raises:
-        InvalidVideo, VideoTooLarge: it cannot be decoded, has no frames, or is too long.
+        InvalidVideo, VideoTooLarge: it is no video, cannot be decoded, has no frames, or is too long.
         InvalidPrompt: a category is too long for CLIP.
     """
     services.models.video.announce()
+    if not is_video(data):
+        raise InvalidVideo("The file is not a video: send one in MP4.")
     settings, template = services.settings, load_prompts().template
     classes = [[template.format(category)] for category in categories]
     logits = np.full(len(categories), -np.inf)

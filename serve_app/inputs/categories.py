@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,13 +12,16 @@ from serve_app.http.errors import InvalidPrompt, InvalidRequest, TooLarge
 MOST_BYTES = 8 << 20  # of a file; MAX_CATEGORIES may be 10,000
 MOST_CELLS = 200_000
 
+_DIRECTIVE = re.compile(r'"?sep=([,;|\t])"?(?:\r\n|\r|\n)', re.IGNORECASE)  # the first line of some files for Excel
+_QUOTED = re.compile(r'(?:(?<=[,;\t\r\n ])|\A)"(?:[^"]|"")*+"')
+
 
 def parse_categories(name: str, extension: str, data: bytes) -> list[str]:
     """The categories in a file, in order: trimmed, without empty ones and without duplicates.
 
     Args:
         name: the file's name, for the error messages.
-        extension: `json` (`{"categories": […]}` or a plain list of texts) or `csv` (every cell is one).
+        extension: `json` (`{"categories": […]}` or a plain list of texts) or `csv`, of which every cell is one.
         data: the file's bytes, UTF-8 with or without a byte order mark.
 
     Raises:
@@ -61,9 +65,29 @@ def _from_json(name: str, data: bytes) -> list[str]:
 
 
 def _from_csv(name: str, text: str) -> list[str]:
-    if text.count(",") + text.count("\n") + text.count("\r") > MOST_CELLS:
+    directive = _DIRECTIVE.match(text)
+    delimiter = directive[1] if directive else _delimiter(text)
+    if text.count(delimiter) + text.count("\n") + text.count("\r") > MOST_CELLS:
         raise TooLarge(f"The file {name} has more than {MOST_CELLS:,} cells: send fewer categories.")
+    lines = io.StringIO(text[directive.end() :] if directive else text, newline="")
     try:
-        return [cell for row in csv.reader(io.StringIO(text, newline=""), skipinitialspace=True) for cell in row]
+        return [cell for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) for cell in row]
     except csv.Error:
         raise InvalidRequest(f"Invalid csv file, please check the syntax of {name}") from None
+
+
+def _delimiter(text: str) -> str:
+    """What separates the cells of a CSV file: commas, semicolons or tabs.
+
+    Within a cell a comma or semicolon is usually followed by a blank, and between cells it is not. Where no blank
+    tells, the more frequent one separates. Other than commas must separate in every line, or without blanks.
+    """
+    plain = _QUOTED.sub("x", text)
+    lines = [line for line in plain.splitlines() if line.strip()]
+
+    def weight(delimiter: str) -> tuple[int, int]:
+        tight = plain.count(delimiter) - plain.count(delimiter + " ")
+        return tight, plain.count(delimiter)
+
+    others = [one for one in ";\t" if weight(one)[0] or all(one in line for line in lines)]
+    return max([",", *others], key=weight)  # of equals the first

@@ -65,10 +65,12 @@ FAILED: Responses = {
 
 async def read_upload(request: Request, services: InjectedServices) -> AsyncIterator[UploadFile]:
     """The `file` of a multipart form."""
-    async with open_form(request, most_files=1) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile) or not (file.filename or file.size):
+    async with open_form(request, 1, {"file": {"files", "image", "images"}}) as form:
+        file = form.one("file")
+        if file is None:
             raise InvalidRequest(NO_FILE)
+        if form.problem:
+            raise InvalidRequest(form.problem)
         services.check_size(file.size or 0)
         yield file
 

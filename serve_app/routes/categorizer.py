@@ -1,31 +1,38 @@
 """Family B: sort images into categories, and find the best image for each category."""
 
 import asyncio
+import logging
 import mmap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request
 from numpy.typing import NDArray
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
 from serve_app.features.video import best_frames
-from serve_app.http.errors import InvalidImage, InvalidRequest, TooLarge
+from serve_app.http.errors import InvalidImage, InvalidRequest, InvalidVideo, TooLarge
 from serve_app.inputs.categories import MOST_BYTES, category_lengths, parse_categories
-from serve_app.inputs.forms import SPOOLED, open_form
+from serve_app.inputs.forms import SPOOLED, Fields, Form, open_form, text_sent
 from serve_app.inputs.images import Decoded
 from serve_app.page.pages import form_page
 from serve_app.routes.responses import CATEGORIZER_ERRORS, KEY_ERRORS, QUERY_ERRORS, answers
 from serve_app.services import InjectedServices, Services, counted, gather_bounded, stack
 
+logger = logging.getLogger("ray.serve.panoptes.categorizer")
+
 router = APIRouter(tags=["Categorizer"])
 
 IMAGE_EXTENSIONS = ["png", "jpg", "jpeg"]
 CATEGORY_EXTENSIONS = ["csv", "json"]
-VIDEO_EXTENSIONS = ["mp4"]
+VIDEO_EXTENSIONS = {"mp4"}  # a set, as it is written in the error
+
+CATEGORIES = {"category", "labels"}
+PICTURE_FIELDS: Fields = {"files": {"file", "image", "images"}, "categories": CATEGORIES}
+VIDEO_FIELDS: Fields = {"video": {"videos", "file", "files"}, "categories": CATEGORIES}
 
 FILES_SCHEMA = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "png, jpg or jpeg."}
 CATEGORIES_SCHEMA = {
@@ -44,13 +51,30 @@ def _form(required: list[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-async def read_form(request: Request, services: InjectedServices) -> AsyncIterator[FormData]:
-    """The form of a request: MAX_FILES images or a video, and the categories."""
-    async with open_form(request, services.settings.limits.max_files + 1) as form:
-        yield form
+async def read_pictures(request: Request, services: InjectedServices) -> AsyncIterator[Form]:
+    """The form of a request: MAX_FILES images and the categories."""
+    async with open_form(request, services.settings.limits.max_files + 1, PICTURE_FIELDS) as form:
+        yield _checked(form)
 
 
-Form = Annotated[FormData, Depends(read_form)]
+async def read_video(request: Request) -> AsyncIterator[Form]:
+    """The form of a request: a video and the categories."""
+    async with open_form(request, 2, VIDEO_FIELDS) as form:
+        yield _checked(form)
+
+
+def _checked(form: Form) -> Form:
+    """Return the form unchanged; InvalidRequest for a part that is in no field or is no file."""
+    for name in form.files:
+        if name in form.texts:
+            raise InvalidRequest(text_sent(name) if name == "files" else _missing(name))
+    if form.problem:
+        raise InvalidRequest(form.problem)
+    return form
+
+
+PictureForm = Annotated[Form, Depends(read_pictures)]
+VideoForm = Annotated[Form, Depends(read_video)]
 
 
 @router.post(
@@ -60,10 +84,10 @@ Form = Annotated[FormData, Depends(read_form)]
     responses=CATEGORIZER_ERRORS | answers({"apple.jpg": "an apple", "pug.jpg": "a dog"}, 201),
     openapi_extra=_form(["files"]),
 )
-async def categorize(form: Form, services: InjectedServices) -> dict[str, str]:
+async def categorize(form: PictureForm, services: InjectedServices) -> dict[str, str]:
     """Return filename → category. Without `categories`, the default list in configs/prompts.yaml is used."""
     files = _images(form, services)
-    categories = await _categories(form, services) if _sent(form, "categories") else list(load_prompts().categories)
+    categories = await _categories(form, services) if form.files["categories"] else list(load_prompts().categories)
     logits = await _score(services, "/categorize", files, categories)
     return {name: categories[best] for name, best in zip(_unique_names(files), logits.argmax(axis=1), strict=True)}
 
@@ -75,7 +99,7 @@ async def categorize(form: Form, services: InjectedServices) -> dict[str, str]:
     responses=CATEGORIZER_ERRORS | answers({"an apple": "apple.jpg", "a dog": "pug.jpg"}, 201),
     openapi_extra=_form(["files", "categories"]),
 )
-async def image(form: Form, services: InjectedServices) -> dict[str, str]:
+async def image(form: PictureForm, services: InjectedServices) -> dict[str, str]:
     """Return category → filename."""
     files = _images(form, services)
     categories = await _categories(form, services)
@@ -95,27 +119,42 @@ async def image(form: Form, services: InjectedServices) -> dict[str, str]:
     ),
     openapi_extra=_form(["video", "categories"]),
 )
-async def video(form: Form, services: InjectedServices, details: bool = False) -> dict[str, Any]:
+async def video(form: VideoForm, services: InjectedServices, details: bool = False) -> dict[str, Any]:
     """Return category → [filename, base64 JPEG]; the filename tells the second. A frame is sampled every VIDEO_STEP_S.
 
     With `details=true`, return category → {filename, timestamp_s, score, image}. The score is the probability of the
     category for that frame, among all categories.
     """
-    file = _video_file(form)
+    file = _only_file(form, "video", VIDEO_EXTENSIONS)
     categories = await _categories(form, services)
-    best = await best_frames(services, await _read_video(file, services), categories)
+    try:
+        best = await best_frames(services, await _read_video(file, services), categories)
+    except InvalidVideo as error:
+        logger.info("A video cannot be read: %s", error.message)
+        raise InvalidVideo(f"Invalid video, the file {file.filename} seems to be broken") from error
     if not details:
         return {category: [frame.filename, frame.image] for category, frame in best.items()}
     return {category: vars(frame) | {"filename": frame.filename} for category, frame in best.items()}
 
 
-def _video_file(form: FormData) -> UploadFile:
-    file = form.get("video")
-    if not isinstance(file, UploadFile) or not file.filename:
-        raise InvalidRequest("No file selected, please select a video file")
-    if _extension(file) not in VIDEO_EXTENSIONS:
-        raise InvalidRequest("Invalid extension, allowed extensions are: {'mp4'}")
+def _missing(name: str) -> str:
+    return f"No file selected, please select a {name} file"
+
+
+def _only_file(form: Form, name: str, extensions: Collection[str]) -> UploadFile:
+    """The file of a field that takes one, with one of these extensions."""
+    file = form.one(name)
+    if file is None:
+        raise InvalidRequest(_missing(name))
+    _check_name(file, name, extensions)
     return file
+
+
+def _check_name(file: UploadFile, name: str, extensions: Collection[str]) -> None:
+    if not file.filename:
+        raise InvalidRequest(f'A file in the part "{name}" has no name: curl -F {name}=@FILE sends it with its own.')
+    if _extension(file) not in extensions:
+        raise InvalidRequest(f"Invalid extension, allowed extensions are: {extensions}")
 
 
 async def _read_video(file: UploadFile, services: Services) -> bytes | mmap.mmap:
@@ -143,40 +182,30 @@ async def image_form() -> HTMLResponse:
     return form_page("image", "Find the best image for each category", categories_required=True)
 
 
-def _sent(form: FormData, field: str) -> bool:
-    """Whether a field was sent with a value. A browser sends an empty file field as a file without a name."""
-    value = form.get(field)
-    return bool(value.filename) if isinstance(value, UploadFile) else bool(value)
-
-
-def _images(form: FormData, services: Services) -> list[UploadFile]:
-    files = [file for file in form.getlist("files") if isinstance(file, UploadFile) and file.filename]
+def _images(form: Form, services: Services) -> list[UploadFile]:
+    files = form.files["files"]
     if not files:
         raise InvalidRequest("No image file selected")
     if len(files) > services.settings.limits.max_files:
         raise TooLarge(f"At most {services.settings.limits.max_files} files at once: send several requests.")
-    if not all(_extension(file) in IMAGE_EXTENSIONS for file in files):
-        raise InvalidRequest(f"Invalid extension, allowed extensions are: {IMAGE_EXTENSIONS}")
+    for file in files:
+        _check_name(file, "files", IMAGE_EXTENSIONS)
     return files
 
 
-async def _categories(form: FormData, services: Services) -> list[str]:
-    file = form.get("categories")
-    if not isinstance(file, UploadFile) or not file.filename:
-        raise InvalidRequest("No file selected, please select a categories file")
-    extension = _extension(file)
-    if extension not in CATEGORY_EXTENSIONS:
-        raise InvalidRequest(f"Invalid extension, allowed extensions are: {CATEGORY_EXTENSIONS}")
+async def _categories(form: Form, services: Services) -> list[str]:
+    file = _only_file(form, "categories", CATEGORY_EXTENSIONS)
     if (file.size or 0) > MOST_BYTES:
         raise TooLarge(f"A categories file may have at most {MOST_BYTES >> 20} MB: send fewer or shorter categories.")
-    categories = await asyncio.to_thread(parse_categories, file.filename, extension, await file.read())
+    categories = await asyncio.to_thread(parse_categories, file.filename or "", _extension(file), await file.read())
     if len(categories) > services.settings.limits.max_categories:
         raise TooLarge(f"At most {services.settings.limits.max_categories} categories at once: send several requests.")
     return categories
 
 
 def _extension(file: UploadFile) -> str:
-    return (file.filename or "").rpartition(".")[2].lower()
+    _, dot, extension = (file.filename or "").rpartition(".")
+    return extension.strip().lower() if dot else ""
 
 
 def _unique_names(files: list[UploadFile]) -> list[str]:

@@ -9,24 +9,21 @@ from starlette.datastructures import UploadFile
 
 from serve_app.features.classification import prompt_set
 from serve_app.http.errors import invalid
-from serve_app.inputs.forms import ONE_FILE, open_form
+from serve_app.inputs.forms import ONE_FILE, open_form, text_sent
 from serve_app.routes.responses import MODEL_ERRORS, UPLOAD_ERRORS
 from serve_app.schemas.classifier import Classification, Probabilities
 from serve_app.services import InjectedServices, counted
 
 router = APIRouter(tags=["Classifier"])
 
-MOST_FILES = 10  # clients may send others beside `file`
-
 
 async def read_file(request: Request) -> AsyncIterator[UploadFile]:
-    """The `file` of a multipart form; ValidationFailed without one."""
-    async with open_form(request, MOST_FILES) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise invalid(
-                [{"loc": ("body", "file"), "msg": "Field required: send a file in a form", "type": "missing"}]
-            )
+    """The `file` of a multipart form; ValidationFailed without one, and with a file under another name."""
+    async with open_form(request, 1, {"file": frozenset()}) as form:
+        file = form.one("file")
+        if file is None or form.problem:
+            why = form.problem or (text_sent("file") if form.texts else "Field required: send a file in a form")
+            raise invalid([{"loc": ("body", "file"), "msg": why, "type": "missing"}])
         yield file
 
 

@@ -14,12 +14,11 @@ from deployments.models.clip.zero_shot import softmax
 from deployments.pictures.pixels import Pixels
 from deployments.runtime.weights import Weights
 from deployments.runtime.worker import ModelStatus
-from deployments.wire.foreign import foreign
 from serve_app.clients.client import ModelState
 from serve_app.http.errors import InvalidRequest, ModelNotFound, TooLarge
+from serve_app.inputs.base64_text import NotBase64, decode_base64, is_data_uri
 from serve_app.inputs.bodies import JsonRoute
 from serve_app.routes.responses import FETCH_ERRORS, KEY_ERRORS, MODEL_ERRORS, NOT_FOUND_ERRORS, UPLOAD_ERRORS
-from serve_app.schemas.common import decode_base64
 from serve_app.schemas.resources import (
     ClassifyRequest,
     ClassifyResponse,
@@ -103,15 +102,12 @@ async def _embed_images(services: Services, sources: list[str]) -> NDArray[np.fl
 
 
 async def _read(services: Services, source: str) -> bytes:
-    if not source.startswith("data:"):
+    if not is_data_uri(source):
         return await services.fetcher.get(source)
-    header, comma, body = source.partition(",")
-    if not comma or not header.endswith(";base64"):
-        raise InvalidRequest("An image's data: URI must be base64: data:image/jpeg;base64,…")
     try:
-        return await asyncio.to_thread(decode_base64, body)
-    except ValueError as error:
-        raise InvalidRequest(f"An image's data: URI cannot be read: {foreign(error)}.") from error
+        return await asyncio.to_thread(decode_base64, source)
+    except NotBase64 as error:
+        raise InvalidRequest(f"An image of input: {error}.") from error
 
 
 def _encoded(vector: NDArray[np.float32], request: EmbeddingRequest) -> list[float] | str:

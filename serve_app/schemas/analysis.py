@@ -9,7 +9,6 @@ from pydantic import (
     JsonValue,
     StrictBool,
     create_model,
-    field_validator,
     model_validator,
 )
 
@@ -17,7 +16,7 @@ from deployments.models.llm.assessment import LlmPhotoAnalysis
 from deployments.specs import analyses
 from deployments.wire.requests import RequestModel, Whole
 from serve_app.schemas.answers import views
-from serve_app.schemas.common import ImageInput, plain_base64
+from serve_app.schemas.common import ImageInput
 
 RESULT_EXAMPLE: dict[str, JsonValue] = {
     "image_id": "photo_001",
@@ -202,7 +201,7 @@ class LlmAnalyzeRequest(RequestModel):
     image_url: str | None = Field(
         None, min_length=1, description="http(s) URL; this service fetches it, not the provider."
     )
-    image: str | None = Field(None, description="The image's bytes in standard base64.")
+    image: str | None = Field(None, description="The image's bytes in base64, plain or as a data: URI.")
     ref_id: str | None = Field(None, max_length=256, description="Echoed back.")
     model: str | None = Field(None, description="LiteLLM's name of a vision model; default: LLM_MODEL.")
     custom_prompt: str | None = Field(
@@ -212,11 +211,6 @@ class LlmAnalyzeRequest(RequestModel):
     language: str | None = Field(
         None, min_length=1, max_length=50, description="Language of the texts in the answer; default: English."
     )
-
-    @field_validator("image")
-    @classmethod
-    def _plain_base64(cls, value: str | None) -> str | None:
-        return plain_base64(value)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:

@@ -1,11 +1,11 @@
 """Wire types that several families of routes share."""
 
-import base64
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from deployments.wire.requests import RequestModel
+from serve_app.inputs.base64_text import is_data_uri
 
 
 class ErrorBody(BaseModel):
@@ -26,59 +26,16 @@ class ImageInput(RequestModel):
     """A single image: exactly one of `url` and `data`."""
 
     url: str | None = Field(None, min_length=1, description="Publicly reachable http(s) URL of the image.")
-    data: str | None = Field(None, description="The image's bytes in standard base64, without a data-URI prefix.")
+    data: str | None = Field(None, description="The image's bytes in base64, plain or as a data: URI.")
     image_id: str | None = Field(None, max_length=128, description="Echoed back in the response.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.url is None) == (self.data is None):
             raise ValueError("send exactly one of url and data")
+        if self.url is not None and is_data_uri(self.url):  # as OpenAI's clients send images
+            self.data, self.url = self.url, None
         return self
 
-    @field_validator("data")
-    @classmethod
-    def _plain_base64(cls, value: str | None) -> str | None:
-        return plain_base64(value)
-
-
-def plain_base64(value: str | None) -> str | None:
-    """Return the value unchanged.
-
-    Raises:
-        ValueError: it is a data URI.
-    """
-    if value is not None and value.startswith("data:"):
-        raise ValueError("send plain base64, without the data-URI prefix")
-    return value
-
-
-NOT_BASE64 = "this is not standard base64 (RFC 4648)"
-SLICE = 1 << 20  # characters that are decoded in one step
 
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-def decode_base64(text: str) -> bytes:
-    """Decode standard base64, which may contain line breaks. Slice by slice: a text may have 67 MB.
-
-    Raises:
-        ValueError: the text is not standard base64.
-    """
-    parts, rest, ended = list[bytes](), "", False
-    for start in range(0, len(text), SLICE):
-        piece = rest + "".join(text[start : start + SLICE].split())
-        if ended and piece:
-            raise ValueError(NOT_BASE64)
-        whole = len(piece) // 4 * 4
-        parts.append(_decoded(piece[:whole]))
-        rest, ended = piece[whole:], ended or piece[:whole].endswith("=")
-    if rest:
-        raise ValueError(NOT_BASE64)
-    return b"".join(parts)
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise ValueError(NOT_BASE64) from error

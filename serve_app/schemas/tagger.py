@@ -48,8 +48,8 @@ class ProcessRequest(RequestModel):
 
     documents: list[Any] = Field(
         min_length=1,
-        description="Each with `id` and `source`, which holds the file in base64 (`content`) and its `file_type` or "
-        "`file_name`. Everything else is returned unchanged.",
+        description="Each with `id` and `source`, or `_id` and `_source`, which holds the file in base64 (`content`). "
+        "Everything else is returned unchanged.",
     )
     num_labels: int = Field(
         TAGS,

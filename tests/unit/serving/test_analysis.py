@@ -246,7 +246,6 @@ async def test_limits_are_413_for_one_image_and_an_error_of_the_item_in_a_batch(
         {},
         {"image": {}},
         {"image": {"data": DATA, "url": "https://example.com/a.png"}},
-        {"image": {"data": f"data:image/png;base64,{DATA}"}},
         {"image": IMAGE, "run_blurr": True},
         {"image": IMAGE, "run_blur": "perhaps"},
         {"image": {"data": DATA, "image_id": "x" * 129}},
@@ -357,7 +356,6 @@ async def test_a_vision_model_gets_a_small_jpeg_without_metadata() -> None:
         {},
         {"image": DATA, "image_url": "https://example.com/a.png"},
         {"image": DATA, "max_tokens": 99},
-        {"image": "data:,"},
     ],
 )
 async def test_invalid_vision_requests_are_refused(body: dict[str, Any]) -> None:

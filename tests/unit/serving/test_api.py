@@ -197,7 +197,7 @@ async def test_embedding_requests_that_cannot_be_answered(body: dict[str, Any], 
 
 @pytest.mark.parametrize(
     "image",
-    [{}, {"url": "http://x/", "data": "AA=="}, {"data": "data:image/png;base64,AA=="}, {"data": "AA==", "extra": 1}],
+    [{}, {"url": "http://x/", "data": "AA=="}, {"data": "AA==", "extra": 1}],
 )
 async def test_an_invalid_image_input_is_422(image: dict[str, Any]) -> None:
     async with client() as api:

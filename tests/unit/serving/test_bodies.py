@@ -14,7 +14,6 @@ from fastapi.routing import APIRoute, APIRouter
 from starlette.requests import Request
 
 from serve_app.inputs.bodies import JsonRoute
-from serve_app.schemas.common import decode_base64
 from testbed.images import encoded, two_halves
 from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import ClipDouble, client
@@ -275,21 +274,3 @@ async def test_a_form_that_is_not_multipart_has_no_file(path: str, tmp_path: Pat
     async with client(**located(tmp_path)) as api:
         answer = await api.post(path, data={"file": "a", "files": "b"})
     assert answer.status_code in {400, 422}
-
-
-@pytest.mark.parametrize("size", [0, 1, 2, 3, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_000_000])
-@pytest.mark.parametrize("width", [0, 76, 1000])
-def test_base64_is_decoded_slice_by_slice(size: int, width: int) -> None:
-    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    text = base64.b64encode(data).decode()
-    if width:
-        text = "\r\n".join(text[at : at + width] for at in range(0, len(text), width))
-    assert decode_base64(text) == data
-
-
-@pytest.mark.parametrize(
-    "text", ["A", "AA", "AA=", "AA==AA==", "A" * (1 << 20) + "==", "AAA=" + " " * (1 << 20) + "AAAA", "é", "\ud800"]
-)
-def test_what_is_not_base64_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="standard base64"):
-        decode_base64(text)

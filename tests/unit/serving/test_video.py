@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from deployments.pictures.pixels import Pixels
 from serve_app.clients.models import Models
-from serve_app.http.errors import InvalidVideo, VideoTooLarge
+from serve_app.http.errors import InvalidVideo, PanoptesError, VideoTooLarge
 from tests.unit.serving.api import ClipDouble, Doubles, client
 
 CATEGORIES = ("categories", ("c.json", b'["dark", "bright"]'))
-VIDEO = ("video", ("a.MP4", bytes([100, 7, 250, 90])))
+VIDEO = ("video", ("a.MP4", b"FLV" + bytes([100, 7, 250, 90])))  # of grey frames, a byte each
 
 
 class Brightness(ClipDouble):
@@ -36,16 +36,16 @@ async def test_each_category_gets_its_best_frame() -> None:
         answer = await api.post("/video", files=[VIDEO, CATEGORIES])
     assert answer.status_code == 201
     assert answer.json() == {
-        "dark": ["frame_000001.000s.jpg", base64.b64encode(b"jpeg of 7").decode()],
-        "bright": ["frame_000002.000s.jpg", base64.b64encode(b"jpeg of 250").decode()],
+        "dark": ["frame_000004.000s.jpg", base64.b64encode(b"jpeg of 7").decode()],
+        "bright": ["frame_000005.000s.jpg", base64.b64encode(b"jpeg of 250").decode()],
     }
-    assert models.video.asked == [1.0, 2.0]
+    assert models.video.asked == [4.0, 5.0]
 
 
 async def test_details_give_the_second_and_the_probability() -> None:
     async with client(models=dark_and_bright()) as api:
         dark = (await api.post("/video?details=true", files=[VIDEO, CATEGORIES])).json()["dark"]
-    assert (dark["filename"], dark["timestamp_s"]) == ("frame_000001.000s.jpg", 1.0)
+    assert (dark["filename"], dark["timestamp_s"]) == ("frame_000004.000s.jpg", 4.0)
     assert base64.b64decode(dark["image"]) == b"jpeg of 7"
     assert dark["score"] == pytest.approx(1 / (1 + np.exp(0.14)))
 
@@ -64,13 +64,25 @@ async def test_missing_form_fields_are_refused(files: list[tuple[str, tuple[str,
     assert (answer.status_code, answer.json()) == (400, {"error": text})
 
 
-@pytest.mark.parametrize(("error", "status"), [(InvalidVideo("It is broken."), 400), (VideoTooLarge("Too long."), 413)])
-async def test_errors_of_the_reader_are_passed_on(error: InvalidVideo | VideoTooLarge, status: int) -> None:
+BROKEN = "Invalid video, the file a.MP4 seems to be broken"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (InvalidVideo("None of its frames can be decoded."), 400, BROKEN),
+        (VideoTooLarge("The video lasts 700 s."), 413, "The video lasts 700 s."),
+        (PanoptesError("Something broke here."), 500, "Something broke here."),
+    ],
+)
+async def test_a_broken_video_is_named_and_other_errors_give_their_reason(
+    error: PanoptesError, status: int, text: str
+) -> None:
     models = Doubles()
     models.video.fails = error
     async with client(models=models) as api:
         answer = await api.post("/video", files=[VIDEO, CATEGORIES])
-    assert (answer.status_code, answer.json()) == (status, {"error": error.message})
+    assert (answer.status_code, answer.json()) == (status, {"error": text})
 
 
 async def test_a_video_has_a_limit_and_can_be_switched_off() -> None:
