@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from pillow_jxl import JpegXLImagePlugin  # noqa: F401 - it registers itself
 
 from deployments.pictures.profiles import SRGB, SRGB_CURVE, Primaries, matrix_profile, profile
 
 Light = NDArray[np.float64]
+
+pillow_heif.register_heif_opener()  # and as a writer
 
 
 @dataclass(frozen=True)
