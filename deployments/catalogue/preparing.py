@@ -10,6 +10,8 @@ from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted, PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
 
+NOTES = "notes"  # among the metadata: what was ignored, in whole sentences
+
 
 @dataclass(frozen=True)
 class CatalogueInputs:
@@ -44,8 +46,9 @@ def prepare(data: bytes, wanted: CatalogueInputs) -> Prepared:
     needed = shortest_side([Fitted(LARGEST_SIDE), *wanted.models.values()])
     decoded = decode_picture(data, wanted.max_pixels, needed)
     picture = decoded.image
+    notes: dict[str, Json] = {NOTES: list(decoded.notes)} if decoded.notes else {}
     return Prepared(
-        exif=read_exif(decoded.exif, gps=wanted.gps),
+        exif=read_exif(decoded.exif, gps=wanted.gps) | notes,
         thumbnails=thumbnails(picture),
         inputs={name: one.of(picture) for name, one in wanted.models.items()},
     )

@@ -14,6 +14,7 @@ from PIL import Image
 from deployments.pictures.budget import Budget, OverBudget
 from deployments.pictures.formats import NAMES
 from deployments.pictures.refusals import PictureBroken, PictureRefused, PictureTooCostly, too_large
+from deployments.pictures.refused.refusal import refusal
 from deployments.sandbox import parent
 from deployments.sandbox.budget import OUT_OF_TIME
 from deployments.sandbox.parent import INVALID, Crashed
@@ -49,7 +50,7 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
         largest = SENT_BYTES + SENT_BYTES_A_PIXEL * max_pixels
         message, payload = parent.ask(DECODER, job, data, largest, budget.check)
         if "error" in message:
-            raise _refusal(message, NAMES[kind], max_pixels)
+            raise _refusal(message, data, NAMES[kind], max_pixels)
         return _image(message, payload, kind)
     except Crashed as crash:
         if str(crash) == OUT_OF_TIME:
@@ -79,10 +80,10 @@ def _image(message: dict[str, Any], payload: memoryview, kind: str) -> Image.Ima
     return image
 
 
-def _refusal(message: dict[str, Any], name: str, max_pixels: int) -> PictureRefused:
+def _refusal(message: dict[str, Any], data: bytes, name: str, max_pixels: int) -> PictureRefused:
     if message["error"] == "large":
         width, height = message["size"]
         return too_large(width, height, max_pixels)
     if message["error"] == "memory":
         return PictureTooCostly(f"Decoding this {name} needs more memory than it may use: {SAVE_AGAIN}.")
-    return PictureBroken(f"This {name} is broken or cut off, or of a kind that is not read: {SAVE_AGAIN}.")
+    return PictureBroken(refusal(data))

@@ -48,11 +48,11 @@ class MeteredFile(io.BytesIO):
 
     def __init__(self, data: bytes, budget: Budget) -> None:
         super().__init__(data)
-        self._budget, self._reads = budget, 0
+        self.budget, self._reads = budget, 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         """As BytesIO.read; raises as `Budget.check`."""
         self._reads += 1
         if self._reads % SMALL_READS == 0 or size is None or not 0 <= size < LARGE_READ:
-            self._budget.check()
+            self.budget.check()
         return super().read(size)

@@ -5,21 +5,21 @@ tile that the header lists, and libwebp the whole canvas. None of them can be st
 """
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
+
+from deployments.pictures.mending.jpeg import DECODES_OF_UNENDED
+from deployments.pictures.mending.mended import Mended
 
 # Seconds of a core of 2020, as measured of the dearest files.
 A_SCAN, A_SCANNED_SAMPLE, A_WEBP_PIXEL = 5e-6, 1.4e-9, 3.5e-8
 A_TIFF_BYTE, A_TIFF_STORED_BYTE, AN_LZMA_STORED_BYTE = 2.5e-9, 2e-9, 3e-8
 
 SCAN = b"\xff\xda"
-MOST_COMPONENTS = 4  # of a scan
-AT_ONCE = 1 << 16  # scans
 
 TIFF_WIDTH, TIFF_LENGTH, TIFF_BITS, TIFF_COMPRESSION, TIFF_SAMPLES, TIFF_ROWS = 256, 257, 258, 259, 277, 278
 TIFF_TILE_WIDTH, TIFF_TILE_LENGTH = 322, 323
@@ -66,47 +66,30 @@ def largest_part(image: Image.Image) -> int:
     return int(tags.get(TIFF_TILE_WIDTH, 0)) * int(tags.get(TIFF_TILE_LENGTH, 0))
 
 
-def cost(image: Image.Image, data: bytes) -> Cost:
+def cost(image: Image.Image, file: Mended) -> Cost:
     """What decoding an opened file may take: seconds of a core, and why it takes them and what to do about it.
 
     No seconds for formats whose decoders read piece by piece, and are stopped by their budget.
     """
-    find: Callable[[Any, bytes], Cost] | None = COSTS.get(image.format or "")
-    return (0, "") if find is None else find(image, data)
+    find: Callable[[Any, Mended], Cost] | None = COSTS.get(image.format or "")
+    return (0, "") if find is None else find(image, file)
 
 
-def _jpeg(image: Any, data: bytes) -> Cost:
+def _jpeg(image: Any, file: Mended) -> Cost:
     layers: list[tuple[int, int, int, int]] = image.layer
     widest, highest = max(layer[1] for layer in layers), max(layer[2] for layer in layers)
     pixels = image.width * image.height
-    samples = np.zeros(256)
+    samples = Counter[int]()
     for component, across, down, _ in layers:  # of components with the same id, the largest counts
-        samples[component] = max(samples[component], pixels * across * down / (widest * highest))
-    scans, scanned = _scanned(np.frombuffer(data, np.uint8), samples)
+        samples[component] = max(samples[component], pixels * across * down // (widest * highest))
+    scans = file.scans.total()
+    scanned = sum(count * sum(samples[component] for component in ids) for ids, count in file.scans.items())
+    decodes = 1 if file.ended else DECODES_OF_UNENDED
     told = f"This JPEG has {scans} scans of {pixels / 1e6:.1f} megapixels: save it again as a baseline JPEG."
-    return scanned * A_SCANNED_SAMPLE + scans * A_SCAN, told
+    return decodes * (scanned * A_SCANNED_SAMPLE + scans * A_SCAN), told
 
 
-def _scanned(codes: NDArray[np.uint8], samples: NDArray[np.float64]) -> tuple[int, float]:
-    """How many scans a JPEG has, and how many samples they go through.
-
-    `samples` are those of each component, by its id.
-    What looks like a scan of other components is none, such as in a film behind the picture. Scans of thumbnails count.
-    """
-    places = np.flatnonzero((codes[:-1] == SCAN[0]) & (codes[1:] == SCAN[1]))
-    places = places[places + 5 + 2 * MOST_COMPONENTS < len(codes)]
-    scans, scanned = 0, 0.0
-    for start in range(0, len(places), AT_ONCE):
-        some = places[start : start + AT_ONCE, np.newaxis]
-        numbers = codes[some + 4]
-        each = samples[codes[some + 5 + 2 * np.arange(MOST_COMPONENTS)]]
-        wanted = np.arange(MOST_COMPONENTS) < numbers
-        known = ((numbers > 0) & (numbers <= MOST_COMPONENTS) & ((each > 0) | ~wanted)).all(axis=1)
-        scans, scanned = scans + int(known.sum()), scanned + float((each * wanted)[known].sum())
-    return scans, scanned
-
-
-def _tiff(image: TiffImageFile, data: bytes) -> Cost:
+def _tiff(image: TiffImageFile, file: Mended) -> Cost:
     tags: Any = image.tag_v2
     compression = tags.get(TIFF_COMPRESSION, TIFF_RAW)
     if compression == TIFF_RAW:
@@ -126,15 +109,15 @@ def _tiff(image: TiffImageFile, data: bytes) -> Cost:
     seconds = decoded * A_TIFF_BYTE + stored * (AN_LZMA_STORED_BYTE if compression == TIFF_LZMA else A_TIFF_STORED_BYTE)
     told = f"This TIFF has {parts} parts that decode to {decoded / 1e6:.0f} MB: save it again as a PNG."
     if compression in TIFF_JPEGS and stored < MOST_STORED:
-        scans = sum(data.count(SCAN, offset, offset + count) for offset, count in places)
+        scans = sum(file.data.count(SCAN, offset, offset + count) for offset, count in places)
         seconds += scans * across * down * samples * A_SCANNED_SAMPLE
     return seconds, told
 
 
-def _webp(image: Image.Image, _data: bytes) -> Cost:
+def _webp(image: Image.Image, _file: Mended) -> Cost:
     pixels = image.width * image.height
     told = f"This WebP has {pixels / 1e6:.1f} megapixels in few bytes: save it again as a PNG, or scale it down."
     return pixels * A_WEBP_PIXEL, told
 
 
-COSTS: dict[str, Callable[[Any, bytes], Cost]] = {"JPEG": _jpeg, "MPO": _jpeg, "TIFF": _tiff, "WEBP": _webp}
+COSTS: dict[str, Callable[[Any, Mended], Cost]] = {"JPEG": _jpeg, "TIFF": _tiff, "WEBP": _webp}

@@ -22,7 +22,7 @@ from PIL import (
 )
 from pillow_jxl import JpegXLImagePlugin
 
-from deployments.pictures.jxl_size import jxl_size
+from deployments.pictures.jxl_header import jxl_header
 from deployments.sandbox import child
 
 # The parts of a HEIF file beside the picture itself are not read, and no decoder needs threads for a single picture.
@@ -51,17 +51,17 @@ def main() -> None:
 
 
 def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    size = jxl_size(data) if kind == "JXL" else None  # its plugin decodes when it opens
-    if size is None:
-        size = Image.open(BytesIO(data), formats=(kind,)).size
+    header = jxl_header(data) if kind == "JXL" else None  # its plugin decodes when it opens
+    size = header.size if header is not None else Image.open(BytesIO(data), formats=(kind,)).size
     if size[0] * size[1] > max_pixels:
         return {"error": "large", "size": size}, {}
     image: Any = Image.open(BytesIO(data), formats=(kind,))
     if kind == "AVIF":
         ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file itself says
     image.load()
-    # A JPEG that was packed into a JPEG XL keeps its EXIF; of all others, the picture itself says how it is turned.
-    upright = kind == "HEIF" or (kind == "JXL" and not image.jpeg)
+    # The reader of HEIC turns a picture as the file says, that of JPEG XL too, but not a JPEG that was packed into it.
+    # Where a JPEG XL says nothing, its writer may have left it to EXIF.
+    upright = kind == "HEIF" or (header is not None and header.orientation != 1 and not image.jpeg)
     icc, exif, nclx = (image.info.get(name) for name in ("icc_profile", "exif", "nclx_profile"))
     plain = image.convert(PLAIN[image.mode]) if image.mode in PLAIN else image
     message = {"mode": plain.mode, "size": plain.size, "upright": upright, "nclx": nclx}

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import Literal
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
+from deployments.pictures import tiffs
 from deployments.pictures.apart import decode_apart
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
-from deployments.pictures.formats import FORMATS, HERE, SUPPORTED, kind_apart
+from deployments.pictures.formats import FORMATS, HERE, kind_apart
+from deployments.pictures.mending import jpeg
+from deployments.pictures.mending.mend import mend
+from deployments.pictures.mending.mended import Mended
 from deployments.pictures.modes import to_rgb
 from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
@@ -27,6 +30,7 @@ from deployments.pictures.refusals import (
     PictureTooCostly,
     too_large,
 )
+from deployments.pictures.refused.refusal import refusal
 
 # The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
 WHOLE_PIXELS = 100_000_000
@@ -43,6 +47,10 @@ UPRIGHT = {
 }
 SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
+XMP = ("xmp", "XML:com.adobe.xmp")
+# Readers of our own, by the format.
+OPENED_AS = {"JPEG": jpeg.NAME, "TIFF": tiffs.NAME}
+
 # Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None
 
@@ -54,14 +62,16 @@ class DecodedPicture:
     Attributes:
         image: upright RGB without metadata; that of a JPEG may be smaller than the original.
         size: width and height of the upright original, in pixels.
-        format: Pillow's name of the format, such as `PNG`; `MPO` is a JPEG followed by more pictures.
+        format: Pillow's name of the format, such as `PNG`.
         exif: empty if the file has none or it cannot be read.
+        notes: what bears on the colours and was not followed or left out, because it is broken, in whole sentences.
     """
 
     image: Image.Image
     size: tuple[int, int]
     format: str
     exif: Image.Exif
+    notes: tuple[str, ...] = ()
 
 
 def decode(
@@ -74,7 +84,7 @@ def decode(
 def decode_picture(
     data: bytes, max_pixels: int, shortest_side: int | None = None, abandoned: Event | None = None
 ) -> DecodedPicture:
-    """Decode an image to upright RGB. Of an animation it takes the first frame; transparency becomes white.
+    """Decode an image to upright sRGB. Of an animation it takes the first frame; transparency becomes white.
 
     Args:
         data: the bytes of the file.
@@ -89,9 +99,9 @@ def decode_picture(
         Abandoned: `abandoned` is set.
     """
     budget = Budget(len(data), abandoned)
-    image = _open(data, max_pixels, budget)
+    image, file = _open(data, max_pixels, budget)
     width, height = image.size
-    with _refusing(budget, "pixels"):
+    with _refusing(budget, file.data):
         if shortest_side is not None:
             image.draft("RGB", (2 * shortest_side, 2 * shortest_side))
         elif width * height > WHOLE_PIXELS:
@@ -100,20 +110,20 @@ def decode_picture(
         budget.check()
         exif = _exif(image)
         turn = UPRIGHT.get(_orientation(exif))
-        rgb = to_rgb(image, budget)
-        budget.check()
+        rgb, note = to_rgb(image, file.data, budget)
         upright = rgb if turn is None else rgb.transpose(turn)
         upright.info = {}  # otherwise a comment would be copied into every JPEG made of the picture
     size = (height, width) if turn in SIDEWAYS else (width, height)
-    return DecodedPicture(upright, size, str(image.format), exif)
+    notes = file.notes if note is None else (*file.notes, note)
+    return DecodedPicture(upright, size, str(image.format), exif, notes)
 
 
 def check(data: bytes, max_pixels: int, kind: str, abandoned: Event | None = None) -> tuple[int, int]:
     """Decode a file of this format to its end, and return its width and height in pixels; raises as `decode`."""
     budget = Budget(len(data), abandoned)
-    image = _open(data, max_pixels, budget, (kind,))
+    image, file = _open(data, max_pixels, budget, (kind,))
     size = image.size
-    with _refusing(budget, "pixels"):
+    with _refusing(budget, file.data):
         image.draft(None, (1, 1))  # decode a JPEG at an eighth of its size: the whole file is read, less is allocated
         image.load()
     return size
@@ -132,25 +142,30 @@ def reduced(image: Image.Image, least: int, *, crop: bool = False) -> Pixels:
     return np.asarray(image.reduce((across, down)), dtype=np.uint8)
 
 
-def _open(data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Open a file and read what its headers claim. Nothing is decoded yet, unless in a process of its own."""
+def _open(
+    data: bytes, max_pixels: int, budget: Budget, formats: tuple[str, ...] = FORMATS
+) -> tuple[Image.Image, Mended]:
+    """Open what a decoder needs of a file, and read what its headers claim.
+
+    Nothing is decoded yet, unless in a process of its own.
+    """
     if not data:
         raise PictureEmpty("The file is empty: send an image.")
-    if (kind := kind_apart(data)) in formats:
-        with _timed(budget):
-            return decode_apart(data, kind, max_pixels, budget)
-    with _refusing(budget, "header"):
-        if (announced := announced_size(data)) is not None:
+    with _refusing(budget, data):
+        file = mend(data, budget)
+        if (kind := kind_apart(file.data)) in formats:
+            return decode_apart(file.data, kind, max_pixels, budget), file
+        if (announced := announced_size(file.data)) is not None:
             _refuse_larger(*announced, max_pixels)
-        try:
-            image = Image.open(MeteredFile(data, budget), formats=[name for name in formats if name in HERE])
-        except UnidentifiedImageError:
-            raise PictureBroken(f"This is not an image that can be read: send {SUPPORTED}.") from None
+        here = [OPENED_AS.get(name, name) for name in formats if name in HERE]
+        image = Image.open(MeteredFile(file.data, budget), formats=here)
         _refuse_larger(*image.size, max_pixels, largest_part(image))
-        seconds, reason = cost(image, data)
+        seconds, reason = cost(image, file)
         if seconds > budget.seconds:
             raise PictureTooCostly(reason)
-    return image
+        if not file.ended:
+            jpeg.require_all_pixels(file, budget)
+    return image, file
 
 
 def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int = 0) -> None:
@@ -159,32 +174,24 @@ def _refuse_larger(width: int, height: int, max_pixels: int, largest_part: int =
 
 
 @contextmanager
-def _timed(budget: Budget) -> Iterator[None]:
+def _refusing(budget: Budget, data: bytes) -> Iterator[None]:
+    """Turn whatever Pillow raises of broken headers and pixels into a refusal that says what the file is."""
     try:
         yield
+    except (PictureRefused, Abandoned):
+        raise
     except OverBudget:
         raise PictureTooCostly(
             f"Decoding the image takes more than {budget.seconds:.1f} s of a processor, too much for a file of its "
             "size: save it again as a plain JPEG or PNG, or scale it down."
         ) from None
-
-
-@contextmanager
-def _refusing(budget: Budget, what: Literal["header", "pixels"]) -> Iterator[None]:
-    """Turn whatever Pillow raises of broken headers and pixels into a refusal."""
-    try:
-        with _timed(budget):
-            yield
-    except (PictureRefused, Abandoned):
-        raise
     except Exception as error:
-        kind = type(error).__name__
-        if what == "header":
-            raise PictureBroken(f"The image's header is broken ({kind}): send it again.") from error
-        raise PictureBroken(f"The image is broken or cut off ({kind}): send the whole file.") from error
+        raise PictureBroken(refusal(data)) from error
 
 
 def _exif(image: Image.Image) -> Image.Exif:
+    for name in XMP:  # Pillow would take the orientation from it
+        image.info.pop(name, None)
     try:
         return image.getexif()
     except Exception:  # a valid picture may have broken EXIF

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from deployments.pictures import apart
 from deployments.pictures.decoding import UPRIGHT, decode_picture
 from deployments.pictures.formats import APART, NAMES, kind_apart
-from deployments.pictures.jxl_size import jxl_size
+from deployments.pictures.jxl_header import JxlHeader, jxl_header
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly, PictureTooLarge
 from deployments.sandbox.parent import Crashed
 from testbed.images import GREEN, RED, encoded, heic, two_halves
@@ -142,8 +142,9 @@ def test_transparency_lies_on_white(kind: str, alpha: int) -> None:
 @pytest.mark.parametrize("size", [(8, 8), (256, 256), (300, 200), (12_345, 7), (640, 480), (1, 70_000), (500, 400)])
 def test_the_size_of_a_jpeg_xl_stands_in_its_header(size: tuple[int, int]) -> None:
     picture = Image.new("RGB", size)
-    assert jxl_size(encoded(picture, "JXL", effort=1)) == size
-    assert jxl_size(encoded(picture, "JXL", effort=1, use_container=True, exif=Image.Exif().tobytes())) == size
+    assert jxl_header(encoded(picture, "JXL", effort=1)) == JxlHeader(size, 1)
+    boxed = encoded(picture, "JXL", effort=1, use_container=True, exif=Image.Exif().tobytes())
+    assert jxl_header(boxed) == JxlHeader(size, 1)
 
 
 def test_formats_are_told_by_their_first_bytes() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deployments.pictures import budget, decoding, modes, refusals
+from deployments.pictures import budget, decoding, refusals, samples
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.inputs import Fitted, Whole
 from serve_app.http.errors import ImageTooLarge, PanoptesError
@@ -129,7 +129,7 @@ async def test_a_queued_picture_that_was_cancelled_is_never_decoded(monkeypatch:
 
 
 def test_float_pictures_are_stretched_over_all_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "STRETCHED_PIXELS", 16)
+    monkeypatch.setattr(samples, "BLOCK", 16)
     buffer = io.BytesIO()
     Image.fromarray(np.linspace(-3, 7, 64, dtype=np.float32).reshape(8, 8)).save(buffer, "TIFF")
     image = decode(buffer.getvalue(), MAX_PIXELS)

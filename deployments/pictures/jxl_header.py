@@ -1,4 +1,4 @@
-"""The size of a JPEG XL picture, read from its header (ISO/IEC 18181-1, SizeHeader) before anything is decoded."""
+"""What the header of a JPEG XL says (ISO/IEC 18181-1), read before anything is decoded."""
 
 from dataclasses import dataclass
 
@@ -23,8 +23,16 @@ class _Bits:
         return taken
 
 
-def jxl_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in pixels, before the picture is turned upright; None if the header cannot be found."""
+@dataclass(frozen=True)
+class JxlHeader:
+    """Width and height in pixels, before the picture is turned by its `orientation`, 1–8 as in EXIF."""
+
+    size: tuple[int, int]
+    orientation: int
+
+
+def jxl_header(data: bytes) -> JxlHeader | None:
+    """None if it cannot be found."""
     start = 0 if data.startswith(CODESTREAM) else _codestream(data)
     if start is None or data[start : start + 2] != CODESTREAM:
         return None
@@ -32,7 +40,9 @@ def jxl_size(data: bytes) -> tuple[int, int] | None:
     small = bits.take(1)
     height = _side(bits, small)
     ratio = RATIOS[bits.take(3)]
-    return (_side(bits, small) if ratio is None else height * ratio[0] // ratio[1]), height
+    width = _side(bits, small) if ratio is None else height * ratio[0] // ratio[1]
+    usual = bits.take(1) or not bits.take(1)
+    return JxlHeader((width, height), 1 if usual else 1 + bits.take(3))
 
 
 def _side(bits: _Bits, small: int) -> int:
