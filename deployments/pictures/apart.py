@@ -37,7 +37,7 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
     Raises:
         PictureBroken, PictureTooLarge, PictureTooCostly: for these reasons it cannot be read.
         Abandoned: as `Budget.check`.
-        Crashed, OSError: no decoder could be started, or it failed for its own fault.
+        Crashed: no decoder could be started, or it failed for its own fault.
     """
     job = {
         "format": kind,

@@ -31,6 +31,7 @@ from deployments.pictures.refusals import (
     too_large,
 )
 from deployments.pictures.refused.refusal import refusal
+from deployments.sandbox.parent import Crashed
 
 # The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
 WHOLE_PIXELS = 100_000_000
@@ -97,6 +98,7 @@ def decode_picture(
     Raises:
         PictureEmpty, PictureBroken, PictureTooLarge, PictureTooCostly.
         Abandoned: `abandoned` is set.
+        Crashed: a decoder could not be started.
     """
     budget = Budget(len(data), abandoned)
     image, file = _open(data, max_pixels, budget)
@@ -178,7 +180,7 @@ def _refusing(budget: Budget, data: bytes) -> Iterator[None]:
     """Turn whatever Pillow raises of broken headers and pixels into a refusal that says what the file is."""
     try:
         yield
-    except (PictureRefused, Abandoned):
+    except (PictureRefused, Abandoned, Crashed):  # a decoder of our own that fails is not the file's fault
         raise
     except OverBudget:
         raise PictureTooCostly(

@@ -95,20 +95,26 @@ def ask(
         longest_s: the longest wait.
 
     Raises:
-        Crashed: as `receive`.
-        OSError: the process cannot be started.
+        Crashed: as `receive`, or the process cannot be started.
     """
-    with os.fdopen(os.memfd_create("panoptes"), "w+b") as file:
-        file.write(data)
-        file.seek(0)
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            _command(module, job), env=_environment(), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+    try:
+        process = _started(module, job, data)
+    except OSError as error:
+        raise Crashed(f"cannot be started ({type(error).__name__})", exited=True) from error
     with process:
         try:
             return _answer(_output(process, largest, check, time.monotonic() + longest_s), largest)
         finally:
             process.kill()
+
+
+def _started(module: str, job: Mapping[str, Any], data: bytes) -> subprocess.Popen[bytes]:
+    with os.fdopen(os.memfd_create("panoptes"), "w+b") as file:
+        file.write(data)
+        file.seek(0)
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            _command(module, job), env=_environment(), stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
 
 
 def _output(process: subprocess.Popen[bytes], largest: int, check: Callable[[], None], until: float) -> bytearray:

@@ -35,6 +35,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "jpeg of 99 scans of one id for three colours": lambda: jpegs.many_scans_of_one_id(*LARGE, 99),
     "jpeg without data": lambda: jpegs.one_scan(jpegs.BASELINE, *LARGE, 4),
     "jpeg of one incomplete scan": lambda: jpegs.one_scan(jpegs.PROGRESSIVE, *LARGE, 4, bytes(10_000)),
+    "jpeg of 10 scans without an end": lambda: jpegs.many_scans(*LARGE, 10).removesuffix(jpegs.EOI),
+    "jpeg of one incomplete scan without an end": lambda: jpegs.one_scan(
+        jpegs.BASELINE, *LARGE, 4, bytes(10_000)
+    ).removesuffix(jpegs.EOI),
+    "jpeg of zeros without an end": lambda: jpegs.one_scan(jpegs.BASELINE, 9000, 900, 1, bytes(900_000))[:-2],
+    "jpeg of scans behind its end": lambda: jpegs.one_scan(0xC0, 9, 9, 1) + _repeated(jpegs.scan((1,), 0, 63, 0, b"")),
     "jpeg of empty segments": lambda: jpegs.SOI + _repeated(jpegs.segment(0xE5, b"")) + jpegs.one_scan(0xC0, 9, 9, 1),
     "jpeg of fill bytes": lambda: jpegs.SOI + _repeated(b"\xff") + jpegs.one_scan(0xC0, 9, 9, 1)[2:],
     "png of 16 bits and four channels": lambda: pngs.png(*LARGE, pngs.RGBA, 16),
@@ -45,6 +51,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "png of empty chunks": lambda: pngs.png(9, 9, before=_repeated(pngs.chunk(b"IDAT", b""))),
     "png of texts that inflate": lambda: pngs.png(9, 9, before=_repeated(pngs.inflating(b"zTXt"))),
     "png of profiles that inflate": lambda: pngs.png(9, 9, before=_repeated(pngs.inflating(b"iCCP"))),
+    "png of tiny texts": lambda: pngs.png(9, 9, before=_repeated(pngs.chunk(b"tEXt", b""))),
+    "png of pixels without an end": lambda: pngs.png(*LARGE, pngs.GREY)[:-20],
+    "png of pixels with a wrong checksum": lambda: pngs.png(*LARGE, pngs.RGB)[:-16] + bytes(4) + pngs.chunk(b"IEND", b""),
     "gif of a large frame": lambda: pngs.gif(LARGE, LARGE),
     "gif whose frame exceeds its screen": lambda: pngs.gif((9, 9), (65535, 65535), before=b"!\xf9\4\x09\0\0\0\0"),
     "gif of comments": lambda: pngs.gif((9, 9), (9, 9), before=_repeated(b"!\xfe\1a\0")),
@@ -67,5 +76,6 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         (9984, 9984), 624, tiffs.JPEG, jpegs.many_scans(9984, 624, 99, approximation=0x10)
     ),
     "webp of a huge canvas": lambda: webp_canvas(60_000),
+    "webp of tiny chunks": lambda: b"RIFF" + struct.pack("<I", 900_004) + b"WEBP" + _repeated(b"what\0\0\0\0"),
     "webp of one colour": lambda: pngs.encoded_webp(*LARGE),
 }  # fmt: skip
