@@ -45,6 +45,10 @@ def test_an_oddity_is_read(name: str) -> None:
     assert np.abs(np.asarray(picture.image, int) - np.asarray(two_halves(), int)).max() < 8
 
 
+def test_an_mpo_is_a_jpeg() -> None:
+    assert decode_picture(ODD["jpeg and others, an MPO"](), MAX_PIXELS).format == "JPEG"
+
+
 def test_the_last_column_of_a_bmp_needs_no_padding() -> None:
     assert decode_picture(odd.bmp_without_padding(), MAX_PIXELS).size == (59, 40)
 
