@@ -128,6 +128,9 @@ ODD_JPEGS: dict[str, Callable[[], bytes]] = {
     "jpeg before zeros": lambda: jpeg() + bytes(5000),
     "jpeg before text": lambda: jpeg() + b"\nuploaded by a camera\n",
     "jpeg before another": lambda: jpeg() + encoded(Image.new("RGB", SIZE), "JPEG"),
+    "jpeg and others, an MPO": lambda: encoded(
+        two_halves(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE)], quality=95, subsampling=0
+    ),
     "jpeg before a progressive one": lambda: jpeg() + jpeg(progressive=True) * 20,
     "jpeg before noise": lambda: jpeg() + noisy(),
     "jpeg with thumbnails of many scans": lambda: with_segments(segment(0xE1, b"Exif\0\0" + b"\xff\xda\0\x08\1\1\0\0\x3f\0" * 900)),

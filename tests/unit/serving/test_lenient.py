@@ -23,8 +23,10 @@ from testbed.hostile.jpegs import EOI
 from testbed.hostile.pngs import chunk, zeros
 from testbed.images import encoded, two_halves
 from testbed.odd import ODD, ODD_PNGS, jpeg, png
+from testbed.paths import shared
 
 MAX_PIXELS = 150_000_000
+CASES = shared("cases/images")
 NOISE = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
 LARGE_SECONDS = 5  # of a core, for what would take a decoder minutes
 
@@ -43,6 +45,21 @@ def test_an_oddity_is_read(name: str) -> None:
     picture = decode_picture(ODD[name](), MAX_PIXELS)
     assert picture.size == odd.SIZE
     assert np.abs(np.asarray(picture.image, int) - np.asarray(two_halves(), int)).max() < 8
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="The cases of ../shared are NOT tested: there are none.")
+@pytest.mark.parametrize(
+    "name",
+    ["jpeg_101_ffda_behind_eoi.jpg", "jpeg_without_eoi.jpg", "png_zTXt_1MiB.png", "png_bad_crc_of_text.png"],
+)
+def test_a_case_has_its_colour(name: str) -> None:
+    pixels = np.asarray(decode_picture((CASES / name).read_bytes(), MAX_PIXELS).image, int)
+    assert pixels.shape == (8, 8, 3)
+    assert np.abs(pixels - (200, 50, 0)).max() <= 2
+
+
+def test_an_mpo_is_a_jpeg() -> None:
+    assert decode_picture(ODD["jpeg and others, an MPO"](), MAX_PIXELS).format == "JPEG"
 
 
 def test_the_last_column_of_a_bmp_needs_no_padding() -> None:
