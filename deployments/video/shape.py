@@ -37,7 +37,7 @@ def turn(frame: Any) -> Image.Transpose | None:
     """How a frame of PyAV is made upright; None if it is."""
     try:
         # Not `frame.side_data`: a frame keeps that, and is then freed only by the garbage collector.
-        matrix = SideDataContainer(frame).get(SideData.DISPLAYMATRIX)
+        matrix = SideDataContainer(frame).get(SideData.DISPLAYMATRIX)  # type: ignore[call-arg]
     except ValueError:  # the frame also has data of a kind that PyAV does not name, such as Exif
         return TURNS.get(frame.rotation)
     if matrix is None:
