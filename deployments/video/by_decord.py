@@ -2,7 +2,7 @@
 
 decord gives other frames than their times say for open GOPs and intra refresh, and for MPEG-4, MPEG-2 and some HEVC;
 it knows no transparency, no HDR, no shape of pixels and no rotations but those of MP4, and takes a flip for a rotation.
-It was no faster than PyAV for any file that was measured (docs/decisions/pyav-and-decord.md).
+It was not faster than PyAV for any file that was measured (docs/decisions/pyav-and-decord.md).
 """
 
 from collections import deque

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 from PIL import Image
 
@@ -18,6 +19,13 @@ UPRIGHT = {
     (0, 1, 1, 0): Image.Transpose.TRANSPOSE,
     (0, -1, -1, 0): Image.Transpose.TRANSVERSE,
 }
+# By degrees counterclockwise.
+TURNS = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    -180: Image.Transpose.ROTATE_180,
+    -90: Image.Transpose.ROTATE_270,
+}
 
 
 def shown_width(width: int, aspect: Fraction | None) -> int:
@@ -27,7 +35,11 @@ def shown_width(width: int, aspect: Fraction | None) -> int:
 
 def turn(frame: Any) -> Image.Transpose | None:
     """How a frame of PyAV is made upright; None if it is."""
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    try:
+        # Not `frame.side_data`: a frame keeps that, and is then freed only by the garbage collector.
+        matrix = SideDataContainer(frame).get(SideData.DISPLAYMATRIX)  # type: ignore[call-arg]
+    except ValueError:  # the frame also has data of a kind that PyAV does not name, such as Exif
+        return TURNS.get(frame.rotation)
     if matrix is None:
         return None
     a, b, _, c, d = (round(value / (1 << 16)) for value in np.frombuffer(matrix, np.int32)[:5])

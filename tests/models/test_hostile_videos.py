@@ -80,9 +80,12 @@ async def test_a_size_that_changes_in_mid_stream_is_no_way_around(container: str
 
 
 def test_a_codec_whose_headers_are_not_known_keeps_no_size() -> None:
-    [packet], header = packets_of("libvpx-vp9", (320, 240))
-    assert keeps_size("vp9", header, (320, 240), packet)
-    assert not keeps_size("vp9", header, (640, 480), packet)
+    for codec, encoder in [("vp8", "libvpx"), ("vp9", "libvpx-vp9")]:
+        [packet], header = packets_of(encoder, (320, 240))
+        assert keeps_size(codec, header, (320, 240), packet)
+        assert not keeps_size(codec, header, (640, 480), packet)
+    assert keeps_size("vp8", b"", (320, 240), b"\x01 no key frame")
+    assert keeps_size("vp8", b"", (320, 240), b"")
     assert not keeps_size("av1", header, (320, 240), packet)
 
 

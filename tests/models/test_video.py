@@ -8,9 +8,11 @@ import pickle
 import signal
 import time
 from contextlib import aclosing
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -301,6 +303,36 @@ async def test_decord_reads_in_both_passes_when_it_is_asked_for() -> None:
     assert len(await video.frame_jpegs(data, batch.times_s, 128, batch.digests)) == 6
     (turned,) = [batch async for batch in video.frames(coloured(1, flipped=True), 1, 600, SIZE)]
     assert turned.facts.reader == "pyav"
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "corner"),
+    [
+        (1, (64, 48), "upper left"),
+        (3, (64, 48), "lower right"),
+        (6, (48, 64), "upper right"),
+        (8, (48, 64), "lower left"),
+    ],
+)
+async def test_motion_jpeg_with_exif_is_upright(orientation: int, size: tuple[int, int], corner: str) -> None:
+    exif, jpeg, film = Image.Exif(), io.BytesIO(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(picture(0, (64, 48))).save(jpeg, "JPEG", exif=exif)
+    with av.open(film, "w", format="mov") as output:
+        stream = output.add_stream("mjpeg", rate=10, width=64, height=48, pix_fmt="yuvj420p")
+        output.start_encoding()
+        packet = av.Packet(jpeg.getvalue())
+        packet.pts, packet.dts, packet.time_base, packet.stream, packet.is_keyframe = (
+            0,
+            0,
+            Fraction(1, 10),
+            stream,
+            True,
+        )
+        output.mux(packet)
+    (batch,) = await frames(film.getvalue())
+    assert (batch.facts.width, batch.facts.height) == size
+    assert white_corner(batch.pixels[0]) == corner
 
 
 async def test_metadata_that_is_no_text_does_not_matter() -> None:
