@@ -69,7 +69,7 @@ def _window(photo: Image.Image, width: int, height: int, number: int) -> tuple[f
 
 def _made(photo: Image.Image, kind: str, mode: str) -> tuple[bytes, Image.Image]:
     if mode in TRANSPARENT:
-        slope = np.linspace(0, 255, photo.width).astype(np.uint8)
+        slope = np.linspace(255, 0, photo.width).astype(np.uint8)
         photo.putalpha(Image.fromarray(np.broadcast_to(slope, (photo.height, photo.width)).copy()))
     if mode == "RGB;16":
         values = np.asarray(photo).astype(np.uint16) * 257

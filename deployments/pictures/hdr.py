@@ -13,6 +13,7 @@ WHITE, PQ_PEAK, HLG_PEAK = 203.0, 10_000.0, 1_000.0  # cd/m²
 PQ_POWERS, PQ_TERMS = (1305 / 8192, 2523 / 32), (107 / 128, 2413 / 128, 2392 / 128)
 HLG_TERMS, HLG_SYSTEM_GAMMA = (0.17883277, 0.28466892, 0.55991073), 1.2
 BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)
+KNEE = 0.85  # of white, as in the frames of videos
 STEPS = 4096  # of the square root of light
 
 Light = NDArray[np.float32]
@@ -21,16 +22,17 @@ Light = NDArray[np.float32]
 def to_sdr(pixels: Pixels, primaries: int, transfer: int) -> Pixels:
     """(h, w, 3) PQ or HLG to (h, w, 3) sRGB, by their numbers in ITU-T H.273.
 
-    What is as bright as SDR's white or darker keeps its colour. What is brighter keeps its hue: its largest channel
-    becomes 255.
+    Up to the knee colours stay as they are. What is brighter is compressed and keeps its hue; SDR's white becomes 249,
+    so that highlights still differ from it.
     """
     light = _light(transfer)[pixels]
     if transfer != PQ:
         luma = np.maximum(light @ BT2020_LUMA, 1e-6)[..., np.newaxis]
         light *= HLG_PEAK / WHITE * luma ** (HLG_SYSTEM_GAMMA - 1)
     light = light @ _to_srgb(primaries).T
-    light /= np.maximum(1, light.max(axis=-1, keepdims=True))
-    np.maximum(light, 0, out=light)
+    brightest = np.maximum(light.max(axis=-1, keepdims=True), KNEE)
+    light *= (1 - (1 - KNEE) * np.exp((KNEE - brightest) / (1 - KNEE))) / brightest
+    np.clip(light, 0, 1, out=light)
     return _encoded()[(np.sqrt(light, out=light) * (STEPS - 1) + 0.5).astype(np.uint16)]
 
 
