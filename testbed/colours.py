@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from pillow_jxl import JpegXLImagePlugin  # noqa: F401 - it registers itself
 
-from deployments.pictures.profiles import SRGB, SRGB_CURVE, Primaries, matrix_profile, profile
+from deployments.pictures.colours.profiles import SRGB, SRGB_CURVE, Primaries, matrix_profile, profile
 
 Light = NDArray[np.float64]
 

@@ -32,8 +32,6 @@ SAVE_AGAIN = "save it again as a JPEG or PNG"
 def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Image.Image:
     """The picture in a file of this format, decoded, with its profile and EXIF in `info` as Pillow keeps them.
 
-    `info["nclx"]` holds its colours as numbers of ITU-T H.273, where a HEIC has no profile.
-
     Raises:
         PictureBroken, PictureTooLarge, PictureTooCostly: for these reasons it cannot be read.
         Abandoned: as `Budget.check`.
@@ -51,7 +49,7 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
         message, payload = parent.ask(DECODER, job, data, largest, budget.check)
         if "error" in message:
             raise _refusal(message, data, NAMES[kind], max_pixels)
-        return _image(message, payload, kind)
+        return _image(message, payload, kind, max_pixels)
     except Crashed as crash:
         if str(crash) == OUT_OF_TIME:
             raise OverBudget from None
@@ -60,19 +58,21 @@ def decode_apart(data: bytes, kind: str, max_pixels: int, budget: Budget) -> Ima
         raise PictureBroken(f"This {NAMES[kind]} cannot be read, its decoder {crash}: {SAVE_AGAIN}.") from None
 
 
-def _image(message: dict[str, Any], payload: memoryview, kind: str) -> Image.Image:
+def _image(message: dict[str, Any], payload: memoryview, kind: str, max_pixels: int) -> Image.Image:
     """The picture of a message, none of which is to be trusted: the file may have taken control of the process."""
     try:
         lengths = {name: int(message["parts"][name]) for name in PARTS}
         width, height = message["size"]
+        if not 0 < width * height <= max_pixels:
+            raise ValueError(width * height)
         ends = list(accumulate(lengths.values()))
         icc, exif, pixels = (payload[end - length : end] for end, length in zip(ends, lengths.values(), strict=True))
         image: Image.Image = Image.frombytes(message["mode"], (width, height), bytes(pixels))
-        nclx, upright = message["nclx"], bool(message["upright"])
+        upright = bool(message["upright"])
     except (KeyError, TypeError, ValueError, OverflowError):
         raise Crashed(INVALID) from None
     image.format = kind
-    image.info = {"icc_profile": bytes(icc), "exif": bytes(exif), "nclx": nclx}
+    image.info = {"icc_profile": bytes(icc), "exif": bytes(exif)}
     image.info = {name: value for name, value in image.info.items() if value}
     if upright:
         with suppress(Exception):  # a valid picture may have broken EXIF

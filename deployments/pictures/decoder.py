@@ -1,8 +1,8 @@
 """Decodes one picture in a process of its own: `python -m deployments.pictures.decoder JOB`, the file on its input.
 
 `deployments.pictures.apart` starts it. JOB is a JSON object. Standard output carries one message of
-`deployments.sandbox.child`: the `mode` and `size` of the picture, whether it is `upright` already, its `nclx` colours,
-and the lengths of the `parts` that follow as payload; or an `error`.
+`deployments.sandbox.child`: the `mode` and `size` of the picture, whether it is `upright` already, and
+the lengths of the `parts` that follow as payload; or an `error`.
 
 It starts for each picture, and imports no more than it needs.
 """
@@ -62,9 +62,9 @@ def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], d
     # The reader of HEIC turns a picture as the file says, that of JPEG XL too, but not a JPEG that was packed into it.
     # Where a JPEG XL says nothing, its writer may have left it to EXIF.
     upright = kind == "HEIF" or (header is not None and header.orientation != 1 and not image.jpeg)
-    icc, exif, nclx = (image.info.get(name) for name in ("icc_profile", "exif", "nclx_profile"))
+    icc, exif = image.info.get("icc_profile"), image.info.get("exif")
     plain = image.convert(PLAIN[image.mode]) if image.mode in PLAIN else image
-    message = {"mode": plain.mode, "size": plain.size, "upright": upright, "nclx": nclx}
+    message = {"mode": plain.mode, "size": plain.size, "upright": upright}
     return message, {"icc_profile": icc or b"", "exif": exif or b"", "pixels": plain.tobytes()}
 
 

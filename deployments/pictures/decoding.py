@@ -11,7 +11,6 @@ from threading import Event
 import numpy as np
 from PIL import ExifTags, Image
 
-from deployments.pictures import tiffs
 from deployments.pictures.apart import decode_apart
 from deployments.pictures.budget import Abandoned, Budget, MeteredFile, OverBudget
 from deployments.pictures.costs import announced_size, cost, largest_part
@@ -31,6 +30,7 @@ from deployments.pictures.refusals import (
     too_large,
 )
 from deployments.pictures.refused.refusal import refusal
+from deployments.pictures.tiff.reader import NAME as TIFF_READER
 from deployments.sandbox.parent import Crashed
 
 # The most that are decoded of a JPEG; the sensors of larger pictures fill every second pixel from its neighbours.
@@ -50,7 +50,7 @@ SIDEWAYS = {UPRIGHT[orientation] for orientation in (5, 6, 7, 8)}
 
 XMP = ("xmp", "XML:com.adobe.xmp")
 # Readers of our own, by the format.
-OPENED_AS = {"JPEG": jpeg.NAME, "TIFF": tiffs.NAME}
+OPENED_AS = {"JPEG": jpeg.NAME, "TIFF": TIFF_READER}
 
 # Pillow's limit is off, because it only warns at first; our own limit is checked before pixels are allocated.
 Image.MAX_IMAGE_PIXELS = None

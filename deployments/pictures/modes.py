@@ -6,10 +6,10 @@ import numpy as np
 from PIL import Image
 
 from deployments.pictures.budget import Budget, MeteredFile
-from deployments.pictures.coded import png_chunk
-from deployments.pictures.colour import to_srgb
+from deployments.pictures.colours.coded import png_chunk
+from deployments.pictures.colours.convert import to_srgb
 from deployments.pictures.samples import MOST_NARROW, Samples, to_8_bits
-from deployments.pictures.tiffs import Tiff
+from deployments.pictures.tiff.reader import Tiff
 
 PNG_BITS = 24  # where the header of a PNG says how many a sample has
 

@@ -9,10 +9,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorTrc
+from av.video.reformatter import ColorPrimaries
 from numpy.typing import NDArray
 from PIL import Image
 
+from deployments.pictures.colours.coded import HLG, PQ
+from deployments.pictures.colours.hdr import Light, compressed, displayed, light_of
 from deployments.pictures.pixels import Pixels
 
 # Of AVColorSpace: PyAV's enumeration of colour spaces has swscale's numbers instead.
@@ -21,11 +23,8 @@ FCC, SMPTE240M = 4, 7
 KNOWN = frozenset({BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020_NCL})
 HD_WIDTH, SD_HEIGHT = 1280, 576
 
-HDR = frozenset({int(ColorTrc.SMPTE2084), int(ColorTrc.ARIB_STD_B67)})
-WHITE_NITS, HLG_PEAK_NITS, PQ_PEAK_NITS = 203.0, 1000.0, 10_000.0
+HDR = frozenset({PQ, HLG})
 SCREEN_GAMMA = 2.4  # BT.1886
-KNEE = 0.85  # of white: what is brighter is compressed, so that the reference white keeps 0.95 of the light
-LUMA_2020 = (0.2627, 0.6780, 0.0593)
 ROWS = 64  # that are converted at a time: a whole frame of 8K would take a gigabyte
 
 # Linear light to that of BT.709.
@@ -44,8 +43,6 @@ FORMATS = {
     (True, False): "rgb48le",
     (True, True): "rgba64le",
 }
-
-Floats = NDArray[np.float32]
 
 
 def picture(frame: Any) -> Image.Image:
@@ -96,43 +93,22 @@ def to_bt709(values: NDArray[np.uint16], transfer: int, primaries: int) -> Pixel
         transfer: the transfer function as FFmpeg numbers it.
         primaries: as FFmpeg numbers them; HDR is of BT.2020 if they are not known, all else of BT.709.
     """
-    table = _light(transfer)
-    if transfer in HDR and primaries == ColorPrimaries.UNSPECIFIED:
+    hdr = transfer in HDR
+    table = light_of(transfer, 1 << 16) if hdr else _gamma_light()
+    if hdr and primaries == ColorPrimaries.UNSPECIFIED:
         primaries = int(ColorPrimaries.BT2020)
     pixels = np.empty(values.shape, np.uint8)
     for top in range(0, len(values), ROWS):
         light = table[values[top : top + ROWS]]
-        if transfer == ColorTrc.ARIB_STD_B67:
-            light *= (light @ np.array(LUMA_2020, np.float32))[..., None] ** np.float32(0.2)
-        if transfer in HDR:
-            light *= np.float32((HLG_PEAK_NITS if transfer == ColorTrc.ARIB_STD_B67 else PQ_PEAK_NITS) / WHITE_NITS)
+        light = displayed(light, transfer) if hdr else light
         if primaries in GAMUTS:
             light = light @ np.array(GAMUTS[primaries], np.float32).T
-        light = np.clip(_compressed(light) if transfer in HDR else light, 0, 1)
+        light = np.clip(compressed(light) if hdr else light, 0, 1)
         pixels[top : top + ROWS] = np.rint(light ** np.float32(1 / SCREEN_GAMMA) * 255)
     return pixels
 
 
 @cache
-def _light(transfer: int) -> Floats:
-    """The light of each value of 16 bits, 1 for the largest; of HLG that of the scene."""
-    values = np.linspace(0, 1, 1 << 16)
-    if transfer == ColorTrc.SMPTE2084:
-        m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
-        powers = values ** (1 / m2)
-        light = (np.maximum(powers - c1, 0) / (c2 - c3 * powers)) ** (1 / m1)
-    elif transfer == ColorTrc.ARIB_STD_B67:
-        a, b, c = 0.17883277, 0.28466892, 0.55991073
-        light = np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)
-    else:
-        light = values**SCREEN_GAMMA
-    return light.astype(np.float32)
-
-
-def _compressed(light: Floats) -> Floats:
-    """Light, 1 for white, compressed below 1 above the knee, with its hue kept."""
-    brightest = light.max(axis=-1)
-    bright = brightest > KNEE
-    before = brightest[bright, None]
-    light[bright] *= (KNEE + (1 - KNEE) * (1 - np.exp((KNEE - before) / (1 - KNEE)))) / before
-    return light
+def _gamma_light() -> Light:
+    """The light of each value of 16 bits, 1 for the largest."""
+    return (np.linspace(0, 1, 1 << 16) ** SCREEN_GAMMA).astype(np.float32)

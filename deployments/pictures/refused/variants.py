@@ -7,11 +7,11 @@ from itertools import islice
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
-from deployments.pictures.directories import is_raw
 from deployments.pictures.formats import STILL_BRANDS, kind_apart
 from deployments.pictures.mending import jpeg, png
 from deployments.pictures.refused import tiff
 from deployments.pictures.refused.others import DEVELOP
+from deployments.pictures.tiff.directories import is_raw
 
 # JPEG, by the marker of its frame.
 BASELINE = "save it as a baseline or progressive JPEG"

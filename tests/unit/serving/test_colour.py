@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from deployments.catalogue.preparing import CatalogueInputs, prepare
-from deployments.pictures import colour, decoding
+from deployments.pictures import decoding
+from deployments.pictures.colours import convert
+from deployments.pictures.colours.profiles import SRGB, matrix_profile, profile
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted
-from deployments.pictures.profiles import SRGB, matrix_profile, profile
 from deployments.pictures.refusals import PictureBroken
 from testbed.colours import (
     SPACES,
@@ -141,7 +142,7 @@ def test_tables_of_rgb_and_lab_pictures() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_profiles_of_srgb_cost_nothing(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(colour, "_transformed", None)
+    monkeypatch.setattr(convert, "_transformed", None)
     for kind in ("PNG", "TIFF", "WEBP"):
         for known in (srgb_profile(), old_srgb_profile()):
             assert (seen(saved(PLAIN.convert(mode), kind, icc_profile=known)) == PICTURE).all()
@@ -251,13 +252,13 @@ def test_alpha_of_high_dynamic_range_lies_on_white() -> None:
 
 
 def test_conversions_are_kept_and_their_number_is_bounded() -> None:
-    kept = colour._Conversions()
+    kept = convert._Conversions()
     profiles = [matrix_profile(SRGB, (1 + number / 50,)) for number in range(40)]
     first = kept.of(profiles[0], "RGB")
     assert kept.of(bytes(bytearray(profiles[0])), "RGB") is first
     for one in profiles:
         kept.of(one, "RGB")
-    assert len(kept._kept) == colour.KEPT
+    assert len(kept._kept) == convert.KEPT
     assert kept.of(profiles[0], "RGB") is not first
 
 
@@ -285,7 +286,7 @@ def test_programs_in_a_profile_are_not_run() -> None:
 def test_a_large_table_is_followed_within_the_budget() -> None:
     lab = np.random.default_rng(1).integers(0, 256, (100**3, 3), np.uint8)
     large = profile(b"mntr", b"RGB ", {b"A2B0": table(3, 100, lab)}, b"Lab ")
-    assert len(large) < colour.MOST_PROFILE_BYTES
+    assert len(large) < convert.MOST_PROFILE_BYTES
     started = time.thread_time()
     assert decode_picture(saved(PLAIN, "TIFF", icc_profile=large), MAX_PIXELS).notes == ()
     assert time.thread_time() - started < 2

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.pictures import samples as brought
-from deployments.pictures import tiffs
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.refusals import PictureBroken, PictureTooLarge
+from deployments.pictures.tiff import reader
 from testbed.colours import SPACES, saved, smooth
 from testbed.paths import shared
 from testbed.samples import (
@@ -331,7 +331,7 @@ def test_a_narrow_picture_in_wide_tiles_is_refused() -> None:
 
 
 def test_more_samples_than_fit_into_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiffs, "MOST_BYTES", 100)
+    monkeypatch.setattr(reader, "MOST_BYTES", 100)
     with pytest.raises(PictureTooLarge, match="save it with 8 bits"):
         grey(page(COLOURS, photometric=2))
 
@@ -355,5 +355,5 @@ def test_blocks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     data = tiff(page(values, photometric=2, predictor=2, compression=DEFLATE))
     whole = shown(data)
     monkeypatch.setattr(brought, "BLOCK", 40)
-    monkeypatch.setattr(tiffs, "BLOCK", 40)
+    monkeypatch.setattr(reader, "BLOCK", 40)
     assert (shown(data) == whole).all()

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from deployments.pictures.profiles import SRGB, SRGB_CURVE, Primaries, matrix_profile
+from deployments.pictures.colours.profiles import SRGB, SRGB_CURVE, Primaries, matrix_profile
 
 BT2020 = Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
 ILLUMINANT_C = (0.310, 0.316)

@@ -2,7 +2,7 @@
 
 import struct
 
-from deployments.pictures.coded import boxes
+from deployments.pictures.colours.coded import boxes
 
 JP2_ANY_PROFILE, JP2_COLOUR_BYTES = (2, 3), 3  # restricted or not; and what stands before the profile
 BMP_HEADER, BMP_V5_BYTES, BMP_KIND, BMP_PROFILE = 14, 124, 56, 112

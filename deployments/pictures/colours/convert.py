@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from deployments.pictures.budget import Budget
-from deployments.pictures.coded import Code, heif_code, png_code, png_profile
-from deployments.pictures.embedded import bmp_profile, jp2_profile
-from deployments.pictures.hdr import to_sdr
-from deployments.pictures.profiles import HEADER_BYTES, TAG_BYTES
+from deployments.pictures.colours.coded import Code, heif_code, png_code, png_profile
+from deployments.pictures.colours.embedded import bmp_profile, jp2_profile
+from deployments.pictures.colours.hdr import to_sdr
+from deployments.pictures.colours.profiles import HEADER_BYTES, TAG_BYTES
 
 # Printers' profiles have up to three megabytes.
 MOST_PROFILE_BYTES, MOST_TAGS = 4_000_000, 100

@@ -16,9 +16,9 @@ from PIL import Image
 from PIL.TiffImagePlugin import PREFIXES, TiffImageFile
 
 from deployments.pictures.budget import MeteredFile
-from deployments.pictures.directories import ORIENTATION, Structure, largest
 from deployments.pictures.refusals import PictureBroken, PictureTooLarge
 from deployments.pictures.samples import Channel, Samples
+from deployments.pictures.tiff.directories import ORIENTATION, Structure, largest
 
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 SAMPLES, ROWS, MAXIMUM, PLANAR, PREDICTOR = 277, 278, 281, 284, 317
