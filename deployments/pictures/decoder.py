@@ -56,6 +56,7 @@ def _decoded(data: bytes, kind: str, max_pixels: int) -> tuple[dict[str, Any], d
     if size[0] * size[1] > max_pixels:
         return {"error": "large", "size": size}, {}
     image: Any = Image.open(BytesIO(data), formats=(kind,))
+    image.info.pop("xmp", None)  # it turns no picture
     if kind == "AVIF":
         ImageOps.exif_transpose(image, in_place=True)  # Pillow makes EXIF of what the file itself says
     image.load()

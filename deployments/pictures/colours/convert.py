@@ -21,6 +21,7 @@ from deployments.pictures.colours.coded import Code, heif_code, png_code, png_pr
 from deployments.pictures.colours.embedded import bmp_profile, jp2_profile
 from deployments.pictures.colours.hdr import to_sdr
 from deployments.pictures.colours.profiles import HEADER_BYTES, TAG_BYTES
+from deployments.wire.foreign import foreign
 
 # Printers' profiles have up to three megabytes.
 MOST_PROFILE_BYTES, MOST_TAGS = 4_000_000, 100
@@ -82,7 +83,7 @@ def to_srgb(
     try:
         colours = _colours(kind, info, data)
     except ValueError as error:
-        colours, ignored = None, str(error)
+        colours, ignored = None, foreign(error)
     if isinstance(colours, Code):
         image = _tone_mapped(image, colours, budget)
     elif colours is not None:
