@@ -23,7 +23,7 @@ def to_rgb(image: Image.Image, data: bytes, budget: Budget) -> tuple[Image.Image
         budget: the CPU time that may be used.
 
     Returns:
-        the picture as RGB, and why the colour profile of the file was ignored, if it was: in a sentence.
+        the picture as RGB, which may be `image` itself, and why the colour profile of the file was ignored, if it was: in a sentence.
 
     Raises:
         OverBudget, Abandoned: as `Budget.check`.
@@ -32,6 +32,8 @@ def to_rgb(image: Image.Image, data: bytes, budget: Budget) -> tuple[Image.Image
     budget.check()
     picture, note = to_srgb(picture, image.format or "", image.info, data, budget)
     budget.check()
+    if picture.mode == "RGB":
+        return picture, note  # `convert` would copy it
     if picture.mode not in {"LA", "RGBA"}:
         return picture.convert("RGB"), note
     picture = picture.convert("RGBA")
