@@ -23,7 +23,8 @@ def to_rgb(image: Image.Image, data: bytes, budget: Budget) -> tuple[Image.Image
         budget: the CPU time that may be used.
 
     Returns:
-        the picture as RGB, which may be `image` itself, and why the colour profile of the file was ignored, if it was: in a sentence.
+        the picture as RGB, which may be `image` itself, and why the colour profile of the file was ignored, if it was:
+        in a sentence.
 
     Raises:
         OverBudget, Abandoned: as `Budget.check`.
