@@ -86,4 +86,4 @@ def _refusal(message: dict[str, Any], data: bytes, name: str, max_pixels: int) -
         return too_large(width, height, max_pixels)
     if message["error"] == "memory":
         return PictureTooCostly(f"Decoding this {name} needs more memory than it may use: {SAVE_AGAIN}.")
-    return PictureBroken(refusal(data))
+    return refusal(data)

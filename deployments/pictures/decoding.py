@@ -23,7 +23,6 @@ from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import without_ends
 from deployments.pictures.refusals import (
     LONGEST_SIDE,
-    PictureBroken,
     PictureEmpty,
     PictureRefused,
     PictureTooCostly,
@@ -188,7 +187,7 @@ def _refusing(budget: Budget, data: bytes) -> Iterator[None]:
             "size: save it again as a plain JPEG or PNG, or scale it down."
         ) from None
     except Exception as error:
-        raise PictureBroken(refusal(data)) from error
+        raise refusal(data) from error
 
 
 def _exif(image: Image.Image) -> Image.Exif:

@@ -3,6 +3,7 @@
 PictureRefused
 ├── PictureEmpty       the file is empty
 ├── PictureBroken      the file cannot be decoded
+│   └── PictureUnread  its format is read, but not this variant of it
 ├── PictureTooLarge    the picture has more pixels than are accepted
 └── PictureTooCostly   decoding takes more CPU time than a file of its size may
 """
@@ -21,6 +22,10 @@ class PictureEmpty(PictureRefused):
 
 class PictureBroken(PictureRefused):
     """The file is not a picture, or is broken."""
+
+
+class PictureUnread(PictureBroken):
+    """The file is a variant of a format that is read which its reader does not take, and may be all right."""
 
 
 class PictureTooLarge(PictureRefused):

@@ -74,6 +74,10 @@ class InvalidImage(InvalidRequest):
     code = "invalid_image"
 
 
+class UnreadImage(InvalidImage):
+    """A variant of a format that is read which its reader does not take; the file may be all right."""
+
+
 class InvalidVideo(InvalidRequest):
     code = "invalid_video"
 

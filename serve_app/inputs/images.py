@@ -19,7 +19,7 @@ from PIL import Image
 from deployments.pictures import decoding, refusals
 from deployments.pictures.inputs import PictureInput, shortest_side
 from deployments.pictures.pixels import Pixels
-from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
+from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage, UnreadImage
 from serve_app.http.metrics import decode_seconds
 
 JPEG_QUALITY = 90
@@ -54,6 +54,8 @@ def _translated() -> Iterator[None]:
         raise EmptyFile(str(error)) from error
     except (refusals.PictureTooLarge, refusals.PictureTooCostly) as error:
         raise ImageTooLarge(str(error)) from error
+    except refusals.PictureUnread as error:
+        raise UnreadImage(str(error)) from error
     except refusals.PictureRefused as error:
         raise InvalidImage(str(error)) from error
 

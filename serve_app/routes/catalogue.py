@@ -20,7 +20,7 @@ from deployments.pictures.formats import BY_NAME, BY_PILLOW, kind_apart
 from serve_app.features.catalogue_files import SHOWN_BY_ALL, jpeg_response, original_response, thumbnail_response
 from serve_app.features.catalogue_views import PROCESSING_FAILURE, details, hits, thumbnail_links
 from serve_app.http import paths
-from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest
+from serve_app.http.errors import ImageNotFound, InvalidImage, InvalidRequest, UnreadImage
 from serve_app.http.links import base_url, prefers_image, shows
 from serve_app.inputs.forms import ONE_FILE, open_form
 from serve_app.routes.responses import (
@@ -128,6 +128,8 @@ async def _facts(services: Services, data: bytes) -> Facts:
         raise InvalidRequest(WRONG_TYPE if data else BROKEN)
     try:
         width, height = await services.decoder.check(data, kind)
+    except UnreadImage as error:  # not broken, and sending it again would not help
+        raise InvalidRequest(error.message) from error
     except InvalidImage as error:
         raise InvalidRequest(BROKEN) from error
     return Facts(BY_PILLOW[kind].name, width, height)

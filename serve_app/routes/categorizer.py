@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from configs.prompts import load_prompts
 from serve_app.features.video import best_frames
-from serve_app.http.errors import InvalidImage, InvalidRequest, InvalidVideo, TooLarge
+from serve_app.http.errors import InvalidImage, InvalidRequest, InvalidVideo, TooLarge, UnreadImage
 from serve_app.inputs.categories import MOST_BYTES, category_lengths, parse_categories
 from serve_app.inputs.forms import SPOOLED, Fields, Form, open_form, text_sent
 from serve_app.inputs.images import Decoded
@@ -228,6 +228,8 @@ async def _score(services: Services, route: str, files: list[UploadFile], catego
     async def fit(file: UploadFile) -> Decoded:
         try:
             return await services.fit_for_clip(await file.read())
+        except UnreadImage as error:
+            raise InvalidImage(f"Invalid image, the file {file.filename}: {error.message}") from error
         except InvalidRequest as error:
             raise InvalidImage(f"Invalid image, the file {file.filename} seems to be broken") from error
 

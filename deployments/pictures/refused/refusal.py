@@ -6,6 +6,7 @@ from collections.abc import Callable
 from deployments.pictures import formats
 from deployments.pictures.mending import jpeg, png
 from deployments.pictures.mending.mend import without_lead
+from deployments.pictures.refusals import PictureBroken, PictureUnread
 from deployments.pictures.refused import others, tiff, variants
 
 # The formats that are read, by their first bytes.
@@ -17,11 +18,15 @@ CODESTREAMS = (b"\xff\x4f\xff\x51", b"\xff\x0a")  # without boxes that tell wher
 SAVE = "Open it in a program that still shows it, and save or export it again."
 
 
-def refusal(data: bytes) -> str:
-    """What a file is that could not be decoded, and what to do about it, in whole sentences."""
+def refusal(data: bytes) -> PictureBroken:
+    """The refusal of a file that could not be decoded: what it is, and what to do about it, in whole sentences."""
     data = without_lead(data)
     if (variant := variants.told(data)) is not None:
-        return variant
+        return PictureUnread(variant)
+    return PictureBroken(_told(data))
+
+
+def _told(data: bytes) -> str:
     name = _format(data)
     if name is None:
         return others.told(data) or f"This is not an image that can be read: send {formats.SUPPORTED}."

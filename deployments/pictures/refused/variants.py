@@ -63,6 +63,7 @@ READ_ITEMS = {b"hvc1", b"av01"}  # beside which a thumbnail may be coded otherwi
 HEIF_REMEDY = "save it as HEIC, AVIF or JPEG"
 HEIF_ITEM = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
 HEIF_HEAD, MOST_BRANDS = 1 << 16, 1 << 8
+SEQUENCES = {b"msf1", b"hevc", b"hevx", b"avis"}
 VIDEO_BRANDS = {b"avc1", b"vvc1", b"evc1"}  # the same words mark films
 
 
@@ -165,7 +166,9 @@ def _heif(data: bytes) -> str | None:
     name = next((coder for kind, coder in HEIF_CODERS.items() if kind in items or brands[:1] == [kind]), None)
     if name is not None and items.isdisjoint(READ_ITEMS):
         return f"A HEIF picture coded as {name} cannot be read: {HEIF_REMEDY}."
-    return None if items else f"A HEIF file without a still picture cannot be read: {HEIF_REMEDY}."
+    if not items and SEQUENCES.intersection(brands[:1]):
+        return f"A HEIF file without a still picture cannot be read: {HEIF_REMEDY}."
+    return None
 
 
 LOOKS: dict[bytes, Callable[[bytes], str | None]] = {
