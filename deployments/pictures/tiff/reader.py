@@ -52,6 +52,11 @@ class Layout:
     wanted: tuple[int, ...]
     planes: bool
 
+    @property
+    def is_pillows(self) -> bool:
+        """Whether Pillow reads them; it does not where further planes follow those of the colours."""
+        return self.type == "u" and self.bits <= 8 and not (self.planes and self.each > len(self.wanted))
+
 
 class Tiff(TiffImageFile):
     """The largest picture of a TIFF that is in memory.
@@ -85,7 +90,7 @@ class Tiff(TiffImageFile):
             self.tag_v2[ORIENTATION] = self._turned  # of raw files the first directory says it for all
             self.getexif()[ORIENTATION] = self._turned
         layout = _layout(self.tag_v2)
-        if layout is None or (layout.type == "u" and layout.bits <= 8 and NO_DATA not in self.tag_v2):
+        if layout is None or (layout.is_pillows and NO_DATA not in self.tag_v2):
             try:
                 super()._setup()
                 return

@@ -233,6 +233,16 @@ def test_a_further_channel_is_alpha_only_where_the_file_says_so(channels: int, n
         near(nothing, [204, 51, 51, 0], 2)
 
 
+@pytest.mark.parametrize("number", ["u1", "u2"])
+@pytest.mark.parametrize("photometric", [1, 2])
+@pytest.mark.parametrize("planes", [False, True])
+def test_further_bands_are_left_out(photometric: int, number: str, *, planes: bool) -> None:
+    bands, colours = np.dstack([smooth(37, 29), smooth(29, 37).transpose(1, 0, 2)]), 3 if photometric == 2 else 1
+    values = (bands.astype(int) * (1 if number == "u1" else 257)).astype(number)
+    extra = {EXTRA: (SHORT, [0] * (6 - colours))}
+    near(shown(tiff(page(values, photometric=photometric, planes=planes, tags=extra))), bands[..., :colours])
+
+
 def test_inks_of_16_bits() -> None:
     inks = np.dstack([smooth(), smooth()[..., 0] // 3])
     data = tiff(page(inks.astype(np.uint16) * 257, photometric=5), order=">")
