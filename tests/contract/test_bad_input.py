@@ -166,7 +166,7 @@ def test_invalid_base64_is_refused(api: httpx.Client) -> None:
 
 
 def test_base64_of_too_many_pixels_is_refused(api: httpx.Client) -> None:
-    image = {"data": base64.b64encode(png_header(11_000, 10_000)).decode()}
+    image = {"data": base64.b64encode(png_header(20_000, 7_501)).decode()}
     answer = api.post("/v1/classify", json={"image": image, "labels": ["a"]})
     assert (answer.status_code, answer.json()["error"]) == (413, "image_too_large")
 
