@@ -12,13 +12,14 @@ from benchmarks.reliability.breakable import BROKEN
 from benchmarks.reliability.faults import application, crowd, served, wait_until_whole
 from benchmarks.reliability.traffic import PROBES, Traffic, mixed, probed
 from testbed import photos
-from testbed.application import Application
+from testbed.application import READY_SECONDS, Application
 from testbed.processes import within
 
 BUSY_LOOPS, BUSY_S = 15 * (os.cpu_count() or 2), 45.0
 REPLACED_S = 120.0
 # Two clients keep a few requests under way without filling the machine.
 CLIENTS = 2
+ASKED = 20  # times: two replicas are then asked for certain
 REQUESTS = mixed(photos.load())
 
 
@@ -27,7 +28,13 @@ def panoptes() -> Iterator[Application]:
     """With two replicas of each deployment."""
     with application(2) as running:
         wait_until_whole(running, 2)
+        # Each replica of the ingress asks by itself whether the models have been loaded, and has to be asked for it.
+        assert within(READY_SECONDS, lambda: all(is_ready(running) for _ in range(ASKED)))
         yield running
+
+
+def is_ready(running: Application) -> bool:
+    return httpx.get(f"{running.url}/readyz", timeout=10).status_code == 200
 
 
 def test_nothing_is_replaced_and_nothing_fails_while_others_want_every_core(panoptes: Application) -> None:
