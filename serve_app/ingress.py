@@ -90,3 +90,7 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return make_api(self._services)
+
+    async def check_health(self) -> None:
+        """Learn which models have been loaded: asked for the first time under load, /readyz could not tell."""
+        await self._services.models.starting()
