@@ -4,6 +4,7 @@ PanoptesError                    500 internal_error
 ├── InvalidRequest               400 invalid_request
 │   ├── EmptyFile                400 empty_file
 │   ├── InvalidImage             400 invalid_image
+│   │   └── UnreadImage          400 invalid_image
 │   ├── InvalidVideo             400 invalid_video
 │   ├── InvalidPrompt            400 prompt_too_long
 │   ├── Untreated                400 untreated_document
