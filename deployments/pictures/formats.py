@@ -17,6 +17,12 @@ AVIF_BRANDS = {b"avif", b"avis"}
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 # Of a picture in any coding: the brands that follow tell which.
 STILL_BRANDS = {b"mif1", b"mif2", b"msf1", b"miaf"}
+# Of pictures in codings that are not read.
+UNREAD_BRANDS = {
+    b"vvic": "VVC (H.266)", b"vvis": "VVC (H.266)", b"evbi": "EVC", b"evmi": "EVC", b"j2ki": "JPEG 2000",
+    b"j2is": "JPEG 2000", b"avci": "H.264", b"avcs": "H.264", b"jpgs": "JPEG", b"jpeg": "JPEG",
+    b"unif": "uncompressed pixels",
+}  # fmt: skip
 MOST_BRANDS = 64
 
 JPEG2000_STARTS = (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")

@@ -5,23 +5,23 @@ These are the containers that `deployments.video.reader` opens, but for GIF, whi
 
 from mmap import mmap
 
+from deployments.pictures.formats import AVIF_BRANDS, HEIF_BRANDS, STILL_BRANDS, UNREAD_BRANDS
+
 # Boxes with which an MP4 or QuickTime file, or a segment of one, may begin.
-BOXES = frozenset(
-    {b"ftyp", b"styp", b"moov", b"mdat", b"moof", b"wide", b"free", b"skip", b"pnot", b"uuid", b"junk"}
-    | {b"sidx", b"ssix", b"emsg", b"prft", b"pdin"}
-)
-# Brands of pictures, which lie in the same container: HEIF, HEIC, AVIF, and Canon's raw files.
-PICTURE_BRANDS = frozenset(
-    {b"mif1", b"mif2", b"mif3", b"msf1", b"miaf", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm"}
-    | {b"hevs", b"avif", b"avis", b"avio", b"avci", b"avcs", b"jpeg", b"jpgs", b"j2ki", b"j2is", b"vvic", b"crx "}
-)
-BEGINNINGS = (
-    b"\x1a\x45\xdf\xa3",  # Matroska, WebM
-    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF: WMV
-    b"FLV",
-    b"OggS",
-    b"\0\0\x01\xba",  # MPEG program stream: MPG, VOB
-)
+FIRST_BOXES = {
+    b"ftyp": "MP4 or MOV",
+    **dict.fromkeys((b"styp", b"moof", b"sidx", b"ssix", b"emsg", b"prft", b"pdin"), "MP4"),
+    **dict.fromkeys((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid", b"junk"), "MOV"),
+}
+# Brands of pictures, which lie in the same container; the last three are those of AVIF, HEIF and Canon's raw files.
+PICTURE_BRANDS = AVIF_BRANDS | HEIF_BRANDS | STILL_BRANDS | UNREAD_BRANDS.keys() | {b"avio", b"mif3", b"crx "}
+BEGINNINGS = {
+    b"\x1a\x45\xdf\xa3": "WebM or Matroska",
+    b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "WMV",
+    b"FLV": "FLV",
+    b"OggS": "Ogg",
+    b"\0\0\x01\xba": "MPEG",
+}
 # Of pictures, whose rows may look like packets.
 PICTURES = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"II", b"MM")
 # Transport streams: the bytes of a packet, with a time before it (M2TS) or checksums behind it.
@@ -31,15 +31,22 @@ HEAD = max(PACKETS) * (PACKETS_SEEN + 1)
 
 
 def is_video(data: bytes | mmap) -> bool:
-    """Whether a file, of which at least HEAD bytes are given if it has them, begins as a video container does."""
+    """Whether a file begins as a video container does; as `container_of`."""
+    return container_of(data) is not None
+
+
+def container_of(data: bytes | mmap) -> str | None:
+    """The container of a video, of which at least HEAD bytes are given if it has them; None for other files."""
     head = data[:HEAD]
-    if head[4:8] in BOXES:
-        return head[4:8] != b"ftyp" or head[8:12] not in PICTURE_BRANDS
+    if head[4:8] in FIRST_BOXES:
+        return None if head[4:8] == b"ftyp" and head[8:12] in PICTURE_BRANDS else FIRST_BOXES[head[4:8]]
     if head.startswith(b"RIFF"):
-        return head[8:11] == b"AVI"
+        return "AVI" if head[8:11] == b"AVI" else None
     if head.startswith(PICTURES):
-        return False
-    return head.startswith(BEGINNINGS) or any(_has_packets(head, size) for size in PACKETS)
+        return None
+    if found := next((name for start, name in BEGINNINGS.items() if head.startswith(start)), None):
+        return found
+    return "MPEG" if any(_has_packets(head, size) for size in PACKETS) else None
 
 
 def _has_packets(head: bytes, size: int) -> bool:

@@ -7,6 +7,7 @@ import base64
 import re
 
 from deployments.pictures.formats import SUPPORTED
+from deployments.video.containers import container_of
 
 EXPORT = "export it as PNG or JPEG"
 SAVE = "save it as PNG or JPEG"
@@ -62,15 +63,6 @@ PICTURES = (
 )  # fmt: skip
 
 OTHERS = (
-    (4, b"ftyp", "a video (MP4 or MOV)", TO_VIDEO),
-    (4, b"styp", "a video (MP4)", TO_VIDEO),
-    (0, b"\x1a\x45\xdf\xa3", "a video (WebM or Matroska)", TO_VIDEO),
-    (8, b"AVI ", "a video (AVI)", TO_VIDEO),
-    (0, b"FLV\1", "a video (FLV)", TO_VIDEO),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a video (WMV)", TO_VIDEO),
-    (0, b"\0\0\1\xba", "a video (MPEG)", TO_VIDEO),
-    (0, b"\0\0\1\xb3", "a video (MPEG)", TO_VIDEO),
-    (0, b"OggS", "an Ogg file", TO_VIDEO),
     (8, b"WAVE", "a sound (WAV)", f"send {SUPPORTED}"),
     (0, b"ID3", "a sound (MP3)", f"send {SUPPORTED}"),
     (0, b"fLaC", "a sound (FLAC)", f"send {SUPPORTED}"),
@@ -101,7 +93,6 @@ TEXTS = (
 HEAD, MOST_TEXT = 1024, 4096  # bytes that are looked at
 PORTABLE = re.compile(rb"P([1-7FfZ])[\s#]")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{24}")
-QUICKTIME = re.compile(rb"\0...(moov|mdat|wide|free|skip|pnot)", re.DOTALL)
 OFFICE = ((b"word/", "Word"), (b"xl/", "Excel"), (b"ppt/", "PowerPoint"))
 URL_SAFE = bytes.maketrans(b"-_", b"+/")
 TARGA_END = b"TRUEVISION-XFILE.\0"
@@ -127,8 +118,9 @@ def _portable(data: bytes) -> str | None:
     return f"A portable anymap (P{found[1].decode()}: PNM or PFM) cannot be read: {SAVE}." if found else None
 
 
-def _quicktime(data: bytes) -> str | None:
-    return _no_image("a video (MOV)", TO_VIDEO) if QUICKTIME.match(data) else None
+def _video(data: bytes) -> str | None:
+    container = container_of(data)
+    return _no_image(f"a video ({container})", TO_VIDEO) if container else None
 
 
 def _archive(data: bytes) -> str | None:
@@ -189,4 +181,4 @@ def _is_base64(data: bytes) -> bool:
     return True
 
 
-LOOKS = (_portable, _quicktime, _archive, _vector, _targa, _zeros, _text)
+LOOKS = (_portable, _video, _archive, _vector, _targa, _zeros, _text)

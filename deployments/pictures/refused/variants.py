@@ -7,7 +7,7 @@ from itertools import islice
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
-from deployments.pictures.formats import STILL_BRANDS, kind_apart
+from deployments.pictures.formats import STILL_BRANDS, UNREAD_BRANDS, kind_apart
 from deployments.pictures.mending import jpeg, png
 from deployments.pictures.refused import tiff
 from deployments.pictures.refused.others import DEVELOP
@@ -53,18 +53,15 @@ PLAIN_TIFF = "save it with LZW or Deflate (ZIP) compression, or as PNG"
 PLAIN_COLOURS = "save it as RGB or grey of 8 or 16 bits, or as PNG"
 
 # By the brand of a file whose pictures are coded so, or by the type of its items.
-HEIF_CODERS = {
-    b"vvic": "VVC (H.266)", b"vvis": "VVC (H.266)", b"vvc1": "VVC (H.266)", b"evbi": "EVC", b"evmi": "EVC",
-    b"evc1": "EVC", b"j2ki": "JPEG 2000", b"j2is": "JPEG 2000", b"j2k1": "JPEG 2000", b"avci": "H.264",
-    b"avcs": "H.264", b"avc1": "H.264", b"jpgs": "JPEG", b"jpeg": "JPEG", b"unif": "uncompressed pixels",
-    b"unci": "uncompressed pixels", b"lhv1": "layered HEVC",
+HEIF_CODERS = UNREAD_BRANDS | {
+    b"vvc1": "VVC (H.266)", b"evc1": "EVC", b"j2k1": "JPEG 2000", b"avc1": "H.264", b"unci": "uncompressed pixels",
+    b"lhv1": "layered HEVC",
 }  # fmt: skip
 READ_ITEMS = {b"hvc1", b"av01"}  # beside which a thumbnail may be coded otherwise
 HEIF_REMEDY = "save it as HEIC, AVIF or JPEG"
 HEIF_ITEM = re.compile(rb"infe(?:\x02.{7}|\x03.{9})(.{4})", re.DOTALL)
 HEIF_HEAD, MOST_BRANDS = 1 << 16, 1 << 8
 SEQUENCES = {b"msf1", b"hevc", b"hevx", b"avis"}
-VIDEO_BRANDS = {b"avc1", b"vvc1", b"evc1"}  # the same words mark films
 
 
 def told(data: bytes) -> str | None:
@@ -159,7 +156,7 @@ def _tiff(data: bytes) -> str | None:
 
 def _heif(data: bytes) -> str | None:
     brands = [data[place : place + 4] for place in range(8, min(int.from_bytes(data[:4], "big"), MOST_BRANDS), 4)]
-    is_heif = not (STILL_BRANDS | HEIF_CODERS.keys() - VIDEO_BRANDS).isdisjoint(brands)
+    is_heif = not (STILL_BRANDS | UNREAD_BRANDS.keys()).isdisjoint(brands)
     if not is_heif and kind_apart(data) is None:
         return None
     items = {found[1] for found in HEIF_ITEM.finditer(data, 0, HEIF_HEAD)}
