@@ -21,7 +21,7 @@ from benchmarks.reliability.mutations import Good, Part, Wrong, mutated
 from serve_app.schemas.answers import views
 from testbed import photos
 from testbed.application import Application
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 from testbed.processes import free_port
 
 CLIENTS = 4

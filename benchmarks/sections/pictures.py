@@ -1,9 +1,9 @@
 """Pictures of every format: are they the same to CLIP as plain PNGs, in which colours, and at what speed?
 
-A thousand pictures (`testbed.picture_set`) are decoded and embedded beside plain PNGs of the pixels that they stand
-for, by a ViT-B/32 of full size with random weights. JPEGs with colour profiles are compared with independent
-arithmetic, by the bundled CLIP. JPEGs are decoded by this checkout and by another one, each in a
-process of its own; the two take turns. About five minutes on 2 cores.
+A thousand pictures (`testbed.pictures.thousand`) are decoded and embedded beside plain PNGs of the pixels that they
+stand for, by a ViT-B/32 of full size with random weights. JPEGs with colour profiles are compared with independent
+arithmetic, by the bundled CLIP. JPEGs are decoded by this checkout and by another one, each in a process of its own;
+the two take turns. About two minutes on 2 cores.
 """
 
 import argparse
@@ -35,9 +35,9 @@ from deployments.pictures.pixels import Pixels
 from deployments.pictures.preprocessing import fit
 from deployments.pictures.refusals import PictureRefused
 from testbed.checkpoints import HF_HOME, make_clip
-from testbed.colours import SPACES, grey_profile, old_srgb_profile, press_profile, printed, saved, srgb_values
 from testbed.paths import SAMPLES
-from testbed.picture_set import PAIRS, Made, pictures
+from testbed.pictures.colours import SPACES, grey_profile, old_srgb_profile, press_profile, printed, saved, srgb_values
+from testbed.pictures.thousand import PAIRS, Made, pictures
 
 MOST_PIXELS, BATCH = 150_000_000, 32
 LEAST_COSINE, LEAST_RATIO = 0.999, 0.97

@@ -5,7 +5,7 @@ import zlib
 
 from PIL import Image
 
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 
 GREY, RGB, PALETTE, RGBA = 0, 2, 3, 6
 CHANNELS = {GREY: 1, RGB: 3, PALETTE: 1, RGBA: 4}

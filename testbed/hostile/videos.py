@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from testbed.hostile import jpegs, pngs
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 
 LARGE, TOO_LARGE = (9990, 9990), (12_000, 9_800)  # 99.8 and 117.6 megapixels
 SMALL = (320, 240)

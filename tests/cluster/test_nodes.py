@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from testbed.processes import within
 from tests.cluster.clients import Clients
 from tests.cluster.conftest import ON_CPUS, QUARTERS, Cluster

@@ -6,8 +6,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from testbed.images import encoded, two_halves
 from testbed.paths import SAMPLES
+from testbed.pictures.images import encoded, two_halves
 
 JPEG = (SAMPLES / "china.jpg").read_bytes()
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
-from testbed.images import encoded, png_header
+from testbed.pictures.images import encoded, png_header
 from tests.contract.asking import ask_llm, blobs, leave
 from tests.contract.pictures import JPEG, UNUSUAL, inline
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
-from testbed.images import encoded, png_header
+from testbed.pictures.images import encoded, png_header
 from tests.contract.pictures import JPEG, UNUSUAL
 
 

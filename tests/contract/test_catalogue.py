@@ -8,7 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from testbed.images import encoded, heic, png_header
+from testbed.pictures.images import encoded, heic, png_header
 from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import Catalogued
 from tests.contract.pictures import JPEG

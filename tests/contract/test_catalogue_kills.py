@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from deployments.catalogue.sql.database import database_url
 from testbed.application import Application
 from testbed.doubles.postgres import PostgresServer
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.contract.asking import finished, statistics, upload
 from tests.contract.conftest import ON_POSTGRES, Catalogued
 from training.clip.evaluation import labelled_scenes

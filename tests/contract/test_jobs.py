@@ -19,7 +19,7 @@ from PIL import Image
 
 from configs.project import PROJECT
 from testbed.application import Application
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.contract.asking import finished, upload
 from tests.contract.pictures import JPEG, inline
 from training.clip.evaluation import fresh_scenes

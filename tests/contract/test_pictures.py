@@ -8,7 +8,7 @@ import pytest
 from configs.project import PROJECT
 from testbed.accuracy.descriptions import ask_captions, ask_objects, ask_tags, few
 from testbed.doubles.images import ImageServer
-from testbed.images import encoded, png_header
+from testbed.pictures.images import encoded, png_header
 from tests.contract.pictures import JPEG, UNUSUAL, inline
 from tests.models.test_text import DUTCH, page
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from testbed.application import Application
 from testbed.doubles.videos import audio_only, coloured, slideshow
-from testbed.images import encoded, png_header
 from testbed.paths import shared
+from testbed.pictures.images import encoded, png_header
 from testbed.processes import within
 from tests.contract.pictures import JPEG, UNUSUAL
 from training.clip.evaluation import labelled_scenes

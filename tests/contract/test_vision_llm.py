@@ -8,7 +8,7 @@ import pytest
 from testbed.application import Application
 from testbed.doubles.images import ImageServer
 from testbed.doubles.llm import ANALYSIS, RETRY_AFTER_S, LlmServer
-from testbed.images import png_header
+from testbed.pictures.images import png_header
 from tests.contract.asking import ask_llm
 from tests.contract.conftest import PROVIDER_KEY
 from tests.contract.pictures import JPEG, inline

@@ -10,8 +10,8 @@ from PIL import ExifTags, Image
 from pydantic import SecretStr
 
 from serve_app.clients.models import Models
-from testbed.images import GREEN, RED, encoded, heic, two_halves
 from testbed.paths import shared
+from testbed.pictures.images import GREEN, RED, encoded, heic, two_halves
 from tests.e2e.browsing import Page
 from tests.e2e.served import Captions, serving
 

@@ -14,7 +14,7 @@ from deployments.specs import analyses
 from jobs.analyze import __main__ as command
 from jobs.analyze.working import deployments
 from testbed.doubles.model_handles import handles
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 
 EVERYTHING = ",".join(analyses())
 COLOURS = {"red": (250, 0, 0), "green": (0, 250, 0), "blue": (0, 0, 250)}

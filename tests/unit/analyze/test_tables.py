@@ -19,7 +19,7 @@ from jobs.analyze.source import Source, signature
 from jobs.analyze.summary import SAMPLES
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import handles
-from testbed.images import encoded, in_every_format
+from testbed.pictures.images import encoded, in_every_format
 from tests.unit.analyze.run import EVERYTHING, analyze, other_weights, picture, rows
 
 

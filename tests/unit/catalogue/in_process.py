@@ -18,7 +18,7 @@ from deployments.catalogue.records import Result
 from deployments.catalogue.worker import CatalogueWorker, Describer, Pace
 from deployments.models.tagger.answers import Tag
 from deployments.specs import model_specs
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.serving.api import WEIGHTS, ClipDouble
 
 RED = encoded(Image.new("RGB", (400, 200), "red"), "PNG")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from deployments.storage.folder import Folder
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.catalogue.in_process import BLUE, GIF, RED, WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import Doubles, client
 

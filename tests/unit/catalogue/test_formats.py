@@ -13,8 +13,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from deployments.pictures import decoding
-from testbed.images import GREEN, RED, encoded, heic, two_halves
 from testbed.paths import shared
+from testbed.pictures.images import GREEN, RED, encoded, heic, two_halves
 from tests.unit.catalogue.in_process import WANTED, Eyes, finished, located, uploaded, working
 from tests.unit.serving.api import client
 

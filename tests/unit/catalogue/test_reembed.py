@@ -17,7 +17,7 @@ from jobs.reembed import bring_over, run
 from jobs.runtime import asking
 from jobs.runtime.errors import JobRefused
 from testbed.doubles.model_handles import handles
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.catalogue.in_process import Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import WEIGHTS, client
 

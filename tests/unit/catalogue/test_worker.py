@@ -20,7 +20,7 @@ from deployments.catalogue.records import Backlog, Facts
 from deployments.catalogue.scaling import BACKLOG, by_backlog
 from deployments.catalogue.store.base import Store
 from deployments.catalogue.worker import UNAVAILABLE_DELAY_S, DescriptionFailed, ModelsUnavailable, Pace
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from testbed.replicas import replica_class
 from tests.unit.catalogue.in_process import RED, WANTED, Eyes, config, finished, located, uploaded, working
 from tests.unit.serving.api import client

@@ -12,7 +12,7 @@ from PIL import Image
 
 from jobs.report import Bars, Fact, Gallery, Points, Report, ReportPicture, Section, Table, render, sample, thumbnail
 from jobs.report.charts import Axis, BarChart, PointChart
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}&amp;\ud800"
 SECTIONS: list[Section] = [

@@ -15,7 +15,7 @@ from jobs.koop.options import Options
 from jobs.koop.search.endpoints import Endpoints
 from jobs.koop.search.records import Record
 from jobs.koop.search.xml import parse
-from testbed.images import in_every_format
+from testbed.pictures.images import in_every_format
 from tests.unit.koop.recorded import record, recorded, web
 
 PAGE = b"<!DOCTYPE html><html><body>Pagina niet gevonden</body></html>"

@@ -18,7 +18,7 @@ from serve_app.clients.models import Models
 from serve_app.http.errors import ModelUnavailable, Overloaded
 from serve_app.inputs.fetch import Fetcher
 from serve_app.inputs.images import Decoder
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 from tests.unit.serving.api import Doubles, client
 
 PNG = encoded(two_halves(), "PNG")

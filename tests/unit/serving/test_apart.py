@@ -17,7 +17,7 @@ from deployments.pictures.formats import APART, NAMES, kind_apart
 from deployments.pictures.jxl_header import JxlHeader, jxl_header
 from deployments.pictures.refusals import PictureBroken, PictureTooCostly, PictureTooLarge
 from deployments.sandbox.parent import Crashed
-from testbed.images import GREEN, RED, encoded, heic, two_halves
+from testbed.pictures.images import GREEN, RED, encoded, heic, two_halves
 
 pillow_heif.register_heif_opener()
 

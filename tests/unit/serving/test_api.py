@@ -12,7 +12,7 @@ from serve_app.clients.models import Models
 from serve_app.http import errors
 from serve_app.http.errors import ModelUnavailable, Overloaded, PanoptesError
 from serve_app.http.security import DOCS_FILES
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 from tests.unit.serving.api import ClipDouble, client
 
 PNG = encoded(two_halves(), "PNG")

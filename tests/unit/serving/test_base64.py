@@ -12,7 +12,7 @@ from PIL import Image
 
 from deployments.wire.json_text import SLICE as JSON_SLICE
 from serve_app.inputs.base64_text import SLICE, NotBase64, decode_base64
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.serving.api import client
 
 # Its base64 has both characters that differ between the alphabets, and ends with padding.

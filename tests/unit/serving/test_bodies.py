@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute, APIRouter
 from starlette.requests import Request
 
 from serve_app.inputs.bodies import JsonRoute
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import ClipDouble, client
 from tests.unit.serving.served import application

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from serve_app.http.errors import InvalidPrompt, InvalidVideo
-from testbed.images import encoded
 from testbed.paths import shared
+from testbed.pictures.images import encoded
 from tests.unit.serving.api import Doubles, client
 
 PNG = encoded(Image.new("RGB", (40, 30), "teal"), "PNG")

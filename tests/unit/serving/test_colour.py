@@ -17,7 +17,9 @@ from deployments.pictures.colours.profiles import SRGB, matrix_profile, profile
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted
 from deployments.pictures.refusals import PictureBroken
-from testbed.colours import (
+from testbed.hostile.pngs import chunk
+from testbed.paths import shared
+from testbed.pictures.colours import (
     SPACES,
     encoded_light,
     grey_profile,
@@ -37,9 +39,7 @@ from testbed.colours import (
     with_chunks,
     with_tag,
 )
-from testbed.hostile.pngs import chunk
-from testbed.paths import shared
-from testbed.samples import bmp, png
+from testbed.pictures.samples import bmp, png
 
 MAX_PIXELS = 1_000_000
 PICTURE = smooth()

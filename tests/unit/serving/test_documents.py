@@ -12,8 +12,8 @@ from deployments.video.containers import HEAD, is_video
 from deployments.video.deployment import FrameBatch, Video
 from serve_app.http.errors import InvalidVideo
 from serve_app.inputs.documents import PICTURES, VIDEOS, WRONG_TYPE
-from testbed.images import encoded
 from testbed.paths import shared
+from testbed.pictures.images import encoded
 from testbed.replicas import replica_class
 from tests.unit.serving.api import Doubles, VideoDouble, client
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image
 
-from testbed.images import in_every_format
+from testbed.pictures.images import in_every_format
 from tests.unit.serving.api import Doubles, client
 from tests.unit.serving.sending import ROUTES, problem
 

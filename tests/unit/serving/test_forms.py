@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from serve_app.inputs.filenames import read_disposition
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.catalogue.in_process import located
 from tests.unit.serving.api import client
 

@@ -16,7 +16,7 @@ from serve_app.http.errors import ImageTooLarge, PanoptesError
 from serve_app.inputs.images import Decoder, decode
 from testbed.hostile import jpegs, pngs
 from testbed.hostile.pictures import HOSTILE, LARGE, MOST_BYTES
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 
 MAX_PIXELS = 150_000_000
 MOST_SECONDS = 4.5  # 3 on a core of its own; other processes slow memory down

@@ -12,7 +12,7 @@ from deployments.pictures.inputs import Fitted
 from deployments.pictures.preprocessing import fit
 from serve_app.http.errors import EmptyFile, ImageTooLarge, InvalidImage
 from serve_app.inputs.images import Decoder, decode
-from testbed.images import GREEN, RED, encoded, png_header, two_halves
+from testbed.pictures.images import GREEN, RED, encoded, png_header, two_halves
 
 MAX_PIXELS = 150_000_000
 

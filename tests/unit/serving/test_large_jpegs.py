@@ -8,7 +8,7 @@ from PIL import Image
 from deployments.models.text.answers import TextLine
 from deployments.pictures import decoding
 from deployments.pictures.places import in_original
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.serving.api import client
 
 

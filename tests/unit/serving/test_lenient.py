@@ -17,13 +17,13 @@ from deployments.pictures.mending import jpeg as jpeg_files
 from deployments.pictures.mending import png as png_files
 from deployments.pictures.mending.mend import mend
 from deployments.pictures.refusals import PictureBroken, PictureRefused, PictureTooCostly
-from testbed import odd
 from testbed.hostile import jpegs
 from testbed.hostile.jpegs import EOI
 from testbed.hostile.pngs import chunk, zeros
-from testbed.images import encoded, two_halves
-from testbed.odd import ODD, ODD_PNGS, jpeg, png
 from testbed.paths import shared
+from testbed.pictures import odd
+from testbed.pictures.images import encoded, two_halves
+from testbed.pictures.odd import ODD, ODD_PNGS, jpeg, png
 
 MAX_PIXELS = 150_000_000
 CASES = shared("cases/images")

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
-from testbed.colours import saved
 from testbed.hostile.pngs import chunk
 from testbed.paths import shared
-from testbed.samples import bmp, png
+from testbed.pictures.colours import saved
+from testbed.pictures.samples import bmp, png
 
 WHITE = (255, 255, 255)
 Shown = NDArray[np.int_]

@@ -11,9 +11,9 @@ from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.jxl_header import JxlHeader, jxl_header
-from testbed.colours import saved, with_chunks
 from testbed.hostile.pngs import chunk
 from testbed.paths import shared
+from testbed.pictures.colours import saved, with_chunks
 
 ORIENTATIONS = range(1, 9)
 # 48 × 32: white, but for a red corner and a blue edge: no turn leaves it as it is.

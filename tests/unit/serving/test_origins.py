@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from configs.settings import SettingsError, settings_from
 from configs.types import origin_of
 from serve_app.http.origins import host_of, is_allowed_host
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 from tests.unit.serving.api import client
 
 EVIL = "https://evil.example"

@@ -10,7 +10,7 @@ from PIL import Image
 from deployments.pictures.inputs import Reduced
 from serve_app.http.errors import ModelUnavailable
 from serve_app.inputs.images import Decoder
-from testbed.images import encoded
+from testbed.pictures.images import encoded
 from tests.unit.serving.api import Doubles, client
 
 PHOTO = encoded(Image.new("RGB", (200, 100), "teal"), "PNG")

@@ -7,9 +7,9 @@ from deployments.pictures.decoding import decode_picture
 from deployments.pictures.formats import APART, FORMATS
 from deployments.pictures.refusals import PictureBroken, PictureTooLarge
 from testbed.hostile import jpegs, pngs
-from testbed.images import encoded, two_halves
-from testbed.odd import jpeg, png
-from testbed.unread import UNREAD, bmp_header, png_header
+from testbed.pictures.images import encoded, two_halves
+from testbed.pictures.odd import jpeg, png
+from testbed.pictures.unread import UNREAD, bmp_header, png_header
 from tests.unit.serving.api import client
 from tests.unit.serving.sending import ROUTES, problem
 from tests.unit.serving.test_apart import written

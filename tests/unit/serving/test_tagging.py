@@ -20,8 +20,8 @@ from serve_app.clients.models import Models
 from serve_app.features.tagging import LATE, UNSUITABLE
 from serve_app.http.errors import InvalidVideo, ModelUnavailable
 from serve_app.inputs.documents import WRONG_TYPE
-from testbed.images import encoded
 from testbed.paths import shared
+from testbed.pictures.images import encoded
 from testbed.replicas import replica_class
 from tests.unit.serving.api import AnalyzerDouble, Doubles, client
 

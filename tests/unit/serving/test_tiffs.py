@@ -11,9 +11,9 @@ from deployments.pictures import samples as brought
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.refusals import PictureBroken, PictureTooLarge
 from deployments.pictures.tiff import reader
-from testbed.colours import SPACES, saved, smooth
 from testbed.paths import shared
-from testbed.samples import (
+from testbed.pictures.colours import SPACES, saved, smooth
+from testbed.pictures.samples import (
     ASCII,
     BYTE,
     CHILDREN,

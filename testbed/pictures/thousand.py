@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from testbed.colours import saved
 from testbed.paths import SAMPLES
-from testbed.samples import Page, bmp, png, tiff
+from testbed.pictures.colours import saved
+from testbed.pictures.samples import Page, bmp, png, tiff
 
 # 24 sizes × 43 pairs of a format and a mode
 SIZES = (

@@ -13,8 +13,8 @@ from deployments.models.clip.settings import ClipEntry
 from deployments.models.clip.weights import choose_clip
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.inputs import Fitted
-from testbed.colours import saved
-from testbed.picture_set import PAIRS, SIZES, Made, pictures
+from testbed.pictures.colours import saved
+from testbed.pictures.thousand import PAIRS, SIZES, Made, pictures
 
 MAX_PIXELS = 1_000_000
 FEW = (SIZES[4], SIZES[13], SIZES[20])

@@ -9,7 +9,7 @@ import zipfile
 
 from testbed.hostile import jpegs, pngs, tiffs
 from testbed.hostile.jpegs import EOI, SOI, segment
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 
 SENSOR, LINEAR_RAW = 32803, 34892
 BYTES = bytes(64)

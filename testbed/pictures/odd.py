@@ -1,4 +1,4 @@
-"""Files of all kinds of oddities that lose no pixel: each shows `testbed.images.two_halves`."""
+"""Files of all kinds of oddities that lose no pixel: each shows `testbed.pictures.images.two_halves`."""
 
 import struct
 import zlib
@@ -11,7 +11,7 @@ from PIL import Image
 
 from testbed.hostile.jpegs import EOI, SOI, segment
 from testbed.hostile.pngs import chunk, zeros
-from testbed.images import encoded, two_halves
+from testbed.pictures.images import encoded, two_halves
 
 SIZE = (60, 40)
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\xff\xda\0\x08\1\1\0\0\x3f\0" * 200
