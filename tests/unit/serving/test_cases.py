@@ -6,12 +6,12 @@ from PIL import Image
 
 from deployments.pictures.decoding import decode_picture
 from deployments.pictures.pixels import Pixels
-from testbed.paths import shared
+from testbed.paths import SHARED
 from tests.unit.serving.api import client
 from tests.unit.serving.sending import ROUTES, problem
 
 MAX_PIXELS = 150_000_000
-IMAGES = shared("cases/images")
+IMAGES = SHARED / "cases" / "images"
 REFUSED = "png_90000000x1.png"
 NAMES = sorted(path.name for path in IMAGES.iterdir() if ".ref." not in path.name) if IMAGES.is_dir() else []
 

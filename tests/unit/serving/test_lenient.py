@@ -20,13 +20,13 @@ from deployments.pictures.refusals import PictureBroken, PictureRefused, Picture
 from testbed.hostile import jpegs
 from testbed.hostile.jpegs import EOI
 from testbed.hostile.pngs import chunk, zeros
-from testbed.paths import shared
+from testbed.paths import SHARED
 from testbed.pictures import odd
 from testbed.pictures.images import encoded, two_halves
 from testbed.pictures.odd import ODD, ODD_PNGS, jpeg, png
 
 MAX_PIXELS = 150_000_000
-CASES = shared("cases/images")
+CASES = SHARED / "cases" / "images"
 NOISE = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
 LARGE_SECONDS = 5  # of a core, for what would take a decoder minutes
 
